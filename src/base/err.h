@@ -1,0 +1,75 @@
+/*
+ * base/err.h: the one error type. Layer 0, includes nothing of ours.
+ *
+ * A function that can fail returns enum err_code and takes a struct err * as its last parameter. The struct
+ * lives on the caller's stack and has a fixed size, so reporting an error cannot fail itself. On failure the
+ * function's other outputs are untouched. `err` may be NULL where the caller needs only the code.
+ */
+#ifndef DISPATCH_BASE_ERR_H
+#define DISPATCH_BASE_ERR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+#define ERR_TABLE(X)                                                                                         \
+        /* code           http  retry helps */                                                               \
+        X(OK, 200, false)                                                                                    \
+        X(INVALID, 400, false)                                                                               \
+        X(UNAUTHENTICATED, 401, false)                                                                       \
+        X(FORBIDDEN, 403, false)                                                                             \
+        X(NOT_FOUND, 404, false)                                                                             \
+        X(METHOD, 405, false)                                                                                \
+        X(CONFLICT, 409, false)                                                                              \
+        X(PRECONDITION, 412, false)                                                                          \
+        X(TOO_LARGE, 413, false)                                                                             \
+        X(MEDIA_TYPE, 415, false)                                                                            \
+        X(UNPROCESSABLE, 422, false)                                                                         \
+        X(LIMIT, 429, true)                                                                                  \
+        X(HEADER_LIMIT, 431, false)                                                                          \
+        X(SYSTEM, 500, false)                                                                                \
+        X(NO_MEMORY, 500, true)                                                                              \
+        X(CORRUPT, 500, false)                                                                               \
+        X(NOT_IMPLEMENTED, 501, false)                                                                       \
+        X(BAD_REPLY, 502, false)                                                                             \
+        X(UNAVAILABLE, 503, true)                                                                            \
+        X(TIMEOUT, 504, true)                                                                                \
+        X(CANCELLED, 503, true)
+
+enum err_code {
+#define X(code, http, retry) ERR_##code,
+        ERR_TABLE(X)
+#undef X
+                ERR_CODE_COUNT
+};
+
+enum { ERR_TEXT_MAX = 480 };
+
+struct err {
+        enum err_code code;
+        int sys_errno; /* 0 unless code is ERR_SYSTEM */
+        int detail;    /* the API's body code where it is not the HTTP status (601 to 606), else 0 */
+        char text[ERR_TEXT_MAX]; /* "outer: inner"; no secrets, no trailing newline; cut when longer */
+};
+
+/* Fills *err and returns code, so that `return err_set(...)` reads as one step. */
+enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+enum err_code err_vset(struct err *err, enum err_code code, const char *fmt, va_list args)
+        __attribute__((format(printf, 3, 0)));
+
+/* ERR_SYSTEM from the current errno; the text is "MESSAGE: strerror". */
+enum err_code err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ERR_NO_MEMORY with a standard text. */
+enum err_code err_nomem(struct err *err);
+
+/* Puts "MESSAGE: " before the text that is there, and returns code. */
+enum err_code err_wrap(struct err *err, enum err_code code, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+/* The HTTP status of a code, whether trying again can help, and its name ("not_found"). */
+int err_http_status(enum err_code code);
+bool err_retry_helps(enum err_code code);
+const char *err_name(enum err_code code);
+
+#endif

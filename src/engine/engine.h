@@ -1,0 +1,94 @@
+/*
+ * engine/engine.h: runs functions. One interface, two implementations (local/, later knative/); gateway and
+ * API see only this.
+ *
+ * invoke may be called on any loop the engine was created with; done comes back on that loop. deploy and
+ * retire are called on the control loop.
+ */
+#ifndef DISPATCH_ENGINE_ENGINE_H
+#define DISPATCH_ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "engine/revision.h"
+#include "http/message.h"
+
+struct engine;
+
+enum invocation_source { SOURCE_RUN, SOURCE_ENDPOINT };
+enum start_kind { START_NONE, START_HOT, START_AHEAD, START_TEMPLATE, START_ZYGOTE, START_STEM, START_BOOT };
+const char *start_kind_name(enum start_kind kind); /* "hot", ... as in a run's `start` */
+
+struct invocation_timing {
+        uint64_t queue_us, sandbox_us, start_us, import_us, handler_us;
+};
+
+/*
+ * One run. The caller fills the first part, which must stay valid until done; the engine fills the second.
+ * The caller frees it (invocation_finish for what the engine put in).
+ */
+struct invocation {
+        struct revision *revision; /* the caller's reference */
+        struct loop *loop;         /* where done is called */
+        char run_id[UUID_LEN + 1];
+        enum invocation_source source;
+        struct str method, target, scheme;
+        struct http_fields fields; /* of the original request; hop-by-hop fields are left out by the engine */
+        struct str content_type;   /* p == NULL: none */
+        struct str payload;
+        struct str http_context; /* JSON object for context.httpContext of a run, or empty */
+        struct str secrets;   /* JSON object: secrets of this run alone, or empty; wiped by the caller after
+                                 done */
+        uint64_t deadline_ms; /* clock_mono_ms */
+        void (*done)(struct invocation *inv); /* exactly once, later, never before invoke returned */
+        void *arg;
+
+        /* result */
+        enum err_code code;     /* ERR_OK: the handler answered (perhaps with an error of its own) */
+        struct err err;         /* unless ERR_OK: what was exceeded or failed, naming the layer */
+        const char *error_type; /* NULL: success; "InputError", "FunctionError", "SystemError" */
+        struct buf error;       /* JSON {"type","message","stacktrace"} when error_type is set */
+        int status;             /* of a response object, else 200 */
+        struct buf head;        /* extra fields of a response object, as "name\0value\0" pairs, checked */
+        struct buf content;     /* content type of body; empty: none */
+        struct buf body;        /* the payload's bytes */
+        struct buf log_stdout, log_stderr; /* bounded by the log limit, truncation marked */
+        enum start_kind start;
+        struct invocation_timing timing;
+        uint64_t cpu_us, memory_peak_bytes;
+
+        /* the engine's */
+        struct loop_task task;
+        struct invocation *next, *prev;
+        void *instance;
+        uint64_t queued_us;
+        bool cancelled, queued;
+};
+void invocation_init(struct invocation *inv);
+void invocation_finish(struct invocation *inv); /* frees the result's buffers */
+
+/* The end of a deploy: ERR_OK: at least one instance loaded the handler; else why, with the handler's trace
+ * in `trace` (JSON error object) when it was its own failure. */
+typedef void (*engine_deployed)(void *arg, enum err_code code, const struct err *err, struct str trace);
+
+struct engine_ops {
+        const char *name;
+        /* Starts an instance of the revision and keeps it ready. Idempotent. */
+        void (*deploy)(struct engine *engine, struct revision *revision, engine_deployed done, void *arg);
+        /* No new runs will come for it (function changed or deleted): idle instances end now, busy ones after
+         * their run. */
+        void (*retire)(struct engine *engine, struct revision *revision);
+        void (*invoke)(struct engine *engine, struct invocation *inv);
+        /* Ends a run early: done follows with ERR_CANCELLED unless it was on its way. On inv->loop. */
+        void (*cancel)(struct engine *engine, struct invocation *inv);
+        /* No new work; calls drained(arg) on the control loop when no run is left. */
+        void (*drain)(struct engine *engine, void (*drained)(void *arg), void *arg);
+        void (*destroy)(struct engine *engine);
+};
+
+struct engine {
+        const struct engine_ops *ops;
+};
+
+#endif

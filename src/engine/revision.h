@@ -1,0 +1,61 @@
+/*
+ * engine/revision.h: what an engine needs to run one revision of a function: immutable, shared by reference.
+ *
+ * Made by the control thread from a stored function; read by every loop. Pools, templates and routes are
+ * keyed by it. A changed secret makes a new revision object of the same code with another epoch, so that old
+ * instances leave.
+ */
+#ifndef DISPATCH_ENGINE_REVISION_H
+#define DISPATCH_ENGINE_REVISION_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "store/store.h"
+#include "wire/spawn.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum revision_isolation { ISOLATION_INSTANCE, ISOLATION_RUN };
+
+struct revision {
+        atomic_uint refs;
+        char *organization, *project, *name;
+        char function_id[UUID_LEN + 1];
+        int64_t number; /* the function's revision */
+        uint32_t epoch;
+        char *language; /* "python3", "native": the runtime's folder */
+        char *handler;
+        uint32_t layer_count;
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
+        char code[SPAWN_NAME_MAX];
+        uint32_t memory_mib, cpu_millicores;
+        uint32_t timeout_ms; /* of a run; the server's default already applied */
+        uint32_t idle_timeout_ms;
+        uint32_t concurrency, instances_min, instances_max; /* instances_max 0: what the host carries */
+        enum revision_isolation isolation;
+        struct str *env; /* NAME=value */
+        size_t env_count;
+        struct str *secrets;
+        size_t secret_count;
+};
+
+/* What the build produced and the row does not say. */
+struct revision_build {
+        const char *language;
+        const char *handler; /* resolved default when the function names none */
+        const char (*layers)[SPAWN_NAME_MAX];
+        uint32_t layer_count;
+        const char *code;
+        uint32_t timeout_default_ms;
+        uint32_t epoch;
+};
+
+/* Reads the canonical document of a function (CONTRACT 10). Starts with one reference. */
+enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
+                              struct revision **ret, struct err *err);
+struct revision *revision_ref(struct revision *revision);
+void revision_unref(struct revision *revision); /* takes NULL; any thread */
+
+#endif

@@ -1,0 +1,173 @@
+/*
+ * wire/spawn.h: the frames between the server and dispatch-spawn.
+ *
+ * Transport: Unix SOCK_SEQPACKET pairs that spawn makes before it starts the server: one control link and one
+ * more for each loop of the server. One datagram is one frame, a fixed struct for each operation, native byte
+ * order (both ends are one build). Descriptors travel as SCM_RIGHTS with the frame that names them.
+ *
+ * A request carries identifiers only. spawn trusts none of it: names match [a-z0-9][a-z0-9._-]*, are found
+ * below its own directory descriptors with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS), user ids come from
+ * its own range, and argv runs only after every right is gone. A frame of the wrong size, operation or
+ * content ends the link.
+ *
+ * Ids (of instances and build jobs alike) are chosen by the server and are unique on their link.
+ */
+#ifndef DISPATCH_WIRE_SPAWN_H
+#define DISPATCH_WIRE_SPAWN_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+        SPAWN_NAME_MAX = 80,   /* with its NUL; a layer's name */
+        SPAWN_GROUP_MAX = 72,  /* with its NUL; an organization's or function's name in the cgroup tree */
+        SPAWN_LAYERS_MAX = 8,  /* layers of an image */
+        SPAWN_ARGV_MAX = 1024, /* bytes of all arguments, each NUL-terminated */
+        SPAWN_TEXT_MAX = 480,
+        SPAWN_INFO_MAX = 2048,
+        SPAWN_FDS_MAX = 2 /* descriptors with one frame */
+};
+
+enum spawn_op {
+        /* spawn to server */
+        SPAWN_HELLO = 1,   /* struct spawn_hello, first on the control link */
+        SPAWN_SERVER_GONE, /* struct spawn_gone: an older server has exited */
+        SPAWN_STARTED,     /* struct spawn_started + the instance's channel (a stream socket) */
+        SPAWN_EXITED, /* struct spawn_exited: an instance is gone, everything of it cleared or being cleared
+                       */
+        SPAWN_BUILT,  /* struct spawn_built: a build job ended */
+        SPAWN_LAYER,  /* struct spawn_layer: answer to LAYER_STAT and LAYER_DROP */
+
+        /* server to spawn */
+        SPAWN_READY = 64, /* struct spawn_head: the server answers requests */
+        SPAWN_START,      /* struct spawn_start */
+        SPAWN_KILL,  /* struct spawn_head: SIGKILL to the whole instance or job; EXITED or BUILT follows */
+        SPAWN_BUILD, /* struct spawn_build + the source archive (for kind "source") */
+        SPAWN_LAYER_STAT, /* struct spawn_layer */
+        SPAWN_LAYER_DROP  /* struct spawn_layer: remove it; instances that use it keep it */
+};
+
+struct spawn_head {
+        uint32_t op;
+        uint32_t reserved; /* 0 */
+        uint64_t id;
+};
+
+struct spawn_hello {
+        struct spawn_head head;
+        uint32_t generation;          /* of this server; grows by one with each start */
+        uint32_t draining_generation; /* of an older server that still finishes its runs; 0: none */
+        uint32_t instances_max;       /* what the host carries */
+        uint32_t cgroup_version;      /* 1 or 2 */
+        uint64_t memory_bytes;        /* of the host */
+};
+
+struct spawn_gone {
+        struct spawn_head head;
+        uint32_t generation;
+        uint32_t reserved;
+};
+
+struct spawn_start {
+        struct spawn_head head;
+        char organization[SPAWN_GROUP_MAX]; /* cgroup: organization/function/instance */
+        char function[SPAWN_GROUP_MAX];
+        char runtime[SPAWN_NAME_MAX]; /* folder of the agent, mounted read-only at /runtime */
+        char code[SPAWN_NAME_MAX];    /* layer mounted read-only at /function; "": an empty folder */
+        char filter[24];              /* seccomp filter, by name: "default" */
+        uint32_t layer_count;         /* 1 to SPAWN_LAYERS_MAX */
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX]; /* the root, lowest first */
+        uint32_t memory_mib;
+        uint32_t cpu_millicores;
+        uint32_t pids_max;
+        uint32_t tmp_mib; /* size of /tmp */
+        uint32_t argc;
+        char argv[SPAWN_ARGV_MAX]; /* argv[0] is an absolute path in the sandbox */
+};
+
+/* The instance's channel is descriptor 3 of argv's process; 0 is /dev/null, 1 and 2 are spawn's business (see
+ * sandbox.h). */
+struct spawn_started {
+        struct spawn_head head;
+        uint32_t ok;         /* 0: text says why; no channel comes, no EXITED follows */
+        uint32_t code;       /* enum err_code */
+        uint32_t sandbox_us; /* time spent making the sandbox */
+        uint32_t reserved;
+        char text[SPAWN_TEXT_MAX];
+};
+
+struct spawn_exited {
+        struct spawn_head head;
+        uint32_t by_signal; /* 1: value is a signal number, 0: an exit status */
+        int32_t value;
+        uint32_t oom_kills;    /* processes of it that the kernel killed for memory */
+        uint32_t pids_refused; /* forks refused by the process limit */
+        uint64_t cpu_us;
+        uint64_t memory_peak_bytes;
+};
+
+struct spawn_build {
+        struct spawn_head head;
+        char kind[24];                 /* "source", "builtin" */
+        char language[SPAWN_NAME_MAX]; /* builtin: which; source: the language of the function, for its
+                                          default handler */
+        char layer[SPAWN_NAME_MAX]; /* source: the name the result gets; builtin: "" (named by its digest) */
+        uint32_t memory_mib;
+        uint32_t disk_mib; /* unpacked size */
+        uint32_t files_max;
+        uint32_t reserved;
+};
+
+struct spawn_built {
+        struct spawn_head head;
+        uint32_t code; /* enum err_code; ERR_OK: the layer is in place and durable */
+        uint32_t reserved;
+        char layer[SPAWN_NAME_MAX];
+        char text[SPAWN_TEXT_MAX]; /* why not */
+        char info[SPAWN_INFO_MAX]; /* a JSON object of the builder: {"handler": ..., "files": n, "bytes": n,
+                                      "version": ...} */
+};
+
+struct spawn_layer {
+        struct spawn_head head;
+        char layer[SPAWN_NAME_MAX];
+        uint32_t exists;
+        uint32_t reserved;
+};
+
+union spawn_frame {
+        struct spawn_head head;
+        struct spawn_hello hello;
+        struct spawn_gone gone;
+        struct spawn_start start;
+        struct spawn_started started;
+        struct spawn_exited exited;
+        struct spawn_build build;
+        struct spawn_built built;
+        struct spawn_layer layer;
+};
+
+/* True for a name that may stand in a frame: [a-z0-9][a-z0-9._-]*, NUL-terminated within size, no "..". */
+bool spawn_name_valid(const char *name, size_t size);
+
+/* The size a frame of that operation must have; 0 for an unknown one. */
+size_t spawn_frame_size(uint32_t op);
+
+/* Checks size, operation, reserved fields, NUL-termination and every name of a received frame. */
+enum err_code spawn_frame_check(const union spawn_frame *frame, size_t size, struct err *err);
+
+/* Sends one frame with up to SPAWN_FDS_MAX descriptors, which stay the caller's. ERR_LIMIT: the socket is
+ * full (EAGAIN). */
+enum err_code spawn_send(int fd, const union spawn_frame *frame, const int *fds, size_t fd_count,
+                         struct err *err);
+
+/* Receives and checks one frame. *ret_count descriptors (CLOEXEC) are the caller's now. ERR_LIMIT: none
+ * waiting (EAGAIN), ERR_CANCELLED: the other end is closed, ERR_INVALID: a bad frame (its descriptors are
+ * closed). */
+enum err_code spawn_receive(int fd, union spawn_frame *frame, int fds[SPAWN_FDS_MAX], size_t *ret_count,
+                            struct err *err);
+
+#endif
