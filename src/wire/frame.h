@@ -69,22 +69,29 @@ struct frame_field {
         struct str value;
 };
 
-/* Appends a whole frame. ERR_TOO_LARGE past the buffer's maximum or FRAME_PAYLOAD_MAX. */
+/* Appends a whole frame. ERR_TOO_LARGE past the buffer's maximum or FRAME_PAYLOAD_MAX; nothing is appended
+ * then. A type on a stream it has no business on is a programmer's error (assert): HEAD, DATA, END, RESET,
+ * CREDIT, UPGRADE and SECRETS belong to an invocation, SPECIALISE, READY and FAILED to stream 0, LOG to any.
+ */
 enum err_code frame_put(struct buf *out, enum frame_type type, uint32_t stream, struct str payload);
 /* Splits bytes into DATA frames. */
 enum err_code frame_put_data(struct buf *out, uint32_t stream, struct str bytes);
 enum err_code frame_put_fields(struct buf *out, enum frame_type type, uint32_t stream,
                                const struct frame_field *fields, size_t count);
 enum err_code frame_put_usage(struct buf *out, uint32_t stream, const struct frame_usage *usage);
+enum err_code frame_put_credit(struct buf *out, uint32_t stream, uint32_t bytes);
 
 /* Takes the first frame of `bytes`: ERR_OK and its whole length in *ret_used; ERR_LIMIT: more bytes are
- * needed; ERR_INVALID: not a frame (unknown type, over-long, reserved bits set): the channel is dead. */
+ * needed; ERR_INVALID: not a frame (unknown type, over-long, reserved bits set, wrong stream or size for its
+ * type): the channel is dead. */
 enum err_code frame_parse(struct str bytes, struct frame *ret, size_t *ret_used, struct err *err);
 
 /* Decodes a HEAD's or SPECIALISE's payload into at most FRAME_FIELDS_MAX views into it. */
 enum err_code frame_parse_fields(struct str payload, struct frame_field *fields, size_t *ret_count,
                                  struct err *err);
+/* An empty payload (the server's END) is a usage of zeros. */
 enum err_code frame_parse_usage(struct str payload, struct frame_usage *ret, struct err *err);
+enum err_code frame_parse_credit(struct str payload, uint32_t *ret, struct err *err);
 /* The first field of that name, or a view with p == NULL. */
 struct str frame_field_get(const struct frame_field *fields, size_t count, struct str name);
 
