@@ -150,6 +150,23 @@ union spawn_frame {
         struct spawn_layer layer;
 };
 
+/*
+ * What dispatch-build hands to spawn before it exits with status 0: exactly one of these, in one write on its
+ * descriptor 3. spawn takes code, text and info over into SPAWN_BUILT; `layer` counts for kind "builtin"
+ * alone and is checked like a name in a frame. An exit without a report, or with another size, is a failed
+ * build.
+ *
+ * dispatch-build KIND LANGUAGE DISK_MIB FILES_MAX: descriptor 3 as above, 4 the source archive (kind
+ * "source"), /out the empty, writable folder that becomes the layer.
+ */
+struct spawn_report {
+        uint32_t code; /* enum err_code */
+        uint32_t reserved;
+        char layer[SPAWN_NAME_MAX];
+        char text[SPAWN_TEXT_MAX];
+        char info[SPAWN_INFO_MAX];
+};
+
 /* True for a name that may stand in a frame: [a-z0-9][a-z0-9._-]*, NUL-terminated within size, no "..". */
 bool spawn_name_valid(const char *name, size_t size);
 
