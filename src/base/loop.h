@@ -16,9 +16,10 @@
 struct loop;
 
 enum err_code loop_create(struct loop **ret, struct err *err);
-/* The loop must not be running; every handle of it must have been destroyed. NULL is fine. */
+/* The loop must not be running; every handle of it must have been destroyed. Runs the tasks that are still
+ * posted. NULL is fine. */
 void loop_destroy(struct loop *loop);
-/* Runs until loop_stop. */
+/* Runs until loop_stop; a loop_stop that came before is not lost. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* Monotonic time of this iteration in milliseconds, without a system call. */
@@ -36,7 +37,7 @@ struct loop_task {
 };
 void loop_post(struct loop *loop, struct loop_task *task);
 
-/* A one-shot timer; starting a running one moves it. */
+/* A one-shot timer; starting a running one moves it. It may fire up to a millisecond early. */
 struct loop_timer;
 struct loop_timer *loop_timer_create(struct loop *loop, void (*fire)(void *arg),
                                      void *arg); /* NULL: no memory */
@@ -44,13 +45,14 @@ void loop_timer_start(struct loop_timer *timer, uint64_t delay_ms);
 void loop_timer_stop(struct loop_timer *timer);
 void loop_timer_destroy(struct loop_timer *timer); /* takes NULL */
 
-/* Readiness of a descriptor (level-triggered). The descriptor stays the caller's; destroy before closing it.
+/* Readiness of a descriptor (level-triggered). The descriptor becomes non-blocking and stays the caller's;
+ * destroy before closing it. One poll a descriptor. NULL: no memory, or not a descriptor that can be polled.
  */
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
 struct loop_poll;
 struct loop_poll *loop_poll_create(struct loop *loop, int fd, void (*ready)(void *arg, int events),
                                    void *arg);
-/* events 0 pauses. A hang-up or error is reported as both readable and writable. */
+/* events 0 pauses. An error is reported as both readable and writable, a hang-up as what was wanted. */
 void loop_poll_want(struct loop_poll *poll, int events);
 void loop_poll_destroy(struct loop_poll *poll); /* takes NULL */
 
