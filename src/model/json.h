@@ -11,30 +11,47 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+enum {
+        JSON_DEPTH_MAX = 128,      /* objects and arrays inside each other, of what is read */
+        JSON_PRINT_DEPTH_MAX = 256 /* of what is printed: what was read, wrapped a few times */
+};
+
 static inline void own_json_release(json_t **json)
 {
         json_decref(*json);
 }
 #define own_json __attribute__((cleanup(own_json_release)))
 
-/* Any JSON value. Refused: duplicate keys, text behind the value, NUL in strings, bad UTF-8, nesting over
- * 128. Depth and size are bounded before jansson sees the text. */
+/*
+ * Any JSON value. Refused (ERR_INVALID): duplicate keys, text behind the value, NUL in strings, bad UTF-8,
+ * unpaired surrogates, nesting over JSON_DEPTH_MAX, numbers beyond int64 or double. Grammar, depth and
+ * encoding are checked before jansson sees the text. err->text is the reason in the words of Go's
+ * encoding/json
+ * (`invalid character 'x' after object key`) and quotes at most one character of the text.
+ */
 enum err_code json_parse(struct str text, json_t **ret, struct err *err);
+
+/*
+ * The same check without building anything: no allocation, no recursion, one pass. ERR_OK or ERR_INVALID.
+ * Two things that json_parse refuses pass here: duplicate keys and numbers out of range.
+ */
+enum err_code json_valid(struct str text);
 
 /* Compact, in insertion order; `buf` bounds it. */
 enum err_code json_print(const json_t *value, struct buf *out, struct err *err);
 
-/* Appends a JSON string literal with its quotes. The bytes must be UTF-8. */
+/*
+ * As Go's json.MarshalIndent: 4 spaces, `"key": value`, empty containers as {} and [], and < > & U+2028
+ * U+2029 written as \u003c and so on. No newline behind it.
+ */
+enum err_code json_print_indented(const json_t *value, struct buf *out, struct err *err);
+
+/* Appends a JSON string literal with its quotes. The bytes must be UTF-8, else ERR_INVALID. */
 enum err_code json_quote(struct str text, struct buf *out);
 
 /* A string member as a view into the object; p == NULL when absent or not a string. */
 struct str json_str(const json_t *object, const char *key);
 /* A new string value of a view; NULL when out of memory or not UTF-8. */
 json_t *json_of(struct str text);
-
-/* YAML 1.1 by libyaml to JSON: one document; depth, alias and size limits; no tags. */
-enum err_code yaml_parse(struct str text, json_t **ret, struct err *err);
-/* A JSON value as YAML, in its order. */
-enum err_code yaml_print(const json_t *value, struct buf *out, struct err *err);
 
 #endif
