@@ -2,8 +2,12 @@
  * image/builder.h: build jobs, run by dispatch-build in a sandbox that spawn makes (wire/spawn.h,
  * SPAWN_BUILD). On the control loop.
  *
- * At most BUILDER_JOBS_MAX jobs at once; the rest wait in order. A job past its deadline is killed and ends
- * with ERR_TIMEOUT.
+ * At most BUILDER_JOBS_MAX jobs at once; the rest wait in order. Jobs that concern the same layer or base
+ * image run one after the other, so the second finds what the first made. A job past its deadline is killed
+ * and ends with ERR_TIMEOUT. `done` is called exactly once for each job, later, on the loop; only a job that
+ * cannot be queued (ERR_LIMIT past BUILDER_QUEUE_MAX, ERR_NO_MEMORY) ends before the call returns. `done` may
+ * ask for more jobs; it must not destroy the builder. Layer names and languages must be names
+ * (spawn_name_valid): anything else is a programmer's error.
  */
 #ifndef DISPATCH_IMAGE_BUILDER_H
 #define DISPATCH_IMAGE_BUILDER_H
@@ -14,32 +18,49 @@
 
 #include <stdbool.h>
 
-enum { BUILDER_JOBS_MAX = 4, BUILDER_DEADLINE_MS = 120000 };
+enum {
+        BUILDER_JOBS_MAX = 4,
+        BUILDER_QUEUE_MAX = 1024,
+        BUILDER_DEADLINE_MS = 120000,
+        BUILDER_KILL_MS = 10000, /* how long a killed job may take to go before it is given up */
+        BUILDER_MEMORY_MIB = 512,
+        BUILDER_SOURCE_DISK_MIB = 512,
+        BUILDER_SOURCE_FILES_MAX = 20000,
+        BUILDER_BUILTIN_DISK_MIB = 2048,
+        BUILDER_BUILTIN_FILES_MAX = 200000
+};
 
 struct builder;
 
+/* Valid during the callback. */
 struct builder_result {
         enum err_code code;
-        const char *text;  /* why not */
-        const char *layer; /* name of the layer that is in place */
-        const char *info;  /* JSON object of the build */
+        const char *text;  /* why not; "" with ERR_OK */
+        const char *layer; /* name of the layer that is in place; "" without one */
+        const char *info;  /* JSON object of the build; "{}" when the layer was there already */
 };
 typedef void (*builder_done)(void *arg, const struct builder_result *result);
 
 /* link_fd: spawn's control link; the builder does not read it: what arrives there is given to
  * builder_deliver. */
 enum err_code builder_create(struct loop *loop, int link_fd, struct builder **ret, struct err *err);
+/* Jobs that have not ended are forgotten: their `done` is not called. Takes NULL. */
 void builder_destroy(struct builder *builder);
 
 /* A source archive (gzip'd tar, open for reading at its start; the descriptor is taken over) becomes layer
  * `layer`. If that layer exists already, done is called without a job. */
 void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
                     builder_done done, void *arg);
-/* The built-in base image of a language. */
+/* The built-in base image of a language: a layer named by its digest. */
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg);
+/* Removes a layer, after the jobs that were asked for it before; nobody hears of it. */
 void builder_drop(struct builder *builder, const char *layer);
 
-/* A frame for the builder (SPAWN_BUILT, SPAWN_LAYER) that arrived on the control link. */
+/* For tests: other deadlines than the constants above, for jobs that start from now on. */
+void builder_deadlines_set(struct builder *builder, uint64_t deadline_ms, uint64_t kill_ms);
+
+/* A frame for the builder (SPAWN_BUILT, SPAWN_LAYER) that arrived on the control link. One whose id is not of
+ * a running job (an answer to a drop, or a job that was given up) is ignored. */
 void builder_deliver(struct builder *builder, const union spawn_frame *frame);
 
 #endif

@@ -157,7 +157,10 @@ union spawn_frame {
  * build.
  *
  * dispatch-build KIND LANGUAGE DISK_MIB FILES_MAX: descriptor 3 as above, 4 the source archive (kind
- * "source"), /out the empty, writable folder that becomes the layer.
+ * "source"), /out the empty, writable folder that becomes the layer, and read-only the folder of LANGUAGE
+ * among the runtimes at /runtime (where there is one: its manifest says what belongs into the image). Kind
+ * "builtin" reads the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What was written is on the
+ * disk before the report is.
  */
 struct spawn_report {
         uint32_t code; /* enum err_code */

@@ -1,0 +1,67 @@
+/*
+ * image/runtime.h: the languages that this installation can run: one folder each below the runtime directory,
+ * with a file `manifest` in it. A new language is a new folder; nothing in the program names one.
+ *
+ * A manifest is text, one `key=value` a line; blank lines and lines that start with '#' are skipped, blanks
+ * around key and value are dropped, an unknown or repeated key is an error that names it:
+ *
+ *      language=python3                       must be the folder's name; [a-z0-9][a-z0-9._-]*
+ *      argv=/usr/bin/python3 /runtime/agent   the agent's command line in the sandbox: words between blanks
+ * or tabs, the first an absolute path default-file=*.py                      which file of a source is the
+ * handler's when none is named: the only one at the top that fits; one `*`, any text
+ *      default-handler=NAME.handle            and what the handler is called then; NAME is what `*` stood for
+ *      packages=python3, mawk | awk, ...      Debian packages of the built-in base image, written like a
+ * Depends packages-optional=ca-certificates      the same, left out where the host has not got them
+ *      program=/usr/bin/python3               what must be there in the end
+ *
+ * Blocking (reads files): at start, and in dispatch-build. A loaded table is immutable and may be read by any
+ * thread.
+ */
+#ifndef DISPATCH_IMAGE_RUNTIME_H
+#define DISPATCH_IMAGE_RUNTIME_H
+
+#include "base/err.h"
+#include "base/str.h"
+#include "wire/spawn.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+        RUNTIMES_MAX = 64,           /* languages of one installation */
+        RUNTIME_MANIFEST_MAX = 8192, /* bytes of a manifest */
+        RUNTIME_WORD_MAX = 256,
+        RUNTIME_PACKAGES_MAX = 1024
+};
+
+struct runtime {
+        char language[SPAWN_NAME_MAX];
+        uint32_t argc;
+        char argv[SPAWN_ARGV_MAX];           /* as in struct spawn_start: each argument NUL-terminated */
+        char default_file[RUNTIME_WORD_MAX]; /* "" where the manifest has none, as in all that follow */
+        char default_handler[RUNTIME_WORD_MAX];
+        char packages[RUNTIME_PACKAGES_MAX];
+        char packages_optional[RUNTIME_PACKAGES_MAX];
+        char program[RUNTIME_WORD_MAX];
+};
+
+struct runtime_table {
+        size_t count;
+        struct runtime *runtimes; /* sorted by language */
+};
+
+/* A folder without a manifest is no language and is skipped; a wrong manifest is an error that names the
+ * folder. */
+enum err_code runtime_table_load(const char *directory, struct runtime_table *ret, struct err *err);
+void runtime_table_finish(struct runtime_table *table);
+/* NULL: no such language. */
+const struct runtime *runtime_find(const struct runtime_table *table, struct str language);
+/* "native, python3", cut with "..." when it does not fit; "none" for an empty table. */
+void runtime_table_list(const struct runtime_table *table, char *out, size_t size);
+
+/* One manifest; ERR_INVALID names the line. */
+enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err);
+/* The file `manifest` of a folder. ERR_NOT_FOUND: it has none. */
+enum err_code runtime_read(int dir_fd, struct runtime *ret, struct err *err);
+
+#endif
