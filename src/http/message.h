@@ -23,11 +23,12 @@ struct http_fields {
 
 struct http_request {
         struct str method;
-        struct str target; /* as it was sent, in origin form */
-        struct str path;   /* target up to '?'; still percent-encoded */
+        struct str target; /* as it was sent, in origin form (or "*"); of an absolute target what follows the
+                              authority, which may be empty or begin with '?' */
+        struct str path;   /* target up to '?', never empty; still percent-encoded */
         struct str query;  /* behind '?', empty when none */
         struct str host;   /* Host or the authority, port included; empty for HTTP/1.0 without one */
-        int minor;         /* HTTP/1.minor */
+        int minor;         /* HTTP/1.minor: 0 or 1 */
         struct http_fields fields;
         int64_t content_length; /* -1: chunked; 0: no body */
         bool has_body;          /* a Content-Length or Transfer-Encoding was there */
@@ -35,7 +36,11 @@ struct http_request {
 
 struct http_response {
         int status;
+        struct str reason; /* as it was sent, often empty */
+        int minor;
         struct http_fields fields;
+        int64_t content_length; /* -1: chunked, or until the connection closes; what was declared for HEAD and
+                                   304 */
 };
 
 /* The first field of that name, or a view with p == NULL. */
@@ -43,5 +48,12 @@ struct str http_field_get(struct http_fields fields, struct str name);
 
 /* The standard reason phrase ("Not Found"), "" for an unknown status. */
 const char *http_reason(int status);
+
+/* RFC 9110: a token (a method, a field's name); a field value without CR, LF, NUL or other controls. */
+bool http_token_valid(struct str name);
+bool http_value_valid(struct str value);
+
+/* True if the comma-separated list has the token, in any case (Connection, Accept-Encoding, ...). */
+bool http_list_has(struct str list, struct str token);
 
 #endif

@@ -93,7 +93,7 @@ void http_read_resume(struct http_exchange *exchange);
 
 /* The whole reply. Content-Length, Date and Connection are added. `body` is copied; http_reply_buf takes the
  * bytes over instead and leaves *body empty. No body is sent for HEAD, 204 and 304. Fields with CR, LF or NUL
- * in them are a programmer's error (assert); http_field_valid tells first. */
+ * in them are a programmer's error (assert); http_value_valid tells first. */
 void http_reply(struct http_exchange *exchange, int status, struct http_fields fields, struct str body);
 void http_reply_buf(struct http_exchange *exchange, int status, struct http_fields fields, struct buf *body);
 
@@ -106,9 +106,5 @@ bool http_reply_write(struct http_exchange *exchange, struct str bytes);
 void http_reply_end(struct http_exchange *exchange);
 /* Ends the connection without a proper end of the reply. */
 void http_abort(struct http_exchange *exchange);
-
-/* RFC 9110: a token; a field value without CR, LF, NUL. */
-bool http_token_valid(struct str name);
-bool http_value_valid(struct str value);
 
 #endif
