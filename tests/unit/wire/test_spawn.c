@@ -1,0 +1,210 @@
+/* tests/unit/wire/test_spawn.c: what the check of a frame lets through, and frames over a real pair. */
+#include "wire/spawn.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static union spawn_frame start_frame(void)
+{
+        union spawn_frame frame;
+
+        memset(&frame, 0, sizeof(frame));
+        frame.start = (struct spawn_start){.head = {.op = SPAWN_START, .id = 7},
+                                           .organization = "dispatch-server",
+                                           .function = "default.hello",
+                                           .runtime = "python3",
+                                           .code = "src-0123",
+                                           .filter = "default",
+                                           .layer_count = 1,
+                                           .layers = {"builtin-python3-abc"},
+                                           .memory_mib = 256,
+                                           .cpu_millicores = 1000,
+                                           .pids_max = 64,
+                                           .tmp_mib = 64,
+                                           .argc = 2,
+                                           .argv = "/runtime/agent\0x"};
+        return frame;
+}
+
+static enum err_code check(const union spawn_frame *frame)
+{
+        return spawn_frame_check(frame, spawn_frame_size(frame->head.op), NULL);
+}
+
+static void names_are_lower_case_words_without_paths(void **state)
+{
+        static const char *const good[] = {"a", "0", "a.b-c_d", "builtin-python3-0a"};
+        static const char *const wrong[] = {"", ".", "..", "a..b", "a/b", "-a", "A", "a b", "_a", "\xc3\xa4"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+                assert_true(spawn_name_valid(good[i], 24));
+        for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+                assert_false(spawn_name_valid(wrong[i], 24));
+        assert_false(spawn_name_valid("abcd", 4)); /* no NUL within the field */
+}
+
+static void a_start_is_valid_only_as_a_whole(void **state)
+{
+        union spawn_frame frame = start_frame();
+
+        (void)state;
+        assert_int_equal(check(&frame), ERR_OK);
+        assert_int_equal(spawn_frame_check(&frame, sizeof(struct spawn_start) - 1, NULL), ERR_INVALID);
+        assert_int_equal(spawn_frame_check(&frame, 4, NULL), ERR_INVALID);
+
+        frame.head.reserved = 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        frame.start.layer_count = SPAWN_LAYERS_MAX + 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        frame.start.layer_count = 2;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        memcpy(frame.start.code, "../../etc", sizeof("../../etc"));
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        memset(frame.start.runtime, 'a', sizeof(frame.start.runtime));
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        frame.start.memory_mib = 0;
+        assert_int_equal(check(&frame), ERR_INVALID);
+}
+
+static void argv_must_hold_what_argc_says(void **state)
+{
+        union spawn_frame frame = start_frame();
+
+        (void)state;
+        frame.start.argc = 0;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.start.argc = SPAWN_ARGV_MAX;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        memset(frame.start.argv, 'x', sizeof(frame.start.argv));
+        frame.start.argv[0] = '/';
+        frame.start.argc = 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        frame.start.argv[0] = 'r'; /* a relative path */
+        assert_int_equal(check(&frame), ERR_INVALID);
+}
+
+static void an_unknown_operation_has_no_size(void **state)
+{
+        union spawn_frame frame;
+
+        (void)state;
+        memset(&frame, 0, sizeof(frame));
+        assert_int_equal(spawn_frame_size(0), 0);
+        assert_int_equal(spawn_frame_size(63), 0);
+        assert_int_equal(spawn_frame_check(&frame, sizeof(frame.head), NULL), ERR_INVALID);
+}
+
+static void a_build_names_its_layer_only_for_source(void **state)
+{
+        union spawn_frame frame;
+
+        (void)state;
+        memset(&frame, 0, sizeof(frame));
+        frame.build = (struct spawn_build){.head = {.op = SPAWN_BUILD},
+                                           .kind = "source",
+                                           .language = "python3",
+                                           .layer = "src-1",
+                                           .memory_mib = 1,
+                                           .disk_mib = 1,
+                                           .files_max = 1};
+        assert_int_equal(check(&frame), ERR_OK);
+        memcpy(frame.build.kind, "builtin", sizeof("builtin"));
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.layer[0] = '\0';
+        assert_int_equal(check(&frame), ERR_OK);
+        memcpy(frame.build.kind, "other", sizeof("other"));
+        assert_int_equal(check(&frame), ERR_INVALID);
+}
+
+static void frames_and_descriptors_cross_a_link(void **state)
+{
+        union spawn_frame out = start_frame(), in;
+        int pair[2], fds[SPAWN_FDS_MAX];
+        size_t count;
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_LIMIT);
+        assert_int_equal(spawn_send(pair[0], &out, (int[]){pair[0], pair[1]}, 2, NULL), ERR_OK);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_OK);
+        assert_int_equal(count, 2);
+        assert_memory_equal(&in.start, &out.start, sizeof(out.start));
+        assert_true(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+        close(fds[0]);
+        close(fds[1]);
+        close(pair[0]);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_CANCELLED);
+        assert_int_equal(spawn_send(pair[1], &out, NULL, 0, NULL), ERR_CANCELLED);
+        close(pair[1]);
+}
+
+static int fd_next(void)
+{
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        close(fd);
+        return fd;
+}
+
+static void a_bad_frame_leaves_no_descriptor(void **state)
+{
+        union spawn_frame out = start_frame(), in;
+        int pair[2], fds[SPAWN_FDS_MAX];
+        size_t count;
+
+        (void)state;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        int next = fd_next();
+
+        char space[CMSG_SPACE(4 * sizeof(int))] __attribute__((aligned(8))) = {0};
+        struct iovec iov = {&out, sizeof(out.start)};
+        struct msghdr message = {.msg_iov = &iov,
+                                 .msg_iovlen = 1,
+                                 .msg_control = space,
+                                 .msg_controllen = CMSG_LEN(4 * sizeof(int))};
+        struct cmsghdr *cmsg = CMSG_FIRSTHDR(&message);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(4 * sizeof(int));
+        memcpy(CMSG_DATA(cmsg), (int[]){0, 1, 2, 0}, 4 * sizeof(int));
+        assert_true(sendmsg(pair[0], &message, 0) > 0);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_INVALID);
+        assert_int_equal(fd_next(), next);
+
+        out.head.op = 999;
+        message.msg_controllen = CMSG_LEN(sizeof(int));
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+        assert_true(sendmsg(pair[0], &message, 0) > 0);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_INVALID);
+        assert_int_equal(fd_next(), next);
+        close(pair[0]);
+        close(pair[1]);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(names_are_lower_case_words_without_paths),
+                cmocka_unit_test(a_start_is_valid_only_as_a_whole),
+                cmocka_unit_test(argv_must_hold_what_argc_says),
+                cmocka_unit_test(an_unknown_operation_has_no_size),
+                cmocka_unit_test(a_build_names_its_layer_only_for_source),
+                cmocka_unit_test(frames_and_descriptors_cross_a_link),
+                cmocka_unit_test(a_bad_frame_leaves_no_descriptor),
+        };
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
