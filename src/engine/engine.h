@@ -61,7 +61,7 @@ struct invocation {
         /* the engine's */
         struct loop_task task;
         struct invocation *next, *prev;
-        void *instance;
+        void *home, *instance;
         uint64_t queued_us;
         bool cancelled, queued;
 };

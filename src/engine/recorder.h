@@ -17,8 +17,7 @@
 
 enum {
         RECORDER_DELAY_MS = 50,
-        RECORDER_QUEUE_MAX =
-                65536, /* records waiting; past it the oldest put is dropped and counted as lost */
+        RECORDER_QUEUE_MAX = 65536, /* records waiting; past it a record is dropped and counted as lost */
         RECORDER_PAYLOAD_BYTES_MAX = 65536 /* input and output kept with the record of a synchronous run;
                                               larger ones are left out and marked in `reason` */
 };
@@ -35,9 +34,12 @@ struct run_record {
         char *function;        /* name; also where inv.revision is NULL */
         char *organization, *project;
         char function_id[UUID_LEN + 1];
+        bool names_borrowed;              /* function, organization and project are the revision's */
         int64_t executed_us, finished_us; /* wall clock */
         bool blocking;
-        bool keep_payload; /* whatever its size: runs of the API */
+        bool output_left_out; /* the body went to the caller and was too large to be kept */
+        bool keep_payload;    /* whatever its size: runs of the API */
+        json_t *secret_names; /* list of the secrets that this run adds, or NULL; the record's */
         void *user;
 };
 struct run_record *run_record_create(void); /* NULL: no memory; makes the run's id, sets executed_us */
@@ -52,11 +54,20 @@ enum err_code run_record_document(const struct run_record *record, const char *s
  * {"context":{"error"?,"logs":{"stdout","stderr"}},"payload":...}. */
 enum err_code run_record_message(const struct run_record *record, struct buf *out, struct err *err);
 
-/* dir: the server's own folder, for the counters. */
+/* dir: the server's own folder, for the counters. alone: no older server drains beside this one (it shares
+ * them). */
 enum err_code recorder_create(struct loop *control, struct store *store, const char *dir, uint32_t generation,
-                              struct recorder **ret, struct err *err);
+                              bool alone, struct recorder **ret, struct err *err);
 /* Writes what waits. */
 void recorder_destroy(struct recorder *recorder);
+
+/* How many runs of a function the history keeps; older ones are deleted now and then. 0: all. */
+void recorder_keep(struct recorder *recorder, uint64_t runs);
+
+/* Told when records cannot be written (they wait and are tried again) and when they can again (NULL). On the
+ * control loop. */
+void recorder_on_problem(struct recorder *recorder, void (*problem)(void *arg, const struct err *err),
+                         void *arg);
 
 /* Records lost by crashes before this start, in all. */
 uint64_t recorder_lost(const struct recorder *recorder);

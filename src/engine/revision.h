@@ -21,6 +21,7 @@ enum revision_isolation { ISOLATION_INSTANCE, ISOLATION_RUN };
 
 struct revision {
         atomic_uint refs;
+        atomic_bool retired; /* the function has changed or is gone: no instance is kept for it */
         char *organization, *project, *name;
         char function_id[UUID_LEN + 1];
         int64_t number; /* the function's revision */

@@ -60,7 +60,7 @@ struct endpoint_entry {
         unsigned methods; /* enum route_method */
         char **hosts;     /* lower case, without port; always at least the default one */
         size_t host_count;
-        char **paths; /* "/x" exact, "/x/*" prefix */
+        char **paths; /* "/x" is exact; one that ends in a slash and a star is a prefix */
         size_t path_count;
 };
 struct endpoint_entry *

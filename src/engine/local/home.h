@@ -1,0 +1,169 @@
+/*
+ * engine/local/home.h: what one loop owns of the local engine: its link to spawn, its pools and their
+ * instances. Private to engine/local; everything is called on the home's loop.
+ */
+#ifndef DISPATCH_ENGINE_LOCAL_HOME_H
+#define DISPATCH_ENGINE_LOCAL_HOME_H
+
+#include "engine/local/local.h"
+#include "wire/frame.h"
+
+#include <stdatomic.h>
+
+struct local_engine;
+struct instance;
+struct pool;
+
+enum {
+        HOME_BUCKETS = 1024,  /* of the tables by id and by revision */
+        HOME_TICK_MS = 1000,  /* how often idle instances are looked at */
+        POOL_SCALE_MS = 20,   /* a request that waited this long starts another instance */
+        POOL_STARTING_MAX = 4 /* instances of one pool that start at once */
+};
+
+struct home {
+        struct local_engine *engine;
+        struct loop *loop;
+        int link_fd;
+        struct loop_poll *link;
+        struct loop_timer *tick;
+        uint64_t last_id;
+        bool submitting; /* inside invoke: done must not be called yet */
+        struct instance *by_id[HOME_BUCKETS];
+        struct pool *by_revision[HOME_BUCKETS];
+        struct buf scratch; /* for one call at a time */
+};
+
+struct local_engine {
+        struct engine base;
+        struct local_config config;
+        atomic_uint_fast64_t instances, busy, queued, starts, failures;
+        atomic_uint_fast64_t running; /* invocations between invoke and done */
+        atomic_bool draining, drain_posted;
+        void (*drained)(void *arg);
+        void *drained_arg;
+        struct loop_task drained_task;
+        struct home homes[];
+};
+
+/* A deploy under way: waits in the pool for its first instance. */
+struct deploy {
+        struct loop_task task;
+        struct deploy *next;
+        struct home *home;
+        struct revision *revision;
+        engine_deployed done;
+        void *arg;
+        enum err_code code;
+        struct err err;
+        struct buf trace;
+};
+
+/* All instances of one revision, and the requests that wait for one. */
+struct pool {
+        struct pool *next; /* in its bucket */
+        struct home *home;
+        struct revision *revision;
+        struct invocation *queue_head, *queue_tail;
+        uint32_t queued;
+        struct instance *idle; /* most recently used first */
+        uint32_t total, starting;
+        struct deploy *deploys;
+        struct loop_timer *timer; /* runs while requests wait */
+        bool timer_on;
+};
+
+enum instance_state {
+        INSTANCE_STARTING, /* spawn makes the sandbox */
+        INSTANCE_LOADING,  /* the agent loads the handler */
+        INSTANCE_IDLE,
+        INSTANCE_BUSY,
+        INSTANCE_ENDING, /* killed or dead; spawn has not said so yet */
+        INSTANCE_GONE
+};
+
+struct instance {
+        struct instance *next_by_id;
+        struct instance *next_idle, *prev_idle;
+        uint64_t id;
+        struct home *home;
+        struct pool *pool;
+        enum instance_state state;
+        bool kill_unsent;    /* the link was full */
+        bool ready;          /* has loaded its handler */
+        bool ran;            /* has answered before: the next start is hot */
+        bool lost;           /* its channel ended and nobody knows why yet: EXITED will tell */
+        bool secrets_wanted; /* waits for the control thread */
+        bool replied;        /* HEAD of the reply has come */
+        bool log_cut;
+        bool spent; /* not to be used again */
+        int secrets_fd;
+        int channel; /* -1 until spawn sent it */
+        struct loop_poll *poll;
+        bool poll_writes;
+        struct loop_timer *timer; /* of the start, each run's deadline, the wait for EXITED */
+        struct buf in, out;
+        uint32_t stream;
+        struct invocation *inv;
+        bool sent_all;
+        uint64_t sent;     /* bytes of the payload */
+        uint64_t window;   /* bytes of it that the agent lets us send now */
+        uint64_t consumed; /* bytes of the reply since our last CREDIT */
+        uint64_t logged;
+        uint64_t begun_us, sandbox_us, loading_us, ready_us, run_us;
+        uint64_t idle_since_ms;
+};
+
+/* local.c */
+void local_finish(struct home *home, struct invocation *inv);
+/* Gives the run an error of its own (type, and the JSON that goes with it) and finishes it. */
+void local_fail(struct home *home, struct invocation *inv, enum err_code code, const char *type,
+                const char *text);
+struct instance *home_find(struct home *home, uint64_t id);
+void home_add(struct home *home, struct instance *instance);
+void home_remove(struct home *home, struct instance *instance);
+struct pool **home_pool_slot(struct home *home, const struct revision *revision);
+/* ERR_LIMIT: the link is full. */
+enum err_code home_send(struct home *home, const union spawn_frame *frame, struct err *err);
+
+/* pool.c */
+struct pool *pool_of(struct home *home, struct revision *revision); /* NULL: no memory */
+void pool_submit(struct pool *pool, struct invocation *inv);
+bool pool_cancel(struct pool *pool, const struct invocation *inv, const char *run_id);
+void pool_deploy(struct pool *pool, struct deploy *deploy);
+/* Ends what is idle too long, fills up to the minimum; may free the pool. */
+void pool_tick(struct pool *pool);
+void deploy_finish(struct deploy *deploy, enum err_code code, const struct err *err, struct str trace);
+/* An instance can take a run (it has just loaded its handler, or finished a run). */
+void pool_instance_idle(struct pool *pool, struct instance *instance, bool first);
+/* An instance ends before it was ever ready; trace is the handler's error as JSON, or empty. */
+void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace);
+void pool_instance_gone(struct pool *pool); /* may free the pool */
+void pool_idle_remove(struct pool *pool, struct instance *instance);
+
+/* instance.c */
+enum err_code instance_start(struct pool *pool, struct err *err);
+void instance_run(struct instance *instance, struct invocation *inv);
+/* Kills it; a run in hand is told (code, type, text) unless the kernel gives a better reason (memory). */
+void instance_end(struct instance *instance, enum err_code code, const char *type, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+void instance_started(struct instance *instance, const struct spawn_started *started, int *channel);
+void instance_exited(struct instance *instance, const struct spawn_exited *exited);
+void instance_secrets(struct instance *instance, enum err_code code, const struct err *err, int *fd);
+void instance_kill(struct instance *instance);
+void instance_flush(struct instance *instance);
+void instance_destroy(struct instance *instance);
+/* READY and the end of a run, from reply.c. */
+void instance_loaded(struct instance *instance);
+void instance_failed(struct instance *instance, struct str trace);
+void instance_finish_run(struct instance *instance);
+
+/* exchange.c: one run's frames, both ways. */
+enum err_code exchange_specialise(struct instance *instance, struct buf *out);
+enum err_code exchange_begin(struct instance *instance);
+/* Queues what the agent's window allows of the payload. */
+enum err_code exchange_pump(struct instance *instance);
+/* One frame from the agent. Anything but ERR_OK means that the channel is dead. */
+enum err_code exchange_frame(struct instance *instance, const struct frame *frame, struct err *err);
+
+#endif

@@ -1,0 +1,581 @@
+/*
+ * engine/local/instance.c: the life of one instance, from START to EXITED.
+ *
+ * Its channel is a stream socket of its own; what the agent sends there is hostile (exchange.c checks it). An
+ * instance that misbehaves, runs over a deadline or is not needed any more is killed, never asked.
+ */
+#include "engine/local/home.h"
+
+#include "base/clock.h"
+#include "base/own.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        READ_BYTES = 65536,
+        IN_BYTES_MAX = FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN + READ_BYTES,
+        OUT_BYTES_MAX = 4 << 20, /* one HEAD, one SECRETS and a window of DATA fit many times */
+        IDLE_BYTES = 4096,       /* a larger buffer is given back while idle */
+        EXIT_WAIT_MS = 1000      /* for spawn to say why an instance died */
+};
+
+#define TO(state) (1U << INSTANCE_##state)
+
+static const struct {
+        const char *name;
+        uint32_t next; /* bit set of the states reachable in one move */
+        bool holds_run;
+} states[] = {
+        [INSTANCE_STARTING] = {"starting", TO(LOADING) | TO(ENDING) | TO(GONE), false},
+        [INSTANCE_LOADING] = {"loading", TO(IDLE) | TO(ENDING), false},
+        [INSTANCE_IDLE] = {"idle", TO(BUSY) | TO(ENDING), false},
+        [INSTANCE_BUSY] = {"busy", TO(IDLE) | TO(ENDING), true},
+        [INSTANCE_ENDING] = {"ending", TO(GONE), true},
+        [INSTANCE_GONE] = {"gone", 0, false},
+};
+
+static void move(struct instance *instance, enum instance_state state)
+{
+        assert((states[instance->state].next & (1U << state)) != 0);
+        assert(instance->inv == NULL || states[state].holds_run);
+        instance->state = state;
+}
+
+/* Names of the cgroup tree have a small alphabet; an organization whose name does not fit is known by a hash
+ * of it. */
+static void group_name(char out[SPAWN_GROUP_MAX], const char *name)
+{
+        uint64_t hash = 0xcbf29ce484222325ULL;
+
+        if (strlen(name) < SPAWN_GROUP_MAX && spawn_name_valid(name, SPAWN_GROUP_MAX)) {
+                snprintf(out, SPAWN_GROUP_MAX, "%s", name);
+                return;
+        }
+        for (const char *c = name; *c != '\0'; c++)
+                hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
+        snprintf(out, SPAWN_GROUP_MAX, "x%016llx", (unsigned long long)hash);
+}
+
+static enum err_code fill_start(struct spawn_start *start, struct home *home, const struct revision *revision,
+                                struct err *err)
+{
+        const struct local_config *config = &home->engine->config;
+
+        group_name(start->organization, revision->organization);
+        group_name(start->function, revision->function_id);
+        if (!config->host.runtime_argv(config->host.ctx, revision->language, start->argv, &start->argc))
+                return err_set(err, ERR_UNAVAILABLE, "no runtime for %s on this server", revision->language);
+        snprintf(start->runtime, sizeof(start->runtime), "%s", revision->language);
+        snprintf(start->code, sizeof(start->code), "%s", revision->code);
+        snprintf(start->filter, sizeof(start->filter), "default");
+        start->layer_count = revision->layer_count;
+        memcpy(start->layers, revision->layers, sizeof(start->layers));
+        start->memory_mib = revision->memory_mib;
+        start->cpu_millicores = revision->cpu_millicores;
+        start->pids_max = config->limits.pids_max;
+        start->tmp_mib = config->limits.tmp_mib;
+        return ERR_OK;
+}
+
+static void instance_timeout(void *arg);
+
+static struct instance *instance_create(struct pool *pool)
+{
+        struct instance *instance = calloc(1, sizeof(*instance));
+
+        if (instance == NULL)
+                return NULL;
+        instance->timer = loop_timer_create(pool->home->loop, instance_timeout, instance);
+        if (instance->timer == NULL) {
+                free(instance);
+                return NULL;
+        }
+        instance->home = pool->home;
+        instance->pool = pool;
+        instance->id = ++pool->home->last_id;
+        instance->channel = -1;
+        instance->secrets_fd = -1;
+        instance->begun_us = clock_mono_us();
+        buf_init(&instance->in, IN_BYTES_MAX);
+        buf_init(&instance->out, OUT_BYTES_MAX);
+        home_add(pool->home, instance);
+        return instance;
+}
+
+/* Takes it off every list and frees it. */
+void instance_destroy(struct instance *instance)
+{
+        loop_poll_destroy(instance->poll);
+        loop_timer_destroy(instance->timer);
+        if (instance->channel >= 0)
+                close(instance->channel);
+        if (instance->secrets_fd >= 0)
+                close(instance->secrets_fd);
+        buf_finish(&instance->in);
+        buf_finish(&instance->out);
+        home_remove(instance->home, instance);
+        free(instance);
+}
+
+/* The secrets of a revision are fetched by the control thread, which has the store. */
+struct secret_fetch {
+        struct loop_task task;
+        struct home *home;
+        struct revision *revision;
+        uint64_t instance_id;
+        enum err_code code;
+        struct err err;
+        int fd;
+};
+
+static void secret_fetched(struct loop_task *task)
+{
+        struct secret_fetch *fetch = (struct secret_fetch *)task;
+        struct instance *instance = home_find(fetch->home, fetch->instance_id);
+
+        if (instance != NULL)
+                instance_secrets(instance, fetch->code, &fetch->err, &fetch->fd);
+        if (fetch->fd >= 0)
+                close(fetch->fd);
+        revision_unref(fetch->revision);
+        free(fetch);
+}
+
+static void secret_fetch_run(struct loop_task *task)
+{
+        struct secret_fetch *fetch = (struct secret_fetch *)task;
+        const struct local_host *host = &fetch->home->engine->config.host;
+
+        fetch->code = host->secrets(host->ctx, fetch->revision, &fetch->fd, &fetch->err);
+        fetch->task.run = secret_fetched;
+        loop_post(fetch->home->loop, &fetch->task);
+}
+
+static enum err_code secrets_ask(struct instance *instance, struct revision *revision, struct err *err)
+{
+        struct secret_fetch *fetch;
+
+        if (revision->secret_count == 0)
+                return ERR_OK;
+        fetch = calloc(1, sizeof(*fetch));
+        if (fetch == NULL)
+                return err_nomem(err);
+        *fetch = (struct secret_fetch){.task = {.run = secret_fetch_run},
+                                       .home = instance->home,
+                                       .revision = revision_ref(revision),
+                                       .instance_id = instance->id,
+                                       .fd = -1};
+        instance->secrets_wanted = true;
+        loop_post(instance->home->engine->config.control, &fetch->task);
+        return ERR_OK;
+}
+
+enum err_code instance_start(struct pool *pool, struct err *err)
+{
+        struct home *home = pool->home;
+        union spawn_frame frame = {.start = {.head = {.op = SPAWN_START}}};
+        enum err_code code = fill_start(&frame.start, home, pool->revision, err);
+
+        if (code != ERR_OK)
+                return code;
+        struct instance *instance = instance_create(pool);
+        if (instance == NULL)
+                return err_nomem(err);
+        frame.head.id = instance->id;
+        code = home_send(home, &frame, err);
+        if (code == ERR_OK)
+                code = secrets_ask(instance, pool->revision, err);
+        if (code != ERR_OK) {
+                instance_destroy(instance);
+                return code;
+        }
+        pool->total++;
+        pool->starting++;
+        atomic_fetch_add(&home->engine->instances, 1);
+        atomic_fetch_add(&home->engine->starts, 1);
+        loop_timer_start(instance->timer, home->engine->config.limits.start_timeout_ms);
+        return ERR_OK;
+}
+
+void instance_kill(struct instance *instance)
+{
+        union spawn_frame frame = {.head = {.op = SPAWN_KILL, .id = instance->id}};
+        struct err err;
+
+        /* A full link is tried again with the next tick; a closed one means that spawn has killed everything.
+         */
+        instance->kill_unsent = home_send(instance->home, &frame, &err) == ERR_LIMIT;
+}
+
+static void channel_close(struct instance *instance)
+{
+        loop_poll_destroy(instance->poll);
+        instance->poll = NULL;
+        if (instance->channel >= 0)
+                close(instance->channel);
+        instance->channel = -1;
+}
+
+static void run_ended(struct instance *instance)
+{
+        instance->inv = NULL;
+        atomic_fetch_sub(&instance->home->engine->busy, 1);
+}
+
+/* Tells whoever waits for it that it is over: the run in hand, or the pool when it never was ready. */
+static void report_end(struct instance *instance, enum err_code code, const char *type, const struct err *err)
+{
+        struct invocation *inv = instance->inv;
+
+        instance->lost = false;
+        if (inv != NULL) {
+                run_ended(instance);
+                local_fail(instance->home, inv, code, type, err->text);
+        } else if (!instance->ready) {
+                instance->ready = true; /* told once */
+                pool_instance_failed(instance->pool, code, err, (struct str){NULL, 0});
+        }
+}
+
+void instance_end(struct instance *instance, enum err_code code, const char *type, const char *fmt, ...)
+{
+        struct err err;
+        va_list args;
+
+        if (instance->state == INSTANCE_ENDING || instance->state == INSTANCE_GONE)
+                return;
+        va_start(args, fmt);
+        err_vset(&err, code, fmt, args);
+        va_end(args);
+        if (instance->state == INSTANCE_IDLE)
+                pool_idle_remove(instance->pool, instance);
+        move(instance, INSTANCE_ENDING);
+        loop_timer_stop(instance->timer);
+        channel_close(instance);
+        instance_kill(instance);
+        report_end(instance, code, type, &err);
+}
+
+/* The channel has ended without a word: spawn's EXITED will say why. */
+static void instance_lost(struct instance *instance)
+{
+        if (instance->state == INSTANCE_IDLE) {
+                instance_end(instance, ERR_CANCELLED, NULL, "it ended while idle");
+                return;
+        }
+        move(instance, INSTANCE_ENDING);
+        instance->lost = true;
+        channel_close(instance);
+        instance_kill(instance);
+        loop_timer_start(instance->timer, EXIT_WAIT_MS);
+}
+
+static void instance_timeout(void *arg)
+{
+        struct instance *instance = arg;
+        const struct revision *revision = instance->pool->revision;
+        struct err err;
+
+        switch (instance->state) {
+        case INSTANCE_STARTING:
+        case INSTANCE_LOADING:
+                instance_end(instance, ERR_TIMEOUT, "FunctionError",
+                             "function %s did not load its handler within %u ms (--start-timeout)",
+                             revision->name, instance->home->engine->config.limits.start_timeout_ms);
+                return;
+        case INSTANCE_BUSY:
+                instance_end(instance, ERR_TIMEOUT, "FunctionError",
+                             "Function execution exceeded the timeout of %u ms", revision->timeout_ms);
+                return;
+        case INSTANCE_ENDING:
+                err_set(&err, ERR_SYSTEM, "the process of function %s ended before it answered",
+                        revision->name);
+                if (instance->lost)
+                        report_end(instance, ERR_SYSTEM, "FunctionError", &err);
+                return;
+        case INSTANCE_IDLE:
+        case INSTANCE_GONE:
+                return;
+        }
+}
+
+static void why_exited(const struct instance *instance, const struct spawn_exited *exited, struct err *err)
+{
+        const struct revision *revision = instance->pool->revision;
+
+        if (exited->oom_kills > 0)
+                err_set(err, ERR_SYSTEM, "function %s exceeded its memory limit of %u MiB", revision->name,
+                        revision->memory_mib);
+        else if (exited->by_signal)
+                err_set(err, ERR_SYSTEM,
+                        "the process of function %s was killed by signal %d (%s) before it answered",
+                        revision->name, exited->value, strsignal(exited->value));
+        else
+                err_set(err, ERR_SYSTEM,
+                        "the process of function %s ended with status %d before it answered%s",
+                        revision->name, exited->value,
+                        exited->pids_refused > 0 ? "; it had reached its limit of processes" : "");
+}
+
+static bool channel_read(struct instance *instance);
+
+void instance_exited(struct instance *instance, const struct spawn_exited *exited)
+{
+        struct pool *pool = instance->pool;
+        struct err err;
+
+        /* What it had sent before it died still counts. */
+        while (instance->channel >= 0 && channel_read(instance))
+                continue;
+        if (instance->state != INSTANCE_ENDING && instance->state != INSTANCE_STARTING)
+                instance_lost(instance);
+        if (instance->state == INSTANCE_STARTING)
+                move(instance, INSTANCE_ENDING);
+        if (instance->lost || !instance->ready) {
+                why_exited(instance, exited, &err);
+                report_end(instance, ERR_SYSTEM, "FunctionError", &err);
+        }
+        move(instance, INSTANCE_GONE);
+        atomic_fetch_sub(&instance->home->engine->instances, 1);
+        instance_destroy(instance);
+        pool_instance_gone(pool);
+}
+
+void instance_flush(struct instance *instance)
+{
+        while (instance->out.len > 0) {
+                ssize_t n = send(instance->channel, instance->out.data, instance->out.len,
+                                 MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        break; /* EAGAIN: later; anything else shows up as the end of the channel */
+                buf_consume(&instance->out, (size_t)n);
+        }
+        bool writes = instance->out.len > 0;
+        if (writes != instance->poll_writes) {
+                instance->poll_writes = writes;
+                loop_poll_want(instance->poll, LOOP_READABLE | (writes ? LOOP_WRITABLE : 0));
+        }
+}
+
+/* Takes whole frames off the buffer. False: the channel is dead or gone. */
+static bool frames_take(struct instance *instance)
+{
+        size_t used = 0;
+        struct frame frame;
+        struct err err;
+
+        while (instance->channel >= 0) {
+                size_t len = 0;
+                struct str rest = {instance->in.data + used, instance->in.len - used};
+                enum err_code code = frame_parse(rest, &frame, &len, &err);
+                if (code == ERR_LIMIT)
+                        break;
+                if (code == ERR_OK)
+                        code = exchange_frame(instance, &frame, &err);
+                if (code != ERR_OK) {
+                        instance_end(instance, ERR_BAD_REPLY, "FunctionError",
+                                     "the reply of function %s is no reply: %s",
+                                     instance->pool->revision->name, err.text);
+                        return false;
+                }
+                used += len;
+        }
+        if (instance->channel < 0)
+                return false;
+        buf_consume(&instance->in, used);
+        return true;
+}
+
+/* One read and the frames in it. False: nothing more is to be had now. */
+static bool channel_read(struct instance *instance)
+{
+        if (buf_reserve(&instance->in, READ_BYTES) != ERR_OK) {
+                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
+                return false;
+        }
+        ssize_t n = recv(instance->channel, instance->in.data + instance->in.len, READ_BYTES, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return false;
+        if (n <= 0) {
+                instance_lost(instance);
+                return false;
+        }
+        instance->in.len += (size_t)n;
+        if (!frames_take(instance))
+                return false;
+        if (instance->in.len == 0 && instance->state == INSTANCE_IDLE && instance->in.capacity > IDLE_BYTES)
+                buf_finish(&instance->in);
+        return n == READ_BYTES;
+}
+
+static void channel_ready(void *arg, int events)
+{
+        struct instance *instance = arg;
+
+        if ((events & LOOP_WRITABLE) != 0 && instance->out.len > 0) {
+                instance_flush(instance);
+                if (instance->state == INSTANCE_BUSY && instance->out.len == 0 &&
+                    exchange_pump(instance) == ERR_OK)
+                        instance_flush(instance);
+        }
+        if ((events & LOOP_READABLE) != 0)
+                channel_read(instance);
+}
+
+/* The first message: what it runs, with the secrets' descriptor beside it. */
+static void specialise(struct instance *instance)
+{
+        own_buf struct buf message = {.max = OUT_BYTES_MAX};
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(sizeof(int))];
+        } control = {.bytes = {0}};
+
+        if (exchange_specialise(instance, &message) != ERR_OK) {
+                instance_end(instance, ERR_UNPROCESSABLE, "SystemError",
+                             "environment and handler of function %s are too large",
+                             instance->pool->revision->name);
+                return;
+        }
+        struct iovec iov = {message.data, message.len};
+        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+        if (instance->secrets_fd >= 0) {
+                msg.msg_control = control.bytes;
+                msg.msg_controllen = sizeof(control.bytes);
+                struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+                *cmsg = (struct cmsghdr){
+                        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+                memcpy(CMSG_DATA(cmsg), &instance->secrets_fd, sizeof(int));
+        }
+        ssize_t n = sendmsg(instance->channel, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0 && (size_t)n < message.len &&
+            buf_append(&instance->out, message.data + n, message.len - (size_t)n) == ERR_OK)
+                instance_flush(instance);
+        if (instance->secrets_fd >= 0)
+                close(take_fd(&instance->secrets_fd));
+        instance->loading_us = clock_mono_us();
+}
+
+void instance_secrets(struct instance *instance, enum err_code code, const struct err *err, int *fd)
+{
+        if (instance->state != INSTANCE_STARTING && instance->state != INSTANCE_LOADING)
+                return;
+        if (code != ERR_OK) {
+                instance_end(instance, code, "SystemError", "%s", err->text);
+                return;
+        }
+        instance->secrets_fd = take_fd(fd);
+        instance->secrets_wanted = false;
+        if (instance->state == INSTANCE_LOADING)
+                specialise(instance);
+}
+
+void instance_started(struct instance *instance, const struct spawn_started *started, int *channel)
+{
+        struct pool *pool = instance->pool;
+        struct err err;
+
+        if (!started->ok) {
+                if (instance->state == INSTANCE_STARTING) {
+                        err_set(&err, (enum err_code)started->code, "%s", started->text);
+                        report_end(instance, err.code, "SystemError", &err);
+                }
+                move(instance, INSTANCE_GONE);
+                atomic_fetch_sub(&instance->home->engine->instances, 1);
+                instance_destroy(instance);
+                pool_instance_gone(pool);
+                return;
+        }
+        if (instance->state != INSTANCE_STARTING)
+                return; /* killed meanwhile: EXITED follows */
+        move(instance, INSTANCE_LOADING);
+        instance->sandbox_us = started->sandbox_us;
+        instance->channel = take_fd(channel);
+        instance->poll = loop_poll_create(instance->home->loop, instance->channel, channel_ready, instance);
+        if (instance->poll == NULL) {
+                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
+                return;
+        }
+        loop_poll_want(instance->poll, LOOP_READABLE);
+        if (!instance->secrets_wanted)
+                specialise(instance);
+}
+
+void instance_loaded(struct instance *instance)
+{
+        loop_timer_stop(instance->timer);
+        move(instance, INSTANCE_IDLE);
+        instance->ready = true;
+        instance->ready_us = clock_mono_us();
+        pool_instance_idle(instance->pool, instance, true);
+}
+
+void instance_failed(struct instance *instance, struct str trace)
+{
+        struct err err;
+
+        err_set(&err, ERR_SYSTEM, "function %s could not load its handler", instance->pool->revision->name);
+        instance->ready = true;
+        pool_instance_failed(instance->pool, ERR_SYSTEM, &err, trace);
+        instance_end(instance, ERR_SYSTEM, "FunctionError", "%s", err.text);
+}
+
+void instance_run(struct instance *instance, struct invocation *inv)
+{
+        uint64_t now_us = clock_mono_us();
+
+        assert(instance->inv == NULL);
+        move(instance, INSTANCE_BUSY);
+        instance->inv = inv;
+        atomic_fetch_add(&instance->home->engine->busy, 1);
+        inv->instance = instance;
+        inv->timing.queue_us = now_us - inv->queued_us;
+        inv->start = instance->ran || instance->ready_us < inv->queued_us ? START_HOT : START_BOOT;
+        if (inv->start == START_BOOT) {
+                /* It waited for this instance: what it took stands in the stages, not in the queue. */
+                uint64_t since_us = instance->begun_us > inv->queued_us ? instance->begun_us : inv->queued_us;
+                inv->timing.queue_us = since_us - inv->queued_us;
+                inv->timing.sandbox_us = instance->sandbox_us;
+                inv->timing.start_us = instance->loading_us - instance->begun_us - instance->sandbox_us;
+                inv->timing.import_us = instance->ready_us - instance->loading_us;
+        }
+        instance->ran = true;
+        instance->run_us = now_us;
+        uint64_t now_ms = now_us / 1000;
+        loop_timer_start(instance->timer, inv->deadline_ms > now_ms ? inv->deadline_ms - now_ms : 0);
+        if (exchange_begin(instance) != ERR_OK) {
+                instance_end(instance, ERR_HEADER_LIMIT, "SystemError",
+                             "the head of the request is too large for a function");
+                return;
+        }
+        instance_flush(instance);
+}
+
+void instance_finish_run(struct instance *instance)
+{
+        struct invocation *inv = instance->inv;
+        const struct revision *revision = instance->pool->revision;
+        /* A secret of this run alone may have stayed in its memory. */
+        bool again = revision->isolation == ISOLATION_INSTANCE && inv->secrets.len == 0 && !instance->spent;
+
+        loop_timer_stop(instance->timer);
+        run_ended(instance);
+        move(instance, INSTANCE_IDLE);
+        local_finish(instance->home, inv);
+        if (!again) {
+                move(instance, INSTANCE_ENDING);
+                channel_close(instance);
+                instance_kill(instance);
+                return;
+        }
+        pool_instance_idle(instance->pool, instance, false);
+}

@@ -1,0 +1,146 @@
+/* engine/revision.c: a stored function as the engine needs it. */
+#include "engine/revision.h"
+
+#include "base/own.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { MEMORY_MIB_DEFAULT = 256, CPU_MILLICORES_DEFAULT = 1000, IDLE_TIMEOUT_MS_DEFAULT = 600000 };
+
+static bool copy_text(char **to, const char *from)
+{
+        *to = strdup(from != NULL ? from : "");
+        return *to != NULL;
+}
+
+static uint32_t number_of(const json_t *document, const char *key, uint32_t fallback)
+{
+        const json_t *value = json_object_get(document, key);
+
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+            json_integer_value(value) > UINT32_MAX)
+                return fallback;
+        return (uint32_t)json_integer_value(value);
+}
+
+/* A new list of copies of a JSON list's strings. */
+static bool copy_list(const json_t *list, struct str **ret, size_t *ret_count)
+{
+        size_t count = json_array_size(list);
+        struct str *items = calloc(count + 1, sizeof(*items));
+
+        *ret = items;
+        if (items == NULL)
+                return false;
+        for (size_t i = 0; i < count; i++) {
+                const json_t *item = json_array_get(list, i);
+                char *text = strdup(json_is_string(item) ? json_string_value(item) : "");
+                if (text == NULL)
+                        return false;
+                items[(*ret_count)++] = str_of(text);
+        }
+        return true;
+}
+
+static bool copy_env(const json_t *map, struct str **ret, size_t *ret_count)
+{
+        struct str *items = calloc(json_object_size(map) + 1, sizeof(*items));
+        const char *key;
+        json_t *value;
+
+        *ret = items;
+        if (items == NULL)
+                return false;
+        json_object_foreach((json_t *)map, key, value)
+        {
+                char *text = NULL;
+                if (!json_is_string(value))
+                        continue;
+                if (asprintf(&text, "%s=%s", key, json_string_value(value)) < 0)
+                        return false;
+                items[(*ret_count)++] = str_of(text);
+        }
+        return true;
+}
+
+static void free_list(struct str *items, size_t count)
+{
+        for (size_t i = 0; i < count; i++)
+                free((char *)items[i].p);
+        free(items);
+}
+
+static void revision_free(struct revision *revision)
+{
+        free_list(revision->env, revision->env_count);
+        free_list(revision->secrets, revision->secret_count);
+        free(revision->organization);
+        free(revision->project);
+        free(revision->name);
+        free(revision->language);
+        free(revision->handler);
+        free(revision);
+}
+
+static bool revision_copy(struct revision *revision, const struct store_row *row,
+                          const struct revision_build *build)
+{
+        const json_t *document = row->document;
+
+        return copy_text(&revision->organization, row->organization) &&
+               copy_text(&revision->project, row->project) && copy_text(&revision->name, row->name) &&
+               copy_text(&revision->language, build->language) &&
+               copy_text(&revision->handler, build->handler) &&
+               copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
+               copy_env(json_object_get(document, "env"), &revision->env, &revision->env_count);
+}
+
+enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
+                              struct revision **ret, struct err *err)
+{
+        const json_t *document = row->document;
+
+        assert(build->layer_count > 0 && build->layer_count <= SPAWN_LAYERS_MAX);
+        assert(strlen(row->id) == UUID_LEN && strlen(build->code) < SPAWN_NAME_MAX);
+
+        struct revision *revision = calloc(1, sizeof(*revision));
+        if (revision == NULL)
+                return err_nomem(err);
+        atomic_init(&revision->refs, 1);
+        if (!revision_copy(revision, row, build)) {
+                revision_free(revision);
+                return err_nomem(err);
+        }
+        memcpy(revision->function_id, row->id, UUID_LEN + 1);
+        memcpy(revision->code, build->code, strlen(build->code) + 1);
+        memcpy(revision->layers, build->layers, build->layer_count * sizeof(revision->layers[0]));
+        revision->layer_count = build->layer_count;
+        revision->number = row->revision;
+        revision->epoch = build->epoch;
+        revision->memory_mib = number_of(document, "memory", MEMORY_MIB_DEFAULT);
+        revision->cpu_millicores = number_of(document, "cpu", CPU_MILLICORES_DEFAULT);
+        revision->timeout_ms = number_of(document, "timeout", 0);
+        if (revision->timeout_ms == 0)
+                revision->timeout_ms = build->timeout_default_ms;
+        revision->idle_timeout_ms = number_of(document, "idleTimeout", IDLE_TIMEOUT_MS_DEFAULT);
+        revision->concurrency = number_of(document, "concurrency", 1);
+        revision->instances_min = number_of(document, "minInstances", 0);
+        revision->instances_max = number_of(document, "maxInstances", 0);
+        revision->isolation =
+                str_eq(json_str(document, "isolation"), STR("run")) ? ISOLATION_RUN : ISOLATION_INSTANCE;
+        *ret = revision;
+        return ERR_OK;
+}
+
+struct revision *revision_ref(struct revision *revision)
+{
+        atomic_fetch_add_explicit(&revision->refs, 1, memory_order_relaxed);
+        return revision;
+}
+
+void revision_unref(struct revision *revision)
+{
+        if (revision != NULL && atomic_fetch_sub_explicit(&revision->refs, 1, memory_order_acq_rel) == 1)
+                revision_free(revision);
+}
