@@ -1,0 +1,158 @@
+/* gateway/reply.c: building the replies of endpoints. */
+#include "gateway/reply.h"
+
+#include "base/own.h"
+#include "engine/recorder.h"
+#include "model/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REPLY_FIELDS_MAX = 128, REPLY_OWN_FIELDS = 8, ERROR_BODY_MAX = 1 << 21 };
+
+struct fields {
+        struct http_field items[REPLY_FIELDS_MAX];
+        size_t count;
+};
+
+static void add(struct fields *fields, struct str name, struct str value)
+{
+        if (fields->count < REPLY_FIELDS_MAX)
+                fields->items[fields->count++] = (struct http_field){name, value};
+}
+
+static void add_cors(struct fields *fields, bool cors)
+{
+        if (!cors)
+                return;
+        add(fields, STR("Access-Control-Allow-Origin"), STR("*"));
+        add(fields, STR("Access-Control-Allow-Methods"), STR("*"));
+        add(fields, STR("Access-Control-Allow-Headers"), STR("*"));
+}
+
+static struct http_fields done(const struct fields *fields)
+{
+        return (struct http_fields){fields->items, fields->count};
+}
+
+void reply_error(struct http_exchange *exchange, int status, const char *message,
+                 const struct http_field *extra, bool cors)
+{
+        own_buf struct buf body = {.max = ERROR_BODY_MAX};
+        struct fields fields = {.count = 0};
+
+        add(&fields, STR("Content-Type"), STR("application/json"));
+        add_cors(&fields, cors);
+        if (extra != NULL)
+                add(&fields, extra->name, extra->value);
+        if (buf_printf(&body, "{\"code\":%d,\"message\":", status) != ERR_OK ||
+            json_quote(str_of(message), &body) != ERR_OK || buf_append_text(&body, "}\n") != ERR_OK)
+                buf_clear(&body);
+        http_reply_buf(exchange, status, done(&fields), &body);
+}
+
+void reply_empty(struct http_exchange *exchange, bool cors)
+{
+        struct fields fields = {.count = 0};
+
+        add_cors(&fields, cors);
+        http_reply(exchange, 200, done(&fields), (struct str){NULL, 0});
+}
+
+int reply_status(const struct invocation *inv)
+{
+        if (inv->code != ERR_OK)
+                return err_http_status(inv->code);
+        if (inv->error_type == NULL)
+                return inv->status;
+        return strcmp(inv->error_type, "InputError") == 0 ? 400 : 500;
+}
+
+/* {"code","message","error":{"type","message"}}: without the stack trace, since a caller of a public endpoint
+ * is a stranger. */
+static enum err_code error_body(const struct invocation *inv, int status, struct buf *out)
+{
+        own_json json_t *error = NULL;
+        struct str message = str_of(inv->err.text);
+        enum err_code code;
+
+        if (json_parse((struct str){inv->error.data, inv->error.len}, &error, NULL) == ERR_OK) {
+                struct str told = json_str(error, "message");
+                if (told.p != NULL)
+                        message = told;
+        }
+        code = buf_printf(out, "{\"code\":%d,\"message\":", status);
+        if (code == ERR_OK)
+                code = json_quote(message, out);
+        if (code == ERR_OK)
+                code = buf_printf(out, ",\"error\":{\"type\":\"%s\",\"message\":", inv->error_type);
+        if (code == ERR_OK)
+                code = json_quote(message, out);
+        return code == ERR_OK ? buf_append_text(out, "}}\n") : code;
+}
+
+/* "queue;dur=0.012, handler;dur=1.300, start;desc=hot" (W3C Server Timing), milliseconds. */
+static struct str timing_text(const struct invocation *inv, char *text, size_t size)
+{
+        const struct invocation_timing *t = &inv->timing;
+        int len;
+
+        if (inv->start == START_NONE || inv->start == START_HOT)
+                len = snprintf(text, size, "queue;dur=%.3f, handler;dur=%.3f, start;desc=%s",
+                               (double)t->queue_us / 1000, (double)t->handler_us / 1000,
+                               inv->start == START_HOT ? "hot" : "none");
+        else
+                len = snprintf(text, size,
+                               "queue;dur=%.3f, sandbox;dur=%.3f, start;dur=%.3f;desc=%s, import;dur=%.3f, "
+                               "handler;dur=%.3f",
+                               (double)t->queue_us / 1000, (double)t->sandbox_us / 1000,
+                               (double)t->start_us / 1000, start_kind_name(inv->start),
+                               (double)t->import_us / 1000, (double)t->handler_us / 1000);
+        return (struct str){text, len > 0 ? (size_t)len : 0};
+}
+
+/* The fields of a response object: pairs of texts, each with its NUL, checked when they came in. */
+static void add_head(struct fields *fields, const struct buf *head)
+{
+        for (size_t at = 0; at < head->len && fields->count < REPLY_FIELDS_MAX - REPLY_OWN_FIELDS;) {
+                struct str name = str_of(head->data + at);
+                struct str value = str_of(head->data + at + name.len + 1);
+                add(fields, name, value);
+                at += name.len + value.len + 2;
+        }
+}
+
+static void reply_failure(struct http_exchange *exchange, struct fields *fields, const struct invocation *inv,
+                          int status)
+{
+        own_buf struct buf body = {.max = ERROR_BODY_MAX};
+
+        add(fields, STR("Content-Type"), STR("application/json"));
+        if (err_retry_helps(inv->code) && status != 504)
+                add(fields, STR("Retry-After"), STR("1"));
+        if (error_body(inv, status, &body) != ERR_OK)
+                buf_clear(&body);
+        http_reply_buf(exchange, status, done(fields), &body);
+}
+
+void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors)
+{
+        struct fields fields = {.count = 0};
+        char timing[256];
+        int status = reply_status(inv);
+
+        add_cors(&fields, cors);
+        add(&fields, STR("Dispatch-Run-Id"), str_of(inv->run_id));
+        add(&fields, STR("Server-Timing"), timing_text(inv, timing, sizeof(timing)));
+        if (inv->error_type != NULL || inv->code != ERR_OK) {
+                reply_failure(exchange, &fields, inv, status);
+                return;
+        }
+        if (inv->content.len > 0)
+                add(&fields, STR("Content-Type"), (struct str){inv->content.data, inv->content.len});
+        add_head(&fields, &inv->head);
+        if (inv->body.len <= RECORDER_PAYLOAD_BYTES_MAX)
+                http_reply(exchange, status, done(&fields), (struct str){inv->body.data, inv->body.len});
+        else
+                http_reply_buf(exchange, status, done(&fields), &inv->body);
+}

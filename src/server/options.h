@@ -1,0 +1,49 @@
+/*
+ * server/options.h: the server's options, from one table: flag, DISPATCH_* variable, key of the configuration
+ * file, default, help.
+ *
+ * Flags > environment > configuration file > defaults. An unknown flag or key is an error that names it. The
+ * table also prints --help and the reference in docs/configuration.md.
+ */
+#ifndef DISPATCH_SERVER_OPTIONS_H
+#define DISPATCH_SERVER_OPTIONS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server_options {
+        /* Strings are never NULL and belong to the struct. */
+        char *config, *state_dir, *user, *host, *socket, *gateway_host;
+        char *organization, *dispatch_host, *image_registry, *storage, *file_sourceroot, *image_references;
+        char *runtime_dir, *helper_dir;
+        uint64_t port, gateway_port, loops;
+        uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
+        uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
+        uint64_t instances_max, instance_pids_max, instance_tmp_mib, runs_keep;
+        uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
+                idle_timeout_ms;
+        uint64_t connections_max;
+        bool skip_auth, debug, help, version;
+};
+
+/* Reads all sources. ERR_INVALID: the text says which option and what to do. */
+enum err_code options_read(struct server_options *options, int argc, char *const *argv,
+                           char *const *environment, struct err *err);
+void options_finish(struct server_options *options);
+
+/* Every option with its value in force, as `--name=value`: what the server is started with, so that it need
+ * not read the sources again (it may not be allowed to). */
+void options_each(const struct server_options *options,
+                  void (*each)(void *arg, const char *name, const char *value), void *arg);
+
+/* What --help prints. */
+enum err_code options_help(struct buf *out);
+/* The table of docs/configuration.md. */
+enum err_code options_markdown(struct buf *out);
+
+#define own_options __attribute__((cleanup(options_finish)))
+
+#endif

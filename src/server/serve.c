@@ -1,0 +1,663 @@
+/*
+ * server/serve.c: the unprivileged server: puts the parts together, runs N loops and the control loop, and
+ * takes them down again.
+ *
+ * The main thread is the control thread: it owns the store, the API's work, the builder and spawn's control
+ * link. Each other thread runs one loop with an API server, a gateway server and a home of the engine.
+ */
+#include "server/server.h"
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/own.h"
+#include "engine/local/local.h"
+#include "gateway/gateway.h"
+#include "image/runtime.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <malloc.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        SERVE_LOOPS_MAX = 256,
+        SERVE_LISTEN_MAX = 2 * SERVE_LOOPS_MAX + 8,
+        HELLO_WAIT_MS = 10000,
+        LOOP_STACK_BYTES = 256 * 1024
+};
+
+enum role { ROLE_API, ROLE_GATEWAY, ROLE_UNIX, ROLE_COUNT };
+
+struct listeners {
+        int fds[ROLE_COUNT][SERVE_LOOPS_MAX];
+        size_t counts[ROLE_COUNT];
+};
+
+struct server;
+
+struct worker {
+        struct server *server;
+        size_t index;
+        struct loop *loop;
+        pthread_t thread;
+        bool running;
+        struct http_server *api, *gateway;
+        struct loop_task task;
+        unsigned draining;
+};
+
+struct server {
+        const struct server_options *options;
+        struct listeners listeners;
+        int links[SERVE_LOOPS_MAX + 1];
+        size_t loop_count;
+        struct spawn_hello hello;
+        struct loop *control;
+        struct loop *loops[SERVE_LOOPS_MAX + 1]; /* the control loop is the last: runs of the API are its */
+        struct worker *workers;
+        struct runtime_table runtimes;
+        struct reference_table *references;
+        struct store *store;
+        struct secrets *secrets;
+        struct builder *builder;
+        struct engine *engine;
+        struct recorder *recorder;
+        struct snapshot_hub *hub;
+        struct gateway *gateway;
+        struct api *api;
+        struct loop_poll *link;
+        struct loop_signal *signals[2];
+        struct loop_timer *drain_timer;
+        char version_json[512];
+        char sources[4096];
+        uint64_t started_ms;
+        size_t workers_draining;
+        bool stopping, engine_drained;
+        bool failed;
+};
+
+static enum err_code add_listener(struct listeners *listeners, struct str item, struct err *err)
+{
+        static const struct str names[] = {[ROLE_API] = STR_INIT("api"),
+                                           [ROLE_GATEWAY] = STR_INIT("gateway"),
+                                           [ROLE_UNIX] = STR_INIT("unix")};
+        struct str number = item, role = str_cut(&number, '=');
+        uint64_t fd;
+
+        for (size_t i = 0; i < ROLE_COUNT; i++) {
+                if (!str_eq(role, names[i]) || !str_to_u64(number, &fd) ||
+                    listeners->counts[i] == SERVE_LOOPS_MAX)
+                        continue;
+                listeners->fds[i][listeners->counts[i]++] = (int)fd;
+                return ERR_OK;
+        }
+        return err_set(err, ERR_INVALID, "%s has '%.*s', which is no listener", SERVER_ENV_LISTEN,
+                       STR_ARG(item));
+}
+
+/* What dispatch-spawn has handed over. */
+static enum err_code read_environment(struct server *server, struct err *err)
+{
+        const char *listen_text = getenv(SERVER_ENV_LISTEN), *links_text = getenv(SERVER_ENV_LINKS);
+        struct str rest = str_of(listen_text != NULL ? listen_text : "");
+        size_t count = 0;
+        uint64_t fd;
+
+        while (rest.len > 0) {
+                enum err_code code = add_listener(&server->listeners, str_cut(&rest, ','), err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        rest = str_of(links_text);
+        while (rest.len > 0) {
+                if (count > SERVE_LOOPS_MAX || !str_to_u64(str_cut(&rest, ','), &fd))
+                        return err_set(err, ERR_INVALID, "%s is malformed", SERVER_ENV_LINKS);
+                server->links[count++] = (int)fd;
+        }
+        if (count < 2 || getenv(SERVER_ENV_STATE) == NULL || getenv(SERVER_ENV_RUNTIME) == NULL)
+                return err_set(err, ERR_INVALID, "this is started by dispatch-spawn; unset %s",
+                               SERVER_ENV_LINKS);
+        server->loop_count = count - 1;
+        return ERR_OK;
+}
+
+static enum err_code read_hello(struct server *server, struct err *err)
+{
+        struct pollfd wait = {.fd = server->links[0], .events = POLLIN};
+        union spawn_frame frame;
+        int fds[SPAWN_FDS_MAX];
+        size_t count;
+
+        if (poll(&wait, 1, HELLO_WAIT_MS) != 1)
+                return err_set(err, ERR_TIMEOUT, "dispatch-spawn did not say hello within %d s",
+                               HELLO_WAIT_MS / 1000);
+        enum err_code code = spawn_receive(server->links[0], &frame, fds, &count, err);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "hello of dispatch-spawn");
+        for (size_t i = 0; i < count; i++)
+                close(fds[i]);
+        if (frame.head.op != SPAWN_HELLO)
+                return err_set(err, ERR_INVALID, "dispatch-spawn did not begin with a hello");
+        server->hello = frame.hello;
+        return ERR_OK;
+}
+
+static bool runtime_argv(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc)
+{
+        const struct server *server = ctx;
+        const struct runtime *runtime = runtime_find(&server->runtimes, str_of(language));
+
+        if (runtime == NULL)
+                return false;
+        memcpy(argv, runtime->argv, SPAWN_ARGV_MAX);
+        *argc = runtime->argc;
+        return true;
+}
+
+static enum err_code revision_secrets(void *ctx, const struct revision *revision, int *ret_fd,
+                                      struct err *err)
+{
+        const struct server *server = ctx;
+
+        return secrets_memfd(server->secrets, server->store, str_of(revision->organization),
+                             str_of(revision->project), revision->secrets, revision->secret_count, ret_fd,
+                             err);
+}
+
+static void problem(void *arg, const char *text)
+{
+        (void)arg;
+        log_error("%s", text);
+}
+
+static void record_problem(void *arg, const struct err *err)
+{
+        (void)arg;
+        if (err != NULL)
+                log_error("records of runs wait, the store cannot be written: %s", err->text);
+        else
+                log_info("records of runs are written again");
+}
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+        buf_printf(out, "# TYPE dispatch_%s %s\n# HELP dispatch_%s %s\ndispatch_%s%s %llu\n", name, type,
+                   name, help, name, strcmp(type, "counter") == 0 ? "_total" : "", (unsigned long long)value);
+}
+
+static void metrics(void *arg, struct buf *out)
+{
+        const struct server *server = arg;
+        struct local_counts counts;
+
+        local_engine_counts(server->engine, &counts);
+        metric(out, "instances", "gauge", "Instances that exist.", counts.instances);
+        metric(out, "instances_busy", "gauge", "Instances that run something.", counts.busy);
+        metric(out, "queued", "gauge", "Runs that wait for an instance.", counts.queued);
+        metric(out, "instance_starts", "counter", "Instances started.", counts.starts);
+        metric(out, "run_failures", "counter", "Runs that the engine ended.", counts.failures);
+        metric(out, "run_records_lost", "counter", "Records of runs that crashes took with them.",
+               recorder_lost(server->recorder));
+}
+
+static enum err_code open_state(struct server *server, struct err *err)
+{
+        const char *dir = getenv(SERVER_ENV_STATE);
+        char url[4096 + 16];
+
+        snprintf(url, sizeof(url), "sqlite:%s", dir);
+        enum err_code code = store_open(url, &server->store, err);
+        if (code == ERR_OK)
+                code = secrets_open(dir, &server->secrets, err);
+        if (code == ERR_OK)
+                code = recorder_create(server->control, server->store, dir, server->hello.generation,
+                                       server->hello.draining_generation == 0, &server->recorder, err);
+        if (code != ERR_OK)
+                return code;
+        recorder_keep(server->recorder, server->options->runs_keep);
+        recorder_on_problem(server->recorder, record_problem, server);
+        if (recorder_lost(server->recorder) > 0)
+                log_warning("crashes have taken %llu records of runs with them so far",
+                            (unsigned long long)recorder_lost(server->recorder));
+        return ERR_OK;
+}
+
+static enum err_code make_engine(struct server *server, struct err *err)
+{
+        const struct server_options *options = server->options;
+        struct local_config config = {.control = server->control,
+                                      .loops = server->loops,
+                                      .link_fds = server->links + 1,
+                                      .loop_count = server->loop_count,
+                                      .limits = local_limits_default,
+                                      .host = {server, runtime_argv, revision_secrets}};
+
+        config.limits.queue_requests_max = (uint32_t)options->queue_requests;
+        config.limits.queue_wait_ms_max = (uint32_t)options->queue_wait_ms;
+        config.limits.start_timeout_ms = (uint32_t)options->start_timeout_ms;
+        config.limits.reply_bytes_max = options->reply_bytes_max;
+        config.limits.log_bytes_max = options->log_bytes_max;
+        config.limits.pids_max = (uint32_t)options->instance_pids_max;
+        config.limits.tmp_mib = (uint32_t)options->instance_tmp_mib;
+        config.limits.instances_max = server->hello.instances_max;
+        if (options->instances_max > 0 && options->instances_max < config.limits.instances_max)
+                config.limits.instances_max = (uint32_t)options->instances_max;
+        return local_engine_create(&config, &server->engine, err);
+}
+
+static enum err_code make_api(struct server *server, struct err *err)
+{
+        const struct server_options *options = server->options;
+        const char *root = options->file_sourceroot;
+
+        if (root[0] == '\0')
+                snprintf(server->sources, sizeof(server->sources), "%s/sources", getenv(SERVER_ENV_STATE));
+        else
+                snprintf(server->sources, sizeof(server->sources), "%s", root);
+        snprintf(server->version_json, sizeof(server->version_json),
+                 "{\"version\":\"%s\",\"commit\":\"\",\"buildDate\":\"\",\"goVersion\":\"\",\"compiler\":\"%"
+                 "s\",\"platform\":\"linux/%s\"}",
+                 DISPATCH_VERSION, __VERSION__,
+#if defined(__x86_64__)
+                 "amd64"
+#elif defined(__aarch64__)
+                 "arm64"
+#else
+                 "other"
+#endif
+        );
+        const struct api_config config = {.control = server->control,
+                                          .store = server->store,
+                                          .secrets = server->secrets,
+                                          .builder = server->builder,
+                                          .engine = server->engine,
+                                          .recorder = server->recorder,
+                                          .hub = server->hub,
+                                          .references = server->references,
+                                          .sources_dir = server->sources,
+                                          .organization = options->organization,
+                                          .project = "default",
+                                          .dispatch_host = options->dispatch_host,
+                                          .image_registry = options->image_registry,
+                                          .version_json = server->version_json,
+                                          .skip_auth = true,
+                                          .draining_generation = server->hello.draining_generation,
+                                          .run_timeout_ms = (uint32_t)options->run_timeout_ms,
+                                          .body_bytes_max = options->request_bytes_max,
+                                          .source_bytes_max = options->source_bytes_max,
+                                          .metrics = metrics,
+                                          .problem = problem,
+                                          .arg = server};
+        return api_create(&config, &server->api, err);
+}
+
+static enum err_code make_parts(struct server *server, struct err *err)
+{
+        enum err_code code = runtime_table_load(getenv(SERVER_ENV_RUNTIME), &server->runtimes, err);
+
+        if (code == ERR_OK)
+                code = reference_table_create(str_of(server->options->image_references), &server->runtimes,
+                                              &server->references, err);
+        if (code == ERR_OK)
+                code = open_state(server, err);
+        if (code == ERR_OK)
+                code = builder_create(server->control, server->links[0], &server->builder, err);
+        if (code == ERR_OK)
+                code = make_engine(server, err);
+        if (code == ERR_OK)
+                code = snapshot_hub_create(server->control, server->loops, server->loop_count, &server->hub,
+                                           err);
+        if (code != ERR_OK)
+                return code;
+        const struct gateway_config gateway = {.loops = server->loops,
+                                               .loop_count = server->loop_count,
+                                               .engine = server->engine,
+                                               .hub = server->hub,
+                                               .recorder = server->recorder,
+                                               .control = server->control,
+                                               .request_bytes_max = server->options->request_bytes_max};
+        code = gateway_create(&gateway, &server->gateway, err);
+        return code == ERR_OK ? make_api(server, err) : code;
+}
+
+static struct http_limits http_limits_of(const struct server_options *options)
+{
+        struct http_limits limits = http_limits_default;
+
+        limits.header_bytes_max = (uint32_t)options->header_bytes_max;
+        limits.header_count_max = (uint32_t)options->header_count_max;
+        limits.header_timeout_ms = (uint32_t)options->header_timeout_ms;
+        limits.body_timeout_ms = (uint32_t)options->body_timeout_ms;
+        limits.write_timeout_ms = (uint32_t)options->write_timeout_ms;
+        limits.idle_timeout_ms = (uint32_t)options->idle_timeout_ms;
+        limits.connections_max = (uint32_t)options->connections_max;
+        limits.body_bytes_max = options->request_bytes_max;
+        return limits;
+}
+
+static size_t pick_listeners(const struct server *server, enum role role, size_t index, int *fds)
+{
+        if (index >= server->listeners.counts[role])
+                return 0;
+        fds[0] = server->listeners.fds[role][index];
+        return 1;
+}
+
+static enum err_code make_worker(struct server *server, size_t index, struct err *err)
+{
+        struct worker *worker = &server->workers[index];
+        struct http_limits limits = http_limits_of(server->options);
+        const struct http_handler api = api_http_handler(server->api),
+                                  gateway = gateway_handler(server->gateway, index);
+        int fds[2];
+
+        worker->server = server;
+        worker->index = index;
+        worker->loop = server->loops[index];
+        size_t count = pick_listeners(server, ROLE_GATEWAY, index, fds);
+        enum err_code code =
+                http_server_create(worker->loop, fds, count, &limits, &gateway, &worker->gateway, err);
+        if (code != ERR_OK)
+                return code;
+        count = pick_listeners(server, ROLE_API, index, fds);
+        count += pick_listeners(server, ROLE_UNIX, index, fds + count);
+        limits.body_bytes_max = api_body_bytes_max(server->api);
+        return http_server_create(worker->loop, fds, count, &limits, &api, &worker->api, err);
+}
+
+static void *worker_run(void *arg)
+{
+        struct worker *worker = arg;
+
+        loop_run(worker->loop);
+        return NULL;
+}
+
+static enum err_code start_workers(struct server *server, struct err *err)
+{
+        pthread_attr_t attr;
+        sigset_t all, before;
+        int failed = 0;
+
+        for (size_t i = 0; i < server->loop_count; i++) {
+                enum err_code code = make_worker(server, i, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
+        /* Signals are the control thread's. */
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        for (size_t i = 0; i < server->loop_count && failed == 0; i++) {
+                failed = pthread_create(&server->workers[i].thread, &attr, worker_run, &server->workers[i]);
+                server->workers[i].running = failed == 0;
+        }
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attr);
+        errno = failed;
+        return failed == 0 ? ERR_OK : err_sys(err, "start a thread");
+}
+
+/* "http://127.0.0.1:8080" of a listener; the port may have been chosen by the kernel. */
+static void listener_url(const struct listeners *listeners, enum role role, char *out, size_t size)
+{
+        struct sockaddr_storage address = {0};
+        socklen_t len = sizeof(address);
+        char host[INET6_ADDRSTRLEN] = "";
+        bool v6;
+        in_port_t port;
+
+        snprintf(out, size, "nowhere");
+        if (listeners->counts[role] == 0 ||
+            getsockname(listeners->fds[role][0], (struct sockaddr *)&address, &len) < 0)
+                return;
+        v6 = address.ss_family == AF_INET6;
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&address;
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&address;
+        port = ntohs(v6 ? in6->sin6_port : in->sin_port);
+        inet_ntop(address.ss_family, v6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, host,
+                  sizeof(host));
+        snprintf(out, size, v6 ? "http://[%s]:%u" : "http://%s:%u", host, port);
+}
+
+static void stop_all(struct server *server)
+{
+        for (size_t i = 0; i < server->loop_count; i++)
+                loop_stop(server->loops[i]);
+        loop_stop(server->control);
+}
+
+static void fail(struct server *server, const char *text)
+{
+        log_error("%s", text);
+        server->failed = true;
+        stop_all(server);
+}
+
+static void published(void *arg, enum err_code code, const struct err *err)
+{
+        struct server *server = arg;
+        union spawn_frame ready = {.head = {.op = SPAWN_READY}};
+        char url[128];
+        struct err send_err;
+
+        if (code != ERR_OK) {
+                fail(server, err->text);
+                return;
+        }
+        listener_url(&server->listeners, ROLE_API, url, sizeof(url));
+        log_info("Dispatch HTTP server: serving HTTP traffic at %s", url);
+        listener_url(&server->listeners, ROLE_GATEWAY, url, sizeof(url));
+        log_info("API Gateway: serving HTTP traffic at %s", url);
+        if (spawn_send(server->links[0], &ready, NULL, 0, &send_err) != ERR_OK) {
+                fail(server, send_err.text);
+                return;
+        }
+        log_info("ready in %llu ms", (unsigned long long)(clock_mono_ms() - server->started_ms));
+        malloc_trim(0);
+}
+
+static void server_gone(struct server *server)
+{
+        struct err err;
+
+        log_info("the older server has ended");
+        (void)err;
+        api_server_gone(server->api);
+}
+
+static void link_ready(void *arg, int events)
+{
+        struct server *server = arg;
+        union spawn_frame frame;
+        int fds[SPAWN_FDS_MAX];
+        size_t count;
+        struct err err;
+
+        (void)events;
+        for (;;) {
+                enum err_code code = spawn_receive(server->links[0], &frame, fds, &count, &err);
+                if (code == ERR_LIMIT)
+                        return;
+                if (code == ERR_CANCELLED) {
+                        fail(server, "dispatch-spawn is gone, so this server ends");
+                        return;
+                }
+                if (code != ERR_OK)
+                        continue;
+                for (size_t i = 0; i < count; i++)
+                        close(fds[i]);
+                if (frame.head.op == SPAWN_SERVER_GONE)
+                        server_gone(server);
+                else if (frame.head.op == SPAWN_BUILT || frame.head.op == SPAWN_LAYER)
+                        builder_deliver(server->builder, &frame);
+        }
+}
+
+/* The end: no new connections, open requests and runs are finished, then the records are written and
+ * everything stops. */
+static void maybe_drained(struct server *server)
+{
+        if (server->workers_draining > 0 || !server->engine_drained)
+                return;
+        log_info("drained");
+        stop_all(server);
+}
+
+static void worker_counted(struct loop_task *task)
+{
+        struct worker *worker = (struct worker *)(void *)((char *)task - offsetof(struct worker, task));
+
+        worker->server->workers_draining--;
+        maybe_drained(worker->server);
+}
+
+static void server_drained(void *arg)
+{
+        struct worker *worker = arg;
+
+        if (--worker->draining > 0)
+                return;
+        worker->task.run = worker_counted;
+        loop_post(worker->server->control, &worker->task);
+}
+
+static void worker_drain(struct loop_task *task)
+{
+        struct worker *worker = (struct worker *)(void *)((char *)task - offsetof(struct worker, task));
+
+        worker->draining = 2;
+        http_server_drain(worker->api, server_drained, worker);
+        http_server_drain(worker->gateway, server_drained, worker);
+}
+
+static void engine_drained(void *arg)
+{
+        struct server *server = arg;
+
+        server->engine_drained = true;
+        maybe_drained(server);
+}
+
+static void drain_late(void *arg)
+{
+        struct server *server = arg;
+
+        log_warning("runs were still under way after %llu ms (--drain-ms); they end now",
+                    (unsigned long long)server->options->drain_ms);
+        stop_all(server);
+}
+
+static void stop_asked(void *arg)
+{
+        struct server *server = arg;
+
+        if (server->stopping)
+                return;
+        server->stopping = true;
+        log_info("stopping: no new requests, waiting for those under way");
+        loop_timer_start(server->drain_timer, server->options->drain_ms);
+        server->workers_draining = server->loop_count;
+        for (size_t i = 0; i < server->loop_count; i++) {
+                server->workers[i].task.run = worker_drain;
+                loop_post(server->loops[i], &server->workers[i].task);
+        }
+        server->engine->ops->drain(server->engine, engine_drained, server);
+}
+
+static enum err_code watch(struct server *server, struct err *err)
+{
+        server->link = loop_poll_create(server->control, server->links[0], link_ready, server);
+        server->signals[0] = loop_signal_create(server->control, SIGTERM, stop_asked, server);
+        server->signals[1] = loop_signal_create(server->control, SIGINT, stop_asked, server);
+        server->drain_timer = loop_timer_create(server->control, drain_late, server);
+        if (server->link == NULL || server->signals[0] == NULL || server->signals[1] == NULL ||
+            server->drain_timer == NULL)
+                return err_nomem(err);
+        loop_poll_want(server->link, LOOP_READABLE);
+        return ERR_OK;
+}
+
+static enum err_code make_loops(struct server *server, struct err *err)
+{
+        server->workers = calloc(server->loop_count, sizeof(*server->workers));
+        if (server->workers == NULL)
+                return err_nomem(err);
+        enum err_code code = loop_create(&server->control, err);
+        for (size_t i = 0; i < server->loop_count && code == ERR_OK; i++)
+                code = loop_create(&server->loops[i], err);
+        return code;
+}
+
+/* In the reverse order, after the threads have ended. */
+static void take_down(struct server *server)
+{
+        for (size_t i = 0; server->workers != NULL && i < server->loop_count; i++) {
+                if (!server->workers[i].running)
+                        continue;
+                loop_stop(server->loops[i]);
+                pthread_join(server->workers[i].thread, NULL);
+        }
+        for (size_t i = 0; server->workers != NULL && i < server->loop_count; i++) {
+                http_server_destroy(server->workers[i].api);
+                http_server_destroy(server->workers[i].gateway);
+        }
+        loop_poll_destroy(server->link);
+        loop_signal_destroy(server->signals[0]);
+        loop_signal_destroy(server->signals[1]);
+        loop_timer_destroy(server->drain_timer);
+        recorder_destroy(server->recorder);
+        if (server->engine != NULL)
+                server->engine->ops->destroy(server->engine);
+        api_destroy(server->api);
+        gateway_destroy(server->gateway);
+        snapshot_hub_destroy(server->hub);
+        builder_destroy(server->builder);
+        secrets_close(server->secrets);
+        store_close(server->store);
+        reference_table_destroy(server->references);
+        runtime_table_finish(&server->runtimes);
+        free(server->workers);
+}
+
+enum err_code server_serve(const struct server_options *options, struct err *err)
+{
+        static struct server server; /* large, and alive until the process ends */
+
+        server.options = options;
+        server.started_ms = clock_mono_ms();
+        signal(SIGPIPE, SIG_IGN);
+        /* One arena for all threads: a few more waits for its lock, megabytes less at rest. */
+        mallopt(M_ARENA_MAX, 2);
+        enum err_code code = read_environment(&server, err);
+        if (code == ERR_OK)
+                code = read_hello(&server, err);
+        if (code == ERR_OK)
+                code = make_loops(&server, err);
+        if (code == ERR_OK)
+                code = make_parts(&server, err);
+        if (code == ERR_OK)
+                code = watch(&server, err);
+        if (code == ERR_OK)
+                code = start_workers(&server, err);
+        if (code == ERR_OK) {
+                api_recover(server.api, published, &server);
+                loop_run(server.control);
+        }
+        take_down(&server);
+        return code == ERR_OK && server.failed
+                       ? err_set(err, ERR_SYSTEM, "the server has ended because of the error above")
+                       : code;
+}
