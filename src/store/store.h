@@ -20,6 +20,11 @@
 
 struct store;
 
+enum {
+        STORE_DOCUMENT_MAX = 64 << 20, /* bytes of JSON of one document; beyond: ERR_TOO_LARGE */
+        STORE_TRIM_MAX = 10000
+};
+
 struct store_key {
         enum model_kind kind;
         struct str organization;
@@ -43,9 +48,15 @@ void store_row_finish(struct store_row *row); /* takes a zeroed one */
 #define own_row __attribute__((cleanup(store_row_finish)))
 
 /*
- * Opens "sqlite:DIR" (a folder of the server's own); creates or migrates the schema, checks the integrity.
- * ERR_CORRUPT with what to do; ERR_PRECONDITION when the schema is newer than this program, or ERR_CONFLICT
- * when another process that is no older generation holds it.
+ * Opens "sqlite:DIR" (a folder of the server's own, made with mode 0700 if it is missing; the file in it is
+ * dispatch.db, mode 0600); creates or migrates the schema, checks the integrity: all of a file up to 64 MiB,
+ * the definitions alone in a larger one. Two processes may have it open, each waits for the other's writes.
+ * Every text names the file and says what to do: ERR_CORRUPT; ERR_PRECONDITION when the schema is newer than
+ * this program, or older than it can migrate; ERR_UNAVAILABLE when the disk is full or another process keeps
+ * it locked for more than 5 s; ERR_SYSTEM.
+ *
+ * The same codes come from every call below. After any error the store holds what it held before the call; in
+ * a transaction that an error ended, calls fail with ERR_CANCELLED until store_commit or store_rollback.
  */
 enum err_code store_open(const char *url, struct store **ret, struct err *err);
 void store_close(struct store *store); /* takes NULL */
@@ -58,27 +69,29 @@ void store_rollback(struct store *store);
 /* ERR_NOT_FOUND: no such resource. The text is `KIND NAME not found`. */
 enum err_code store_get(struct store *store, const struct store_key *key, struct store_row *ret,
                         struct err *err);
-/* By name order. each returns false to stop. key->name "" and organization "" or project "" mean all of them.
- */
+/* By organization, project and name. each returns false to stop; it may take what the row owns and leave
+ * NULLs, and may use the store. key->organization, project or name "" means all of them. */
 enum err_code store_list(struct store *store, const struct store_key *key,
                          bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err);
-/* Makes id, revision 1 and times, and fills them into *row; the document stays the caller's. ERR_CONFLICT:
- * `KIND NAME already exists`. */
+/* Takes row->document and, unless NULL, row->internal; makes the id (unless there is one, which is kept: a
+ * sealed secret is bound to it), revision 1 and times, and fills them, organization, project and name into
+ * *row. The documents stay as they were. ERR_CONFLICT: `KIND NAME already exists`. */
 enum err_code store_insert(struct store *store, const struct store_key *key, struct store_row *row,
                            struct err *err);
 /* A change by a caller: revision grows, modified moves. `revision` 0 means whatever is there; otherwise
- * ERR_PRECONDITION on an old one. */
+ * ERR_PRECONDITION on an old one. A NULL document or internal stays as it is. ret may be NULL. */
 enum err_code store_update(struct store *store, const struct store_key *key, int64_t revision,
                            json_t *document, json_t *internal, struct store_row *ret, struct err *err);
-/* A change by the server (status, reason): revision stays. By id, so that a resource made anew under the name
- * is not touched. */
+/* A change by the server (status, reason): revision and modified stay. By id, so that a resource made anew
+ * under the name is not touched; ERR_NOT_FOUND then. A NULL document or internal stays as it is. */
 enum err_code store_set_state(struct store *store, enum model_kind kind, struct str id, json_t *document,
                               json_t *internal, struct err *err);
 enum err_code store_delete(struct store *store, const struct store_key *key, struct err *err);
 
 /*
  * Runs. Kept apart from definitions: many, appended, listed by time. The document is the whole run
- * (MODEL_RUN, canonical). store_run_put inserts or replaces by the run's id.
+ * (MODEL_RUN, canonical). store_run_put inserts or replaces by the run's id; a finished run is never replaced
+ * by an unfinished one.
  */
 struct store_run {
         struct str id; /* uuid */
@@ -107,7 +120,8 @@ enum err_code store_run_unfinished(struct store *store, uint32_t generation, uin
 /* Runs of a function that was deleted. */
 enum err_code store_run_delete(struct store *store, struct str organization, struct str project,
                                struct str function_id, struct err *err);
-/* Deletes all but the newest `keep` runs of each function; returns how many. */
+/* Deletes all but the newest `keep` finished runs of each function, at most STORE_TRIM_MAX of them a call;
+ * returns how many. */
 enum err_code store_run_trim(struct store *store, uint64_t keep, uint64_t *ret_count, struct err *err);
 
 /* Small values that are not resources: counters, the digest of a built-in image. ERR_NOT_FOUND. */

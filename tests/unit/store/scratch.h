@@ -1,0 +1,42 @@
+/* tests/unit/store/scratch.h: a folder of a test's own, removed with its files when the test is over. */
+#ifndef DISPATCH_TESTS_STORE_SCRATCH_H
+#define DISPATCH_TESTS_STORE_SCRATCH_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct scratch {
+        char dir[128];
+        char url[160];
+        char file[160];
+};
+
+static inline void scratch_make(struct scratch *scratch)
+{
+        const char *base = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+
+        snprintf(scratch->dir, sizeof(scratch->dir), "%.80s/dispatch-store-XXXXXX", base);
+        if (mkdtemp(scratch->dir) == NULL)
+                abort();
+        snprintf(scratch->url, sizeof(scratch->url), "sqlite:%s", scratch->dir);
+        snprintf(scratch->file, sizeof(scratch->file), "%s/dispatch.db", scratch->dir);
+}
+
+static inline void scratch_remove(struct scratch *scratch)
+{
+        DIR *dir = opendir(scratch->dir);
+
+        for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;)
+                if (entry->d_name[0] != '.')
+                        unlinkat(dirfd(dir), entry->d_name, 0);
+        if (dir != NULL)
+                closedir(dir);
+        rmdir(scratch->dir);
+}
+
+#endif
