@@ -300,7 +300,7 @@ static void test_a_transaction_is_all_or_nothing(void **state)
 
 static struct store_run run_of(int number, const char *function, json_t *document_of_it)
 {
-        static char ids[2000][UUID_LEN + 1];
+        static char ids[2000][UUID_LEN + 4];
 
         snprintf(ids[number], sizeof(ids[number]), "%08d-0000-4000-8000-000000000000", number);
         return (struct store_run){
