@@ -1,0 +1,827 @@
+/*
+ * The local engine against a spawn and agents that this test plays, so that it can make them misbehave: what
+ * a run is told, what becomes of the instance, what the limits do.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "engine/local/local.h"
+#include "wire/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { AGENTS_MAX = 16, STEPS_MAX = 20000 };
+
+enum behaviour {
+        ANSWER,       /* echoes the payload */
+        ERROR_REPLY,  /* answers with an InputError */
+        SILENT,       /* never answers */
+        DIE,          /* closes its channel in the middle of a run */
+        OOM,          /* the same, and the kernel killed it for memory */
+        GARBAGE,      /* sends bytes that are no frame */
+        WRONG_STREAM, /* answers another run */
+        HEADER_SPLIT, /* a field with a line break in it */
+        TOO_MUCH,     /* a body over the limit */
+        NO_LOAD,      /* fails to load its handler */
+        LOG_FLOOD,    /* prints more than the log keeps */
+        EARLY_END     /* answers before it has read the request */
+};
+
+struct agent {
+        uint64_t id; /* 0: free */
+        int fd;
+        struct buf in;
+        struct buf body;
+        uint32_t stream;
+        bool gone;
+};
+
+static struct loop *loop;
+static struct engine *engine;
+static int spawn_fd, link_fd;
+static struct agent agents[AGENTS_MAX];
+static enum behaviour behaviour;
+static struct local_limits limits;
+static unsigned starts, kills;
+static bool refuse_start, hold_start;
+
+static bool runtime_argv(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc)
+{
+        (void)ctx;
+        (void)language;
+        memcpy(argv, "/agent", 7);
+        *argc = 1;
+        return true;
+}
+
+static enum err_code no_secrets(void *ctx, const struct revision *revision, int *ret_fd, struct err *err)
+{
+        (void)ctx;
+        (void)revision;
+        (void)ret_fd;
+        return err_set(err, ERR_NOT_FOUND,
+                       "error when retrieving secrets from secret store: [Code: 404] secret x not found");
+}
+
+static void setup_with(struct local_limits with)
+{
+        int pair[2];
+
+        limits = with;
+        starts = kills = 0;
+        refuse_start = hold_start = false;
+        behaviour = ANSWER;
+        memset(agents, 0, sizeof(agents));
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+        spawn_fd = pair[0];
+        link_fd = pair[1];
+        assert_int_equal(loop_create(&loop, NULL), ERR_OK);
+        const struct local_config config = {.control = loop,
+                                            .loops = &loop,
+                                            .link_fds = &link_fd,
+                                            .loop_count = 1,
+                                            .limits = limits,
+                                            .host = {NULL, runtime_argv, no_secrets}};
+        assert_int_equal(local_engine_create(&config, &engine, NULL), ERR_OK);
+}
+
+static int start(void **state)
+{
+        (void)state;
+        setup_with(local_limits_default);
+        return 0;
+}
+
+static void agent_finish(struct agent *agent)
+{
+        if (agent->fd >= 0)
+                close(agent->fd);
+        buf_finish(&agent->in);
+        buf_finish(&agent->body);
+        *agent = (struct agent){.fd = -1};
+}
+
+static int stop(void **state)
+{
+        (void)state;
+        engine->ops->destroy(engine);
+        loop_step(loop, false);
+        loop_destroy(loop);
+        for (size_t i = 0; i < AGENTS_MAX; i++) {
+                if (agents[i].id != 0)
+                        agent_finish(&agents[i]);
+        }
+        close(spawn_fd);
+        close(link_fd);
+        return 0;
+}
+
+static void send_frame(const union spawn_frame *frame, int fd)
+{
+        assert_int_equal(spawn_send(spawn_fd, frame, &fd, fd >= 0 ? 1 : 0, NULL), ERR_OK);
+}
+
+static void agent_start(const struct spawn_start *start_frame)
+{
+        union spawn_frame frame = {
+                .started = {.head = {.op = SPAWN_STARTED, .id = start_frame->head.id}, .ok = 1}};
+        struct agent *agent = agents;
+        int pair[2];
+
+        starts++;
+        if (refuse_start) {
+                frame.started.ok = 0;
+                frame.started.code = ERR_UNAVAILABLE;
+                snprintf(frame.started.text, sizeof(frame.started.text), "no room for a sandbox");
+                send_frame(&frame, -1);
+                return;
+        }
+        if (hold_start)
+                return;
+        while (agent->id != 0)
+                agent++;
+        assert_true(agent < agents + AGENTS_MAX);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+        *agent = (struct agent){.id = start_frame->head.id, .fd = pair[0]};
+        buf_init(&agent->in, 1 << 20);
+        buf_init(&agent->body, 1 << 24);
+        send_frame(&frame, pair[1]);
+        close(pair[1]);
+}
+
+static void agent_exit(struct agent *agent, uint32_t by_signal, int value, uint32_t oom_kills)
+{
+        union spawn_frame frame = {.exited = {.head = {.op = SPAWN_EXITED, .id = agent->id},
+                                              .by_signal = by_signal,
+                                              .value = value,
+                                              .oom_kills = oom_kills}};
+
+        agent_finish(agent);
+        send_frame(&frame, -1);
+}
+
+static void play_spawn(void)
+{
+        union spawn_frame frame;
+        int fds[SPAWN_FDS_MAX];
+        size_t count;
+
+        while (spawn_receive(spawn_fd, &frame, fds, &count, NULL) == ERR_OK) {
+                if (frame.head.op == SPAWN_START)
+                        agent_start(&frame.start);
+                if (frame.head.op != SPAWN_KILL)
+                        continue;
+                kills++;
+                for (size_t i = 0; i < AGENTS_MAX; i++) {
+                        if (agents[i].id == frame.head.id)
+                                agent_exit(&agents[i], 1, SIGKILL, 0);
+                }
+        }
+}
+
+static void put(struct agent *agent, struct buf *out)
+{
+        for (size_t sent = 0; sent < out->len;) {
+                ssize_t n = send(agent->fd, out->data + sent, out->len - sent, MSG_NOSIGNAL);
+                if (n > 0)
+                        sent += (size_t)n;
+                else if (errno == EAGAIN)
+                        loop_step(loop, false);
+                else
+                        return; /* the engine has ended this instance */
+        }
+}
+
+static void put_head(struct buf *out, uint32_t stream, const char *name, const char *value)
+{
+        const struct frame_field fields[] = {{STR(":status"), STR("200")},
+                                             {STR("content-type"), STR("application/json")},
+                                             {str_of(name), str_of(value)}};
+
+        assert_int_equal(frame_put_fields(out, FRAME_HEAD, stream, fields, 3), ERR_OK);
+}
+
+static void answer(struct agent *agent)
+{
+        own_buf struct buf out = {.max = 1 << 24};
+        const struct frame_usage usage = {.handler_us = 5, .cpu_us = 7, .memory_peak_bytes = 9};
+        struct str body = {agent->body.data, agent->body.len};
+        char flood[3000];
+
+        switch (behaviour) {
+        case SILENT:
+                return;
+        case DIE:
+                agent_exit(agent, 0, 3, 0);
+                return;
+        case OOM:
+                agent_exit(agent, 1, SIGKILL, 1);
+                return;
+        case GARBAGE:
+                buf_append_text(&out, "HTTP/1.1 200 OK\r\n\r\nthis is no frame at all");
+                put(agent, &out);
+                return;
+        case HEADER_SPLIT:
+                put_head(&out, agent->stream, "x-evil", "a\r\nset-cookie: b");
+                break;
+        case ERROR_REPLY:
+                put_head(&out, agent->stream, "dispatch-error", "InputError");
+                body = STR("{\"type\":\"InputError\",\"message\":\"no\",\"stacktrace\":null}");
+                break;
+        case WRONG_STREAM:
+                put_head(&out, agent->stream + 1, "x-a", "b");
+                break;
+        case LOG_FLOOD:
+                memset(flood, 'x', sizeof(flood));
+                flood[0] = 1;
+                frame_put(&out, FRAME_LOG, agent->stream, (struct str){flood, sizeof(flood)});
+                frame_put(&out, FRAME_LOG, agent->stream, (struct str){flood, sizeof(flood)});
+                put_head(&out, agent->stream, "x-a", "b");
+                break;
+        case ANSWER:
+        case TOO_MUCH:
+        case NO_LOAD:
+        case EARLY_END:
+                put_head(&out, agent->stream, "x-a", "b");
+                break;
+        }
+        frame_put_data(&out, agent->stream, body);
+        frame_put_usage(&out, agent->stream, &usage);
+        put(agent, &out);
+        buf_clear(&agent->body);
+}
+
+static void agent_frame(struct agent *agent, const struct frame *frame)
+{
+        own_buf struct buf out = {.max = 1 << 20};
+        unsigned char credit[4];
+
+        if (frame->type == FRAME_SPECIALISE && behaviour == NO_LOAD)
+                frame_put(&out, FRAME_FAILED, 0,
+                          STR("{\"type\":\"FunctionError\",\"message\":\"bad syntax\",\"stacktrace\":[\"line "
+                              "1\"]}"));
+        else if (frame->type == FRAME_SPECIALISE)
+                frame_put(&out, FRAME_READY, 0, (struct str){NULL, 0});
+        if (frame->type == FRAME_DATA) {
+                uint32_t len = (uint32_t)frame->payload.len;
+                buf_append(&agent->body, frame->payload.p, len);
+                for (int i = 0; i < 4; i++)
+                        credit[i] = len >> (8 * i) & 0xff;
+                if (behaviour != EARLY_END)
+                        frame_put(&out, FRAME_CREDIT, frame->stream, (struct str){(char *)credit, 4});
+        }
+        if (out.len > 0)
+                put(agent, &out);
+        if (frame->type == FRAME_HEAD) {
+                agent->stream = frame->stream;
+                if (behaviour == EARLY_END)
+                        answer(agent);
+        }
+        if (frame->type == FRAME_END && behaviour != EARLY_END)
+                answer(agent);
+}
+
+static void play_agent(struct agent *agent)
+{
+        struct frame frame;
+        size_t used;
+
+        while (agent->id != 0 && buf_reserve(&agent->in, 65536) == ERR_OK) {
+                ssize_t n = recv(agent->fd, agent->in.data + agent->in.len, 65536, 0);
+                if (n <= 0)
+                        return;
+                agent->in.len += (size_t)n;
+                while (agent->id != 0 && frame_parse((struct str){agent->in.data, agent->in.len}, &frame,
+                                                     &used, NULL) == ERR_OK) {
+                        agent_frame(agent, &frame);
+                        if (agent->id != 0)
+                                buf_consume(&agent->in, used);
+                }
+        }
+}
+
+static void step(void)
+{
+        struct pollfd idle = {.fd = -1};
+
+        play_spawn();
+        for (size_t i = 0; i < AGENTS_MAX; i++) {
+                if (agents[i].id != 0)
+                        play_agent(&agents[i]);
+        }
+        loop_step(loop, false);
+        poll(&idle, 0, 1); /* timers of the engine count milliseconds */
+}
+
+static void run_done(struct invocation *inv)
+{
+        *(bool *)inv->arg = true;
+}
+
+static void run_until(const bool *done)
+{
+        for (int i = 0; i < STEPS_MAX && !*done; i++)
+                step();
+        assert_true(*done);
+}
+
+static struct revision *revision_of(const char *json)
+{
+        const char layers[1][SPAWN_NAME_MAX] = {"root"};
+        struct store_row row = {.organization = (char *)"Org!",
+                                .project = (char *)"p",
+                                .name = (char *)"f",
+                                .id = (char *)"00000000-0000-4000-8000-000000000000",
+                                .revision = 1};
+        const struct revision_build build = {.language = "native",
+                                             .handler = "./f",
+                                             .layers = layers,
+                                             .layer_count = 1,
+                                             .code = "fn-1",
+                                             .timeout_default_ms = 60000};
+        struct revision *revision;
+        struct err err;
+
+        row.document = json_loads(json, 0, NULL);
+        assert_non_null(row.document);
+        assert_int_equal(revision_create(&row, &build, &revision, &err), ERR_OK);
+        json_decref(row.document);
+        return revision;
+}
+
+static void inv_init(struct invocation *inv, struct revision *revision, struct str payload, bool *done)
+{
+        invocation_init(inv);
+        uuid_generate(inv->run_id);
+        inv->revision = revision;
+        inv->loop = loop;
+        inv->method = STR("POST");
+        inv->target = STR("/");
+        inv->scheme = STR("http");
+        inv->content_type = STR("application/json");
+        inv->payload = payload;
+        inv->deadline_ms = clock_mono_ms() + revision->timeout_ms;
+        inv->done = run_done;
+        inv->arg = done;
+        *done = false;
+}
+
+/* One run, to its end. */
+static void run(struct invocation *inv, struct revision *revision, struct str payload)
+{
+        bool done;
+
+        inv_init(inv, revision, payload, &done);
+        engine->ops->invoke(engine, inv);
+        assert_false(done);
+        run_until(&done);
+}
+
+static void a_run_boots_an_instance_and_the_next_one_is_hot(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        run(&inv, revision, STR("{\"a\":1}"));
+        assert_int_equal(inv.code, ERR_OK);
+        assert_null(inv.error_type);
+        assert_int_equal(inv.start, START_BOOT);
+        assert_string_equal(buf_text(&inv.body), "{\"a\":1}");
+        assert_int_equal(inv.cpu_us, 7);
+        assert_memory_equal(inv.head.data, "x-a\0b", 6);
+        invocation_finish(&inv);
+        run(&inv, revision, STR("2"));
+        assert_int_equal(inv.start, START_HOT);
+        assert_int_equal(starts, 1);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_payload_larger_than_the_window_goes_through_by_credit(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        size_t len = 5 * FRAME_WINDOW + 17;
+        own_mem char *payload = malloc(len);
+
+        (void)state;
+        memset(payload, 'p', len);
+        run(&inv, revision, (struct str){payload, len});
+        assert_int_equal(inv.code, ERR_OK);
+        assert_int_equal(inv.body.len, len);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void errors_of_a_handler_are_told_as_they_are(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        behaviour = ERROR_REPLY;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        assert_string_equal(inv.error_type, "InputError");
+        assert_string_equal(buf_text(&inv.error),
+                            "{\"type\":\"InputError\",\"message\":\"no\",\"stacktrace\":null}");
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+/* Runs once under a behaviour, expects the code and a text; then the next run must work in a new instance. */
+static void misbehaves(enum behaviour with, enum err_code code, const char *type, const char *text)
+{
+        struct revision *revision = revision_of("{\"timeout\": 50, \"memory\": 64}");
+        struct invocation inv;
+
+        behaviour = with;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, code);
+        assert_string_equal(inv.error_type, type);
+        assert_string_equal(inv.err.text, text);
+        assert_int_equal(inv.body.len, 0);
+        invocation_finish(&inv);
+        behaviour = ANSWER;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        assert_int_equal(starts, 2);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_run_past_its_deadline_is_killed(void **state)
+{
+        (void)state;
+        misbehaves(SILENT, ERR_TIMEOUT, "FunctionError", "Function execution exceeded the timeout of 50 ms");
+}
+
+static void a_process_that_ends_is_told_with_its_status(void **state)
+{
+        (void)state;
+        misbehaves(DIE, ERR_SYSTEM, "FunctionError",
+                   "the process of function f ended with status 3 before it answered");
+}
+
+static void memory_is_named_when_it_was_the_reason(void **state)
+{
+        (void)state;
+        misbehaves(OOM, ERR_SYSTEM, "FunctionError", "function f exceeded its memory limit of 64 MiB");
+}
+
+static void what_is_no_frame_is_no_reply(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        behaviour = GARBAGE;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_BAD_REPLY);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void an_answer_to_another_run_ends_the_instance(void **state)
+{
+        (void)state;
+        misbehaves(WRONG_STREAM, ERR_BAD_REPLY, "FunctionError",
+                   "the reply of function f is no reply: a frame of a run that is not under way");
+}
+
+static void a_field_with_a_line_break_ends_the_instance(void **state)
+{
+        (void)state;
+        misbehaves(HEADER_SPLIT, ERR_BAD_REPLY, "FunctionError",
+                   "the reply of function f is no reply: a field with bytes that no header may have");
+}
+
+static void a_reply_over_the_limit_is_refused(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        char payload[2048];
+
+        (void)state;
+        small.reply_bytes_max = 1024;
+        setup_with(small);
+        memset(payload, 'x', sizeof(payload));
+        run(&inv, revision, (struct str){payload, sizeof(payload)});
+        assert_int_equal(inv.code, ERR_BAD_REPLY);
+        assert_string_equal(
+                inv.err.text,
+                "the reply of function f is no reply: it is larger than 1024 bytes, see --reply-bytes-max");
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_log_over_the_limit_is_cut_and_says_so(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        small.log_bytes_max = 4000;
+        setup_with(small);
+        behaviour = LOG_FLOOD;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        assert_non_null(
+                strstr(buf_text(&inv.log_stdout),
+                       "[dispatch: the log was cut at its limit of 4000 bytes, see --log-bytes-max]"));
+        assert_in_range(inv.log_stdout.len, 4000, 4200);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void an_instance_that_left_the_request_unread_is_not_used_again(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        size_t len = 3 * FRAME_WINDOW;
+        own_mem char *payload = calloc(1, len);
+
+        (void)state;
+        behaviour = EARLY_END;
+        run(&inv, revision, (struct str){payload, len});
+        assert_int_equal(inv.code, ERR_OK);
+        invocation_finish(&inv);
+        behaviour = ANSWER;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.start, START_BOOT);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void isolation_run_gives_each_run_a_process(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+        struct invocation inv;
+
+        (void)state;
+        for (unsigned i = 1; i <= 3; i++) {
+                run(&inv, revision, STR("1"));
+                assert_int_equal(inv.code, ERR_OK);
+                assert_int_equal(starts, i);
+                invocation_finish(&inv);
+        }
+        revision_unref(revision);
+}
+
+static void an_instance_that_saw_a_secret_of_one_run_is_not_used_again(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        bool done;
+
+        (void)state;
+        inv_init(&inv, revision, STR("1"), &done);
+        inv.secrets = STR("{\"k\":\"v\"}");
+        engine->ops->invoke(engine, &inv);
+        run_until(&done);
+        assert_int_equal(inv.code, ERR_OK);
+        invocation_finish(&inv);
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.start, START_BOOT);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_handler_that_does_not_load_fails_the_run_with_its_trace(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        behaviour = NO_LOAD;
+        run(&inv, revision, STR("1"));
+        assert_string_equal(inv.error_type, "FunctionError");
+        assert_non_null(strstr(buf_text(&inv.error), "bad syntax"));
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_secret_that_is_missing_fails_the_run(void **state)
+{
+        struct revision *revision = revision_of("{\"secrets\": [\"x\"]}");
+        struct invocation inv;
+
+        (void)state;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_NOT_FOUND);
+        assert_string_equal(
+                inv.err.text,
+                "error when retrieving secrets from secret store: [Code: 404] secret x not found");
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void no_room_for_a_sandbox_is_told(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        refuse_start = true;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_UNAVAILABLE);
+        assert_string_equal(inv.err.text, "no room for a sandbox");
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_full_queue_refuses_and_a_long_wait_ends(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct revision *revision = revision_of("{\"maxInstances\": 1}");
+        struct invocation invs[4];
+        bool done[4];
+
+        (void)state;
+        small.queue_requests_max = 2;
+        small.queue_wait_ms_max = 60;
+        setup_with(small);
+        hold_start = true;
+        for (int i = 0; i < 3; i++) {
+                inv_init(&invs[i], revision, STR("1"), &done[i]);
+                engine->ops->invoke(engine, &invs[i]);
+        }
+        run_until(&done[2]);
+        assert_int_equal(invs[2].code, ERR_LIMIT);
+        assert_string_equal(
+                invs[2].err.text,
+                "function f is busy: 2 requests wait for it already (--queue-requests); try again later");
+        run_until(&done[0]);
+        run_until(&done[1]);
+        assert_int_equal(invs[0].code, ERR_LIMIT);
+        assert_int_equal(starts, 1);
+        for (int i = 0; i < 3; i++)
+                invocation_finish(&invs[i]);
+        revision_unref(revision);
+}
+
+static void a_cancelled_run_ends_and_a_stale_cancel_hits_nobody(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        bool done;
+
+        (void)state;
+        behaviour = SILENT;
+        inv_init(&inv, revision, STR("1"), &done);
+        engine->ops->invoke(engine, &inv);
+        for (int i = 0; i < 20; i++)
+                step();
+        assert_false(done);
+        engine->ops->cancel(engine, &inv);
+        run_until(&done);
+        assert_int_equal(inv.code, ERR_CANCELLED);
+        invocation_finish(&inv);
+
+        /* The same memory, another run: a cancel of the first that arrives late is not for it. */
+        behaviour = ANSWER;
+        inv_init(&inv, revision, STR("1"), &done);
+        engine->ops->invoke(engine, &inv);
+        engine->ops->cancel(engine, &inv);
+        uuid_generate(inv.run_id);
+        run_until(&done);
+        assert_int_equal(inv.code, ERR_OK);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+struct deployed {
+        bool done;
+        enum err_code code;
+        char trace[256];
+};
+
+static void deployed(void *arg, enum err_code code, const struct err *err, struct str trace)
+{
+        struct deployed *deploy = arg;
+
+        (void)err;
+        deploy->code = code;
+        snprintf(deploy->trace, sizeof(deploy->trace), "%.*s", STR_ARG(trace));
+        deploy->done = true;
+}
+
+static void a_deploy_proves_that_the_handler_loads(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct deployed deploy = {.done = false};
+        struct invocation inv;
+
+        (void)state;
+        behaviour = NO_LOAD;
+        engine->ops->deploy(engine, revision, deployed, &deploy);
+        run_until(&deploy.done);
+        assert_int_not_equal(deploy.code, ERR_OK);
+        assert_non_null(strstr(deploy.trace, "bad syntax"));
+
+        behaviour = ANSWER;
+        deploy.done = false;
+        engine->ops->deploy(engine, revision, deployed, &deploy);
+        run_until(&deploy.done);
+        assert_int_equal(deploy.code, ERR_OK);
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.start, START_HOT);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_retired_revision_loses_its_instances_but_still_answers(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+        struct local_counts counts;
+
+        (void)state;
+        run(&inv, revision, STR("1"));
+        invocation_finish(&inv);
+        engine->ops->retire(engine, revision);
+        do {
+                step();
+                local_engine_counts(engine, &counts);
+        } while (counts.instances > 0);
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        invocation_finish(&inv);
+        do {
+                step();
+                local_engine_counts(engine, &counts);
+        } while (counts.instances > 0);
+        revision_unref(revision);
+}
+
+static void drained(void *arg)
+{
+        *(bool *)arg = true;
+}
+
+static void a_drain_waits_for_the_run_under_way(void **state)
+{
+        struct revision *revision = revision_of("{\"timeout\": 100}");
+        struct invocation inv;
+        bool done, empty = false;
+
+        (void)state;
+        behaviour = SILENT;
+        inv_init(&inv, revision, STR("1"), &done);
+        engine->ops->invoke(engine, &inv);
+        engine->ops->drain(engine, drained, &empty);
+        for (int i = 0; i < 5; i++)
+                step();
+        assert_false(empty);
+        run_until(&empty);
+        assert_true(done);
+        invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TEST(a_run_boots_an_instance_and_the_next_one_is_hot),
+                TEST(a_payload_larger_than_the_window_goes_through_by_credit),
+                TEST(errors_of_a_handler_are_told_as_they_are),
+                TEST(a_run_past_its_deadline_is_killed),
+                TEST(a_process_that_ends_is_told_with_its_status),
+                TEST(memory_is_named_when_it_was_the_reason),
+                TEST(what_is_no_frame_is_no_reply),
+                TEST(an_answer_to_another_run_ends_the_instance),
+                TEST(a_field_with_a_line_break_ends_the_instance),
+                cmocka_unit_test_teardown(a_reply_over_the_limit_is_refused, stop),
+                cmocka_unit_test_teardown(a_log_over_the_limit_is_cut_and_says_so, stop),
+                TEST(an_instance_that_left_the_request_unread_is_not_used_again),
+                TEST(isolation_run_gives_each_run_a_process),
+                TEST(an_instance_that_saw_a_secret_of_one_run_is_not_used_again),
+                TEST(a_handler_that_does_not_load_fails_the_run_with_its_trace),
+                TEST(a_secret_that_is_missing_fails_the_run),
+                TEST(no_room_for_a_sandbox_is_told),
+                cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
+                TEST(a_cancelled_run_ends_and_a_stale_cancel_hits_nobody),
+                TEST(a_deploy_proves_that_the_handler_loads),
+                TEST(a_retired_revision_loses_its_instances_but_still_answers),
+                TEST(a_drain_waits_for_the_run_under_way),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
