@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define CERTIFICATES "/etc/ssl/certs"
+static const char certificates[] = "/etc/ssl/certs";
 
 static const char *const folders[] = {
         "/dev",  "/etc",  "/function",  "/home",     "/mnt",     "/opt",
@@ -74,11 +74,11 @@ static enum err_code copy_links(struct image *image, int dir_fd, struct err *err
                 if (len <= 0)
                         continue;
                 target[len] = '\0';
-                snprintf(resolved, sizeof(resolved), "%s%s", target[0] == '/' ? "" : CERTIFICATES "/",
-                         target);
+                snprintf(resolved, sizeof(resolved), "%s%s%s", target[0] == '/' ? "" : certificates,
+                         target[0] == '/' ? "" : "/", target);
                 if (!image_has(image, resolved))
                         continue;
-                snprintf(path, sizeof(path), CERTIFICATES "/%s", entry->d_name);
+                snprintf(path, sizeof(path), "%s/%s", certificates, entry->d_name);
                 code = image_copy(image, path, path, err);
                 if (code != ERR_OK)
                         return code;
@@ -88,8 +88,8 @@ static enum err_code copy_links(struct image *image, int dir_fd, struct err *err
 
 enum err_code skeleton_certificates(struct image *image, struct err *err)
 {
-        static const char bundle[] = CERTIFICATES "/ca-certificates.crt";
-        own_fd int fd = openat(image->host_fd, CERTIFICATES + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+        own_fd int fd = openat(image->host_fd, certificates + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         enum err_code code;
 
         if (fd < 0)
