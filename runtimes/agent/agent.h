@@ -1,0 +1,114 @@
+/*
+ * runtimes/agent/agent.h: what every language runtime is made of.
+ *
+ * agent_main takes invocations from the server, decodes payload and context, calls the language's runtime and
+ * carries logs and the reply back. Which transport it is, the language does not see: the invocation channel
+ * (wire/frame.h) where descriptor 3 is a Unix stream socket, else the Function Runtime API over TCP $PORT.
+ *
+ * One process has one agent; one invocation runs at a time. agent_log may be called on any thread, everything
+ * else on the thread of agent_main. docs/runtime-api.md is the contract with handlers.
+ */
+#ifndef DISPATCH_AGENT_AGENT_H
+#define DISPATCH_AGENT_AGENT_H
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "wire/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct agent;
+
+#define AGENT_INPUT_ERROR    "InputError"
+#define AGENT_FUNCTION_ERROR "FunctionError"
+#define AGENT_SYSTEM_ERROR   "SystemError"
+
+enum {
+        AGENT_BODY_MAX = 64 << 20,   /* a request's body; the server's own limit is lower by default */
+        AGENT_REPLY_MAX = 10 << 20,  /* default of reply-bytes-max */
+        AGENT_LOG_MAX = 1 << 20,     /* default of log-bytes-max */
+        AGENT_ERROR_MAX = 256 << 10, /* an error's JSON */
+        AGENT_CONTEXT_MAX = 16 << 20
+};
+
+/* What the instance is specialised with; strings live as long as the agent. */
+struct agent_function {
+        const char *name;    /* "" when unknown */
+        const char *handler; /* "" for the language's default */
+        const char *folder;  /* of the code, "/function" unless DISPATCH_FUNCTION_DIR says otherwise */
+        uint64_t timeout_ms; /* 0: none known */
+        uint64_t reply_bytes_max;
+};
+
+enum agent_payload_kind {
+        AGENT_PAYLOAD_JSON, /* one JSON value, checked */
+        AGENT_PAYLOAD_TEXT, /* a string; may hold bytes that are not UTF-8 */
+        AGENT_PAYLOAD_BYTES,
+        AGENT_PAYLOAD_NONE /* null; text is empty */
+};
+
+/* Views are valid until the invocation was replied to. */
+struct agent_invocation {
+        enum agent_payload_kind kind;
+        struct str payload;
+        struct str context;  /* a JSON object */
+        uint64_t timeout_ms; /* 0: none, or the server sees to it */
+};
+
+struct agent_reply {
+        const char *error;                /* NULL: success; else the type: body is then the error's JSON */
+        int status;                       /* of a response object; 0: 200, or what the error's type says */
+        struct str content_type;          /* p == NULL: none */
+        const struct frame_field *fields; /* of a response object, checked with agent_field_valid */
+        size_t field_count;
+        struct str body;
+};
+
+struct agent_runtime {
+        void *ctx;
+        /* Loads the handler. False: *error holds the error's JSON (agent_error_put). What it prints is
+         * logged. */
+        bool (*load)(void *ctx, struct agent *agent, const struct agent_function *function,
+                     struct buf *error);
+        /* Calls the handler; must call agent_reply exactly once before it returns. */
+        void (*run)(void *ctx, struct agent *agent, const struct agent_invocation *invocation);
+};
+
+/*
+ * Serves until the channel closes or SIGTERM came; the invocation at hand is finished first. `handler` is
+ * that of the command line or NULL. Returns the exit status: 0, 1 when the handler could not be loaded, 70
+ * when the agent itself failed (one line on standard error says how).
+ */
+int agent_main(const struct agent_runtime *runtime, const char *handler);
+
+/* What the handler printed: stream 1 or 2. Sent by line as it comes, bounded, truncation marked. Any thread.
+ */
+void agent_log(struct agent *agent, int stream, struct str text);
+
+void agent_reply(struct agent *agent, const struct agent_reply *reply);
+/* The usual errors: message and trace as given; trace may be NULL when count is 0. */
+void agent_reply_error(struct agent *agent, const char *type, struct str message, const struct str *trace,
+                       size_t count);
+/* Appends {"type","message","stacktrace"}; cut to AGENT_ERROR_MAX. */
+enum err_code agent_error_put(struct buf *out, const char *type, struct str message, const struct str *trace,
+                              size_t count);
+
+/* For runtimes that wait while a handler runs: the descriptor to poll(2) for reading, and what to call when
+ * it is readable. False: the caller is gone or the agent has to end; the handler should be stopped (reply all
+ * the same). */
+int agent_poll_fd(const struct agent *agent);
+bool agent_poll(struct agent *agent);
+/* After the reply in hand, agent_main returns `status`. */
+void agent_exit(struct agent *agent, int status);
+
+/* True in a process that a handler forked: it has no agent; the handler's return must end it (agent_reply
+ * does). */
+bool agent_is_child(const struct agent *agent);
+
+/* A field a response object may set: a token, a value without control characters, and none that HTTP or the
+ * channel keeps for itself (Content-Length, Connection, dispatch-*, ...). */
+bool agent_field_valid(struct str name, struct str value);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * runtimes/agent/transport.h: how invocations come in and replies go out; one implementation a transport.
+ *
+ * A transport handles one request at a time: next, log*, reply. log and reply are called with the agent's
+ * lock held; next and poll are not, and take it where they send.
+ */
+#ifndef DISPATCH_AGENT_TRANSPORT_H
+#define DISPATCH_AGENT_TRANSPORT_H
+
+#include "base/err.h"
+#include "runtimes/agent/request.h"
+
+#include <pthread.h>
+
+struct transport;
+
+/* What an instance is specialised with. Strings are NUL-terminated and live as long as the transport. */
+struct specialisation {
+        const char *function, *handler;
+        uint64_t timeout_ms, log_bytes_max, reply_bytes_max;
+        struct str secrets; /* a JSON object or empty */
+};
+
+struct transport_ops {
+        /* Waits for what the instance is to become and sets its environment. */
+        enum err_code (*specialise)(struct transport *t, struct specialisation *ret, struct err *err);
+        /* The handler is loaded; or it is not, and *error is the error's JSON. */
+        enum err_code (*ready)(struct transport *t, const struct buf *error, struct err *err);
+        /* Waits for a whole request; valid until reply. ERR_CANCELLED: there will be none (closed, SIGTERM).
+         */
+        enum err_code (*next)(struct transport *t, struct agent_request *ret, struct err *err);
+        void (*log)(struct transport *t, int stream, struct str text);
+        /* Ends the request. A caller that is gone is no failure. */
+        enum err_code (*reply)(struct transport *t, const struct agent_reply *reply,
+                               const struct frame_usage *usage, struct err *err);
+        int (*poll_fd)(const struct transport *t);
+        /* Takes what came meanwhile, without waiting. False: the caller of the request at hand is gone, or
+         * the agent has to end. */
+        bool (*poll)(struct transport *t);
+        /* In a forked child: the descriptors are the parent's business. */
+        void (*abandon)(struct transport *t);
+        void (*destroy)(struct transport *t);
+};
+
+struct transport {
+        const struct transport_ops *ops;
+        pthread_mutex_t *lock;
+        int wake_fd; /* readable once SIGTERM came */
+};
+
+/* The invocation channel over a connected stream socket, which it takes over. */
+enum err_code channel_create(int fd, int wake_fd, pthread_mutex_t *lock, struct transport **ret,
+                             struct err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* runtimes/agent/usage.c: see usage.h. */
+#include "runtimes/agent/usage.h"
+
+#include "base/clock.h"
+
+#include <sys/resource.h>
+
+static uint64_t micros(struct timeval t)
+{
+        return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
+}
+
+/* CPU time of this process and of the children it waited for; the largest resident size of any of them. */
+static uint64_t measure(uint64_t *ret_peak_bytes)
+{
+        struct rusage self, children;
+
+        getrusage(RUSAGE_SELF, &self);
+        getrusage(RUSAGE_CHILDREN, &children);
+        long peak = self.ru_maxrss > children.ru_maxrss ? self.ru_maxrss : children.ru_maxrss;
+        *ret_peak_bytes = (uint64_t)peak * 1024;
+        return micros(self.ru_utime) + micros(self.ru_stime) + micros(children.ru_utime) +
+               micros(children.ru_stime);
+}
+
+void usage_begin(struct usage_start *start)
+{
+        uint64_t peak;
+
+        start->mono_us = clock_mono_us();
+        start->cpu_us = measure(&peak);
+}
+
+void usage_end(const struct usage_start *start, struct frame_usage *ret)
+{
+        uint64_t cpu_us = measure(&ret->memory_peak_bytes);
+
+        ret->handler_us = clock_mono_us() - start->mono_us;
+        ret->cpu_us = cpu_us > start->cpu_us ? cpu_us - start->cpu_us : 0;
+}

@@ -1,0 +1,250 @@
+"""The server's side of the invocation channel (src/wire/frame.h), enough of it to play against a real agent."""
+import array
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import time
+
+HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS = range(1, 12)
+PAYLOAD_MAX = 131072
+WINDOW = 262144
+TIMEOUT = 20.0
+
+
+def frame(kind, stream, payload=b""):
+    return struct.pack("<IBBHI", len(payload), kind, 0, 0, stream) + payload
+
+
+def fields_bytes(pairs):
+    out = b""
+    for name, value in pairs:
+        name = name.encode() if isinstance(name, str) else name
+        value = value.encode() if isinstance(value, str) else value
+        out += struct.pack("<HI", len(name), len(value)) + name + value
+    return out
+
+
+def fields_parse(payload):
+    out, at = [], 0
+    while at < len(payload):
+        name_len, value_len = struct.unpack_from("<HI", payload, at)
+        at += 6
+        out.append((payload[at:at + name_len].decode(), payload[at + name_len:at + name_len + value_len]))
+        at += name_len + value_len
+    return out
+
+
+class Reply:
+    """What came back on one stream."""
+
+    def __init__(self):
+        self.fields, self.body, self.logs, self.usage, self.reset = None, b"", {1: b"", 2: b""}, None, False
+
+    @property
+    def status(self):
+        return int(dict(self.fields)[":status"])
+
+    @property
+    def error_type(self):
+        value = dict(self.fields).get("dispatch-error")
+        return value.decode() if value is not None else None
+
+    @property
+    def error(self):
+        assert self.error_type is not None, "no error but %r" % self.body[:200]
+        error = json.loads(self.body)
+        assert error["type"] == self.error_type
+        return error
+
+    @property
+    def json(self):
+        assert self.error_type is None, self.body
+        assert dict(self.fields)["content-type"] == b"application/json"
+        return json.loads(self.body)
+
+    def lines(self, stream=1):
+        return self.logs[stream].decode().splitlines()
+
+
+class AgentGone(Exception):
+    pass
+
+
+class Agent:
+    """A real agent process with a channel at descriptor 3, and memfds at 1 and 2 as in a sandbox."""
+
+    def __init__(self, argv, folder, env=None, memfds=True):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock, self.buffer, self.next_stream = ours, b"", 1
+        self.replies, self.credit, self.import_logs = {}, {}, {1: b"", 2: b""}
+        self.outputs = [self.memfd() if memfds else os.open("/dev/null", os.O_WRONLY) for _ in range(2)]
+        environment = {"PATH": "/usr/bin:/bin", "DISPATCH_FUNCTION_DIR": str(folder)}
+        environment.update(env or {})
+        null = os.open("/dev/null", os.O_RDONLY)
+        sources = (null, self.outputs[0], self.outputs[1], theirs.fileno())
+
+        def wire_up():
+            high = [fcntl_dup(fd) for fd in sources]
+            for target, fd in enumerate(high):
+                os.dup2(fd, target, inheritable=True)
+
+        self.process = subprocess.Popen(argv, preexec_fn=wire_up, close_fds=False, env=environment)
+        theirs.close()
+        os.close(null)
+
+    @staticmethod
+    def memfd():
+        import fcntl
+        fd = os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(fd, 1 << 20)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+        return fd
+
+    def close(self):
+        self.sock.close()
+        if self.process.poll() is None:
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for fd in self.outputs:
+            os.close(fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # sending
+
+    def send(self, data, fd=None):
+        if fd is None:
+            self.sock.sendall(data)
+            return
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        sent = self.sock.sendmsg([data], rights)
+        self.sock.sendall(data[sent:])
+
+    def specialise(self, handler="", secrets=None, env=None, **more):
+        pairs = [("function", "f"), ("handler", handler)]
+        pairs += [(name.replace("_", "-"), str(value)) for name, value in more.items()]
+        pairs += [("env-" + name, value) for name, value in (env or {}).items()]
+        fd = None
+        if secrets is not None:
+            fd = os.memfd_create("secrets")
+            os.write(fd, json.dumps(secrets).encode())
+        self.send(frame(SPECIALISE, 0, fields_bytes(pairs)), fd)
+        if fd is not None:
+            os.close(fd)
+        while True:
+            kind, stream, payload = self.receive()
+            assert stream == 0
+            if kind == LOG:
+                self.import_logs[payload[0]] += payload[1:]
+            elif kind == READY:
+                return None
+            else:
+                assert kind == FAILED
+                return json.loads(payload)
+
+    def begin(self, method="POST", path="/", source="run", content_type=None, fields=(), secrets=None):
+        stream = self.next_stream
+        self.next_stream += 1
+        pairs = [(":method", method), (":path", path), (":scheme", "http"), (":source", source)]
+        if content_type is not None:
+            pairs.append(("content-type", content_type))
+        out = frame(HEAD, stream, fields_bytes(pairs + list(fields)))
+        if secrets is not None:
+            out += frame(SECRETS, stream, json.dumps(secrets).encode())
+        self.send(out)
+        self.replies[stream], self.credit[stream] = Reply(), WINDOW
+        return stream
+
+    def send_body(self, stream, body):
+        """Sends within the window; takes replies meanwhile, as the server's loop does."""
+        at = 0
+        while at < len(body):
+            while self.credit[stream] == 0:
+                self.take()
+            piece = body[at:at + min(PAYLOAD_MAX, self.credit[stream])]
+            self.send(frame(DATA, stream, piece))
+            self.credit[stream] -= len(piece)
+            at += len(piece)
+        self.send(frame(END, stream))
+
+    # receiving
+
+    def receive(self, timeout=TIMEOUT):
+        deadline = time.monotonic() + timeout
+        while True:
+            if len(self.buffer) >= 12:
+                length, kind, flags, reserved, stream = struct.unpack_from("<IBBHI", self.buffer)
+                assert flags == 0 and reserved == 0 and length <= PAYLOAD_MAX
+                if len(self.buffer) >= 12 + length:
+                    payload = self.buffer[12:12 + length]
+                    self.buffer = self.buffer[12 + length:]
+                    return kind, stream, payload
+            left = deadline - time.monotonic()
+            assert left > 0 and select.select([self.sock], [], [], left)[0], "no frame from the agent"
+            data = self.sock.recv(1 << 18)
+            if not data:
+                raise AgentGone(self.printed())
+            self.buffer += data
+
+    def take(self, timeout=TIMEOUT, give_credit=True):
+        kind, stream, payload = self.receive(timeout)
+        if stream == 0:
+            assert kind == LOG
+            self.import_logs[payload[0]] += payload[1:]
+            return kind, stream
+        reply = self.replies[stream]
+        assert reply.usage is None, "something behind END"
+        if kind == LOG:
+            assert reply.fields is None
+            reply.logs[payload[0]] += payload[1:]
+        elif kind == HEAD:
+            reply.fields = fields_parse(payload)
+        elif kind == DATA:
+            reply.body += payload
+            if give_credit:
+                self.send(frame(CREDIT, stream, struct.pack("<I", len(payload))))
+        elif kind == END:
+            reply.usage = struct.unpack("<QQQ", payload)
+        elif kind == CREDIT:
+            self.credit[stream] += struct.unpack("<I", payload)[0]
+        else:
+            raise AssertionError("frame of type %d" % kind)
+        return kind, stream
+
+    def finish(self, stream, timeout=TIMEOUT):
+        while self.replies[stream].usage is None:
+            self.take(timeout)
+        return self.replies[stream]
+
+    def call(self, body=b"", content_type="application/json", timeout=TIMEOUT, **how):
+        """One whole invocation. A body that is no bytes is sent as JSON."""
+        if not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        stream = self.begin(content_type=content_type, **how)
+        self.send_body(stream, body)
+        return self.finish(stream, timeout)
+
+    def printed(self):
+        """What is in the memfds, for a message."""
+        try:
+            return b"".join(os.pread(fd, os.lseek(fd, 0, os.SEEK_CUR), 0) for fd in self.outputs).decode()
+        except OSError:
+            return ""
+
+    def wait(self, timeout=TIMEOUT):
+        return self.process.wait(timeout)
+
+
+def fcntl_dup(fd):
+    import fcntl
+    return fcntl.fcntl(fd, fcntl.F_DUPFD, 50)
