@@ -1,0 +1,80 @@
+/* cli/body.c: flags of the command line as members of a request's body. */
+#include "base/own.h"
+#include "cli/file.h"
+#include "cli/resource.h"
+
+enum { BODY_FILE_MAX = 16 << 20 };
+
+enum err_code body_set(json_t *body, const char *member, json_t *value, struct err *err)
+{
+        if (value == NULL || json_object_set_new(body, member, value) < 0)
+                return err_nomem(err);
+        return ERR_OK;
+}
+
+static enum err_code not_utf8(const char *flag, struct err *err)
+{
+        return err_set(err, ERR_INVALID, "invalid argument for \"--%s\" flag: must be UTF-8", flag);
+}
+
+enum err_code body_text(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err)
+{
+        const char *text = args_text(&cli->args, flag);
+
+        if (text == NULL)
+                return ERR_OK;
+        if (text[0] == '\0') {
+                json_object_del(body, member);
+                return ERR_OK;
+        }
+        if (!str_is_utf8(str_of(text)))
+                return not_utf8(flag, err);
+        return body_set(body, member, json_string(text), err);
+}
+
+enum err_code body_number(struct cli *cli, json_t *body, const char *member, const char *flag,
+                          struct err *err)
+{
+        int64_t number;
+
+        if (!args_number(&cli->args, flag, &number))
+                return ERR_OK;
+        return body_set(body, member, json_integer(number), err);
+}
+
+enum err_code body_list(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err)
+{
+        own_json json_t *list = json_array();
+        const char *text;
+        int at = 0;
+
+        if (args_text(&cli->args, flag) == NULL)
+                return ERR_OK;
+        while ((text = args_next(&cli->args, flag, &at)) != NULL) {
+                struct str rest = str_of(text);
+                if (!str_is_utf8(rest))
+                        return not_utf8(flag, err);
+                while (rest.len > 0) {
+                        struct str item = str_cut(&rest, ',');
+                        if (item.len > 0 && json_array_append_new(list, json_of(item)) < 0)
+                                return err_nomem(err);
+                }
+        }
+        if (json_array_size(list) == 0) {
+                json_object_del(body, member);
+                return list != NULL ? ERR_OK : err_nomem(err);
+        }
+        return body_set(body, member, take_ptr(&list), err);
+}
+
+enum err_code body_file(struct cli *cli, const char *path, const char *error_prefix, json_t **ret,
+                        struct err *err)
+{
+        own_buf struct buf text = {.max = BODY_FILE_MAX};
+        enum err_code code = file_read(path, &text, err);
+
+        (void)cli;
+        if (code == ERR_OK)
+                code = json_parse((struct str){text.data != NULL ? text.data : "", text.len}, ret, err);
+        return code == ERR_OK ? ERR_OK : err_wrap(err, code, "%s", error_prefix);
+}

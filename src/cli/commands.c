@@ -1,0 +1,261 @@
+/*
+ * cli/commands.c: the tree of commands with their flags and help. Parsing and help read nothing else, so what
+ * is not written here does not exist.
+ */
+#include "cli/commands.h"
+
+#include "cli/resource.h"
+
+/* clang-format off */
+
+const struct flag flags_global[] = {
+        {"config", '\0', FLAG_STRING, NULL, "configuration file (default is $HOME/.dispatch/config.json)", false},
+        {"host", '\0', FLAG_STRING, NULL, "host of the server, or unix:PATH for its socket (default is this machine)", false},
+        {"insecure", '\0', FLAG_BOOL, NULL, "do not verify the server's certificate", false},
+        {"json", '\0', FLAG_BOOL, NULL, "the same as -o json", true},
+        {"jwt-private-key", '\0', FLAG_STRING, NULL, "file with the private key of the service account", false},
+        {"organization", '\0', FLAG_STRING, NULL, "organization to work in (default is the server's)", false},
+        {"output", 'o', FLAG_STRING, NULL, "output format: json, yaml, wide or name (default is a table)", false},
+        {"port", '\0', FLAG_STRING, NULL, "port of the server (default is 8080 of this machine, 443 of a named host)", false},
+        {"project", '\0', FLAG_STRING, NULL, "project to work in (default is the server's)", false},
+        {"scheme", '\0', FLAG_STRING, NULL, "http or https (default is http on this machine, https to a named host)", false},
+        {"service-account", '\0', FLAG_STRING, NULL, "service account to act as, [ORGANIZATION/]NAME", false},
+        {"token", '\0', FLAG_STRING, NULL, "bearer token to send", false},
+        {.name = NULL},
+};
+
+#define FLAG_WAIT \
+        {"wait", '\0', FLAG_BOOL, NULL, "wait until it is READY; fail with the reason if it ends in ERROR", false}, \
+        {"wait-timeout", '\0', FLAG_DURATION, "10m", "how long --wait waits", false}
+
+/* An update has no defaults: what is not given stays. */
+#define INITIAL(text)    text
+#define NO_INITIAL(text) NULL
+
+#define FLAGS_FUNCTION(initial) \
+        {"handler", '\0', FLAG_STRING, NULL, "what to call: hello.handle, ./hello.js, ./program; needed for a directory", false}, \
+        {"schema-in", '\0', FLAG_STRING, NULL, "file with the JSON schema of the input", false}, \
+        {"schema-out", '\0', FLAG_STRING, NULL, "file with the JSON schema of the output", false}, \
+        {"secret", '\0', FLAG_STRINGS, NULL, "secret that the function sees (repeatable, or comma-separated)", false}, \
+        {"service", '\0', FLAG_STRINGS, NULL, "service instance that the function uses (repeatable, or comma-separated)", false}, \
+        {"timeout", '\0', FLAG_NUMBER, NULL, "deadline of a run in milliseconds (default is the server's, 60000)", false}, \
+        {"memory", '\0', FLAG_NUMBER, initial("256"), "memory of an instance in MiB", false}, \
+        {"cpu", '\0', FLAG_NUMBER, initial("1000"), "share of the processors in thousandths of one", false}, \
+        {"env", '\0', FLAG_PAIRS, NULL, "environment variable NAME=VALUE (repeatable)", false}, \
+        {"network", '\0', FLAG_STRING, initial("none"), "none, or egress for connections to the outside", false}, \
+        {"network-allow", '\0', FLAG_STRINGS, NULL, "host or network that egress is limited to (repeatable, or comma-separated)", false}, \
+        {"isolation", '\0', FLAG_STRING, initial("instance"), "instance: runs follow each other in an instance; run: a fresh process for each run", false}, \
+        {"concurrency", '\0', FLAG_NUMBER, initial("1"), "runs at once in one instance", false}, \
+        {"min-instances", '\0', FLAG_NUMBER, initial("0"), "instances that are kept ready", false}, \
+        {"max-instances", '\0', FLAG_NUMBER, NULL, "instances at most (default is what the host carries)", false}, \
+        {"idle-timeout", '\0', FLAG_NUMBER, initial("600000"), "milliseconds after which an idle instance ends", false}
+
+#define FLAGS_IMAGE \
+        {"runtime-deps", '\0', FLAG_STRING, NULL, "file with the language's own list of packages (requirements.txt, package.json)", false}, \
+        {"system-deps", '\0', FLAG_STRING, NULL, "JSON file with system packages: {\"packages\": [{\"name\": N, \"version\": V}]}", false}
+
+#define FLAGS_ENDPOINT(method_initial, path_initial) \
+        {"method", 'm', FLAG_STRINGS, method_initial, "HTTP method (repeatable, or comma-separated)", false}, \
+        {"path", 'p', FLAG_STRINGS, path_initial, "path; one that ends in /* stands for all below it (repeatable, or comma-separated)", false}, \
+        {"domain", 'd', FLAG_STRINGS, NULL, "host name (repeatable, or comma-separated; default is PROJECT.ORGANIZATION.DISPATCH-HOST)", false}, \
+        {"https-only", '\0', FLAG_BOOL, NULL, "refuse plain HTTP", false}, \
+        {"cors", '\0', FLAG_BOOL, NULL, "allow requests from pages of other origins", false}
+
+static const struct flag flags_create_base_image[] = {
+        {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
+        FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_create_image[] = {FLAGS_IMAGE, FLAG_WAIT, {.name = NULL}};
+static const struct flag flags_create_function[] = {
+        {"image", '\0', FLAG_STRING, NULL, "image to run in (required)", false},
+        FLAGS_FUNCTION(INITIAL), FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_create_endpoint[] = {
+        FLAGS_ENDPOINT("GET", "/"),
+        {"disable", '\0', FLAG_BOOL, NULL, "create it switched off", false},
+        {"auth", '\0', FLAG_STRING, NULL, "accepted and ignored", true},
+        FLAG_WAIT, {.name = NULL},
+};
+
+static const struct command commands_create[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME URL", .args_min = 2, .args_max = 2,
+         .brief = "Create a base image: a language's runtime to build images on",
+         .example = "  dispatch create base-image python3-base dispatchframework/python3-base:0.0.13-knative --language python3",
+         .flags = flags_create_base_image, .run = resource_create, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME BASEIMAGE", .args_min = 2, .args_max = 2,
+         .brief = "Create an image: a base image with the packages that functions need",
+         .text = "Create an image: a base image with the packages that functions need. BASEIMAGE is the name of a\n"
+                 "base image, or a reference such as dispatchframework/python3-base:0.0.13-knative.",
+         .example = "  dispatch create image python3 dispatchframework/python3-base:0.0.13-knative --wait\n"
+                    "  dispatch create image science python3-base --runtime-deps requirements.txt",
+         .flags = flags_create_image, .run = resource_create, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "NAME PATH", .args_min = 2, .args_max = 2,
+         .brief = "Create a function from a file or a directory",
+         .text = "Create a function from the source at PATH, a file or a directory. A directory needs --handler; links\n"
+                 "in it must stay inside. At most 64 MiB packed, 512 MiB or 20,000 files unpacked.",
+         .example = "  dispatch create function hello ./hello.py --image python3 --wait\n"
+                    "  dispatch create function shop ./shop --image python3 --handler shop.handle --secret database --memory 512",
+         .flags = flags_create_function, .run = resource_create, .data = &resource_function},
+        {.name = "secret", .aliases = {"secrets"}, .args = "NAME FILE", .args_min = 2, .args_max = 2,
+         .brief = "Create a secret from a JSON file with an object of strings",
+         .example = "  dispatch create secret database credentials.json",
+         .run = resource_create, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"api"}, .args = "NAME FUNCTION", .args_min = 2, .args_max = 2,
+         .brief = "Create an endpoint: hosts, paths and methods that reach a function over HTTP",
+         .example = "  dispatch create endpoint get-hello hello --method GET --method POST --path /hello",
+         .flags = flags_create_endpoint, .run = resource_create, .data = &resource_endpoint},
+        {.name = NULL},
+};
+
+static const struct flag flags_get_secret[] = {
+        {"all", '\0', FLAG_BOOL, NULL, "print the values too, as JSON", false},
+        {.name = NULL},
+};
+static const struct flag flags_get_endpoint[] = {
+        {"func", 'f', FLAG_STRING, NULL, "only endpoints of this function", false},
+        {.name = NULL},
+};
+static const struct flag flags_get_run[] = {
+        {"last", '\0', FLAG_BOOL, NULL, "only the run that was started last", false},
+        {"follow", 'f', FLAG_BOOL, NULL, "go on printing new runs until interrupted", false},
+        {.name = NULL},
+};
+
+static const struct command commands_get[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List base images, or show one", .run = resource_get, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List images, or show one", .run = resource_get, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List functions, or show one", .run = resource_get, .data = &resource_function},
+        {.name = "run", .aliases = {"runs"}, .args = "[FUNCTION [RUN]]", .args_max = 2,
+         .brief = "List runs of all functions or of one, or show one run",
+         .example = "  dispatch get runs\n  dispatch get runs hello --last -o json",
+         .flags = flags_get_run, .run = runs_get},
+        {.name = "secret", .aliases = {"secrets"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List secrets, or show one", .flags = flags_get_secret, .run = resource_get, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List endpoints, or show one", .flags = flags_get_endpoint, .run = resource_get, .data = &resource_endpoint},
+        {.name = NULL},
+};
+
+static const struct flag flags_update_base_image[] = {
+        {"url", '\0', FLAG_STRING, NULL, "reference of the base image", false},
+        {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
+        FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_update_image[] = {
+        {"base-image", '\0', FLAG_STRING, NULL, "name of a base image, or a reference", false},
+        FLAGS_IMAGE, FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_update_function[] = {
+        {"image", '\0', FLAG_STRING, NULL, "image to run in", false},
+        FLAGS_FUNCTION(NO_INITIAL),
+        {"unset-env", '\0', FLAG_STRINGS, NULL, "environment variable to take out (repeatable)", false},
+        FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_update_endpoint[] = {
+        {"function", '\0', FLAG_STRING, NULL, "function that is called", false},
+        FLAGS_ENDPOINT(NULL, NULL),
+        {"disable", '\0', FLAG_BOOL, NULL, "switch it off", false},
+        {"enable", '\0', FLAG_BOOL, NULL, "switch it on", false},
+        FLAG_WAIT, {.name = NULL},
+};
+
+static const struct command commands_update[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change a base image", .flags = flags_update_base_image, .run = resource_update, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an image", .flags = flags_update_image, .run = resource_update, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "NAME [PATH]", .args_min = 1, .args_max = 2,
+         .brief = "Change a function: its source, its image or its settings",
+         .text = "Change a function. What is not given stays as it is; a list that is given replaces the old one, an\n"
+                 "empty text takes the setting out, and --env adds variables or changes them.",
+         .example = "  dispatch update function hello ./hello.py --wait\n"
+                    "  dispatch update function hello --memory 512 --env LEVEL=debug",
+         .flags = flags_update_function, .run = resource_update, .data = &resource_function},
+        {.name = "secret", .aliases = {"secrets"}, .args = "NAME FILE", .args_min = 2, .args_max = 2,
+         .brief = "Replace the values of a secret", .run = resource_update, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an endpoint", .flags = flags_update_endpoint, .run = resource_update, .data = &resource_endpoint},
+        {.name = NULL},
+};
+
+static const struct command commands_delete[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete a base image", .run = resource_delete, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete an image", .run = resource_delete, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete a function and its runs", .run = resource_delete, .data = &resource_function},
+        {.name = "secret", .aliases = {"secrets"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete a secret", .run = resource_delete, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete an endpoint", .run = resource_delete, .data = &resource_endpoint},
+        {.name = NULL},
+};
+
+static const struct command commands_context[] = {
+        {.name = "current", .brief = "Print the current context", .run = context_current, .local = true},
+        {.name = "delete", .args = "CONTEXT", .args_min = 1, .args_max = 1,
+         .brief = "Delete a context", .run = context_delete, .local = true},
+        {.name = "list", .brief = "List the contexts", .run = context_list, .local = true},
+        {.name = "set", .args = "CONTEXT", .args_min = 1, .args_max = 1,
+         .brief = "Make a context the current one", .run = context_set, .local = true},
+        {.name = NULL},
+};
+
+static const struct flag flags_manage_context[] = {
+        {"set", 's', FLAG_STRING, NULL, "context to make the current one", false},
+        {.name = NULL},
+};
+
+static const struct command commands_manage[] = {
+        {.name = "context", .brief = "List the contexts, or make one the current one", .flags = flags_manage_context,
+         .run = context_manage, .local = true},
+        {.name = NULL},
+};
+
+static const struct flag flags_exec[] = {
+        {"accept", 'a', FLAG_STRING, "application/json", "media type of the output", false},
+        {"content-type", 'c', FLAG_STRING, "application/json", "media type of the input", false},
+        {"secret", '\0', FLAG_STRINGS, NULL, "secret that this run sees too (repeatable, or comma-separated)", false},
+        {"input", '\0', FLAG_STRING, "{}", "JSON input, instead of standard input; prints the whole run", false},
+        {"wait", '\0', FLAG_BOOL, NULL, "wait for the end; prints the whole run", false},
+        {"all", '\0', FLAG_BOOL, NULL, "print the whole run", false},
+        {.name = NULL},
+};
+
+static const struct command commands_root[] = {
+        {.name = "context", .args = "", .brief = "Show and choose the server to talk to", .commands = commands_context,
+         .run = context_list, .local = true},
+        {.name = "create", .brief = "Create resources", .commands = commands_create},
+        {.name = "delete", .brief = "Delete resources", .commands = commands_delete},
+        {.name = "exec", .args = "FUNCTION", .args_min = 1, .args_max = 1,
+         .brief = "Run a function and print its output",
+         .text = "Run a function. Its input is all of standard input, and its output is printed as it comes. With\n"
+                 "--input, --wait or --all standard input is not read and the whole run is printed as JSON.",
+         .example = "  dispatch exec hello <<< '{\"name\": \"user\"}'\n"
+                    "  dispatch exec hello --input '{\"name\": \"user\"}' --wait",
+         .flags = flags_exec, .run = exec_run},
+        {.name = "get", .brief = "List resources, or show one", .commands = commands_get},
+        {.name = "manage", .brief = "Manage the client's configuration", .commands = commands_manage},
+        {.name = "update", .brief = "Change resources", .commands = commands_update},
+        {.name = "version", .brief = "Print the versions of client and server", .run = version_run},
+        {.name = NULL},
+};
+
+const struct command cli_commands = {
+        .name = "dispatch",
+        .brief = "dispatch deploys and runs serverless functions",
+        .text = "dispatch deploys and runs serverless functions.\n\n"
+                "Without any configuration it talks to the server of this machine, http://127.0.0.1:8080. Flags come\n"
+                "before the environment (DISPATCH_HOST, DISPATCH_PORT, DISPATCH_SCHEME, DISPATCH_ORGANIZATION,\n"
+                "DISPATCH_PROJECT, DISPATCH_INSECURE, DISPATCH_TOKEN, DISPATCH_SERVICE_ACCOUNT,\n"
+                "DISPATCH_JWT_PRIVATE_KEY, DISPATCH_CONFIG), and that before the current context.",
+        .example = "  dispatch create image python3 dispatchframework/python3-base:0.0.13-knative --wait\n"
+                   "  dispatch create function --image python3 hello ./hello.py --wait\n"
+                   "  dispatch exec hello <<< '{\"name\": \"user\"}'",
+        .commands = commands_root,
+};
+/* clang-format on */

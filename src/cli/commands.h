@@ -1,0 +1,23 @@
+/* cli/commands.h: what the table of commands in commands.c runs, beside the generic commands of resource.h.
+ */
+#ifndef DISPATCH_CLI_COMMANDS_H
+#define DISPATCH_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+enum err_code exec_run(struct cli *cli, struct err *err);
+enum err_code runs_get(struct cli *cli, struct err *err);
+enum err_code version_run(struct cli *cli, struct err *err);
+
+enum err_code context_list(struct cli *cli, struct err *err);
+enum err_code context_manage(struct cli *cli, struct err *err);
+enum err_code context_set(struct cli *cli, struct err *err);
+enum err_code context_current(struct cli *cli, struct err *err);
+enum err_code context_delete(struct cli *cli, struct err *err);
+
+/* create, update and delete -f FILE */
+enum err_code stream_create(struct cli *cli, struct err *err);
+enum err_code stream_update(struct cli *cli, struct err *err);
+enum err_code stream_delete(struct cli *cli, struct err *err);
+
+#endif

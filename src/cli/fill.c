@@ -1,0 +1,433 @@
+/*
+ * cli/fill.c: the body of each kind. A create lists the members in the order in which the original sends
+ * them, empty ones included where it does; an update changes what its flags name.
+ */
+#include "base/own.h"
+#include "cli/file.h"
+#include "cli/pack.h"
+#include "cli/resource.h"
+
+#include <string.h>
+
+enum { MANIFEST_MAX = 16 << 20 };
+
+static const char *argument(const struct cli *cli, int index)
+{
+        return index < cli->args.count ? cli->args.values[index] : NULL;
+}
+
+static enum err_code set_argument(struct cli *cli, json_t *body, const char *member, int index,
+                                  struct err *err)
+{
+        const char *text = argument(cli, index);
+
+        if (text == NULL)
+                return ERR_OK;
+        if (!str_is_utf8(str_of(text)))
+                return err_set(err, ERR_INVALID, "the %s must be UTF-8", member);
+        return body_set(body, member, json_string(text), err);
+}
+
+static enum err_code set_null(json_t *body, const char *member, struct err *err)
+{
+        return body_set(body, member, json_null(), err);
+}
+
+static enum err_code fill_base_image(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        enum err_code code = ERR_OK;
+
+        if (update)
+                code = body_text(cli, body, "dockerUrl", "url", err);
+        else if ((code = set_argument(cli, body, "dockerUrl", 1, err)) == ERR_OK)
+                code = set_null(body, "groups", err);
+        if (code == ERR_OK && !update)
+                code = body_set(body, "language", json_string(""), err);
+        if (code == ERR_OK && args_text(&cli->args, "language") != NULL)
+                code = body_set(body, "language", json_string(args_text(&cli->args, "language")), err);
+        return code == ERR_OK && !update ? set_null(body, "reason", err) : code;
+}
+
+/* {"manifest": the file's text} */
+static enum err_code set_runtime_dependencies(struct cli *cli, json_t *body, struct err *err)
+{
+        static const char prefix[] = "failed to read runtime dependencies file";
+        const char *path = args_text(&cli->args, "runtime-deps");
+        own_buf struct buf text = {.max = MANIFEST_MAX};
+
+        if (path == NULL || path[0] == '\0')
+                return ERR_OK;
+
+        enum err_code code = file_read(path, &text, err);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "%s", prefix);
+        if (!str_is_utf8((struct str){text.data, text.len}))
+                return err_set(err, ERR_INVALID, "%s: %s is not UTF-8", prefix, path);
+        return body_set(body, "runtimeDependencies",
+                        json_pack("{s:o}", "manifest", json_of((struct str){text.data, text.len})), err);
+}
+
+/* The list `packages` of the file, each with a name and perhaps a version. */
+static enum err_code set_system_dependencies(struct cli *cli, json_t *body, struct err *err)
+{
+        static const char prefix[] = "failed to unmarshal system dependencies file";
+        const char *path = args_text(&cli->args, "system-deps");
+        own_json json_t *file = NULL;
+
+        if (path == NULL || path[0] == '\0')
+                return ERR_OK;
+
+        enum err_code code = body_file(cli, path, prefix, &file, err);
+        if (code != ERR_OK)
+                return code;
+        json_t *packages = json_object_get(file, "packages");
+        if (!json_is_array(packages))
+                return err_set(err, ERR_INVALID, "%s: %s has no list \"packages\"", prefix, path);
+        return body_set(body, "systemDependencies", json_pack("{s:O}", "packages", packages), err);
+}
+
+static enum err_code fill_image(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        enum err_code code = ERR_OK;
+
+        if (update)
+                code = body_text(cli, body, "baseImageName", "base-image", err);
+        else if ((code = set_argument(cli, body, "baseImageName", 1, err)) == ERR_OK)
+                code = set_null(body, "groups", err);
+        if (code == ERR_OK && !update)
+                code = set_null(body, "reason", err);
+        if (code == ERR_OK && !update)
+                code = body_set(body, "runtimeDependencies", json_object(), err);
+        if (code == ERR_OK && !update)
+                code = body_set(body, "systemDependencies", json_pack("{s:n}", "packages"), err);
+        if (code == ERR_OK)
+                code = set_runtime_dependencies(cli, body, err);
+        return code == ERR_OK ? set_system_dependencies(cli, body, err) : code;
+}
+
+static enum err_code set_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err)
+{
+        size_t len = base64_encoded_len(bytes->len);
+        own_mem char *text = malloc(len + 1);
+
+        if (text == NULL)
+                return err_nomem(err);
+        base64_encode(bytes->data, bytes->len, text);
+        return body_set(body, member, json_stringn_nocheck(text, len), err);
+}
+
+static enum err_code set_source(struct cli *cli, json_t *body, const char *path, bool update, struct err *err)
+{
+        const char *handler = args_text(&cli->args, "handler");
+        own_buf struct buf packed = {.max = PACK_BYTES_MAX};
+        bool directory = false, has_handler = handler != NULL && handler[0] != '\0';
+        enum err_code code = pack_is_directory(path, &directory, err);
+
+        if (code != ERR_OK)
+                return code;
+        has_handler = has_handler || (update && handler == NULL && json_str(body, "handler").len > 0);
+        if (directory && !has_handler)
+                return err_set(err, ERR_INVALID,
+                               "error %s function %s: handler is required, source path %s is a directory",
+                               update ? "updating" : "creating", cli->args.values[0], path);
+        code = pack_source(path, &packed, err);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "error reading %s", path);
+        return set_base64(body, "source", &packed, err);
+}
+
+static enum err_code set_schema(struct cli *cli, json_t *body, const char *member, const char *flag,
+                                struct err *err)
+{
+        const char *path = args_text(&cli->args, flag);
+        own_json json_t *schema = NULL;
+        char prefix[64];
+
+        if (path == NULL)
+                return ERR_OK;
+        if (path[0] == '\0')
+                return set_null(json_object_get(body, "schema"), member, err);
+        snprintf(prefix, sizeof(prefix), "error reading --%s", flag);
+
+        enum err_code code = body_file(cli, path, prefix, &schema, err);
+        if (code != ERR_OK)
+                return code;
+        if (!json_is_object(schema))
+                return err_set(err, ERR_INVALID, "%s: %s is not a JSON object", prefix, path);
+        return body_set(json_object_get(body, "schema"), member, take_ptr(&schema), err);
+}
+
+/* A member that is an object, made when it is missing. */
+static json_t *object_in(json_t *body, const char *member)
+{
+        json_t *object = json_object_get(body, member);
+
+        if (json_is_object(object))
+                return object;
+        return json_object_set_new(body, member, json_object()) == 0 ? json_object_get(body, member) : NULL;
+}
+
+static enum err_code set_schemas(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        enum err_code code;
+
+        if (!update && json_object_set_new(body, "schema", json_pack("{s:n, s:n}", "in", "out")) < 0)
+                return err_nomem(err);
+        if (args_text(&cli->args, "schema-in") == NULL && args_text(&cli->args, "schema-out") == NULL)
+                return ERR_OK;
+        if (object_in(body, "schema") == NULL)
+                return err_nomem(err);
+        code = set_schema(cli, body, "in", "schema-in", err);
+        return code == ERR_OK ? set_schema(cli, body, "out", "schema-out", err) : code;
+}
+
+static enum err_code set_variable(json_t *env, const char *pair, struct err *err)
+{
+        struct str value = str_of(pair), name = str_cut(&value, '=');
+        own_mem char *key = strndup(name.p, name.len);
+
+        if (!str_is_utf8(str_of(pair)))
+                return err_set(err, ERR_INVALID, "invalid argument for \"--env\" flag: must be UTF-8");
+        return key != NULL ? body_set(env, key, json_of(value), err) : err_nomem(err);
+}
+
+static enum err_code set_environment(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        enum err_code code = ERR_OK;
+        const char *text;
+        json_t *env;
+        int at = 0;
+
+        if (args_text(&cli->args, "env") == NULL && !(update && args_text(&cli->args, "unset-env") != NULL))
+                return ERR_OK;
+        env = object_in(body, "env");
+        if (env == NULL)
+                return err_nomem(err);
+        while (code == ERR_OK && (text = args_next(&cli->args, "env", &at)) != NULL)
+                code = set_variable(env, text, err);
+        for (at = 0; update && (text = args_next(&cli->args, "unset-env", &at)) != NULL;)
+                json_object_del(env, text);
+        return code;
+}
+
+/* Naming a destination implies egress; a mode without one takes the list out. */
+static enum err_code set_network(struct cli *cli, json_t *body, struct err *err)
+{
+        const char *mode = args_text(&cli->args, "network");
+        json_t *network;
+        enum err_code code;
+
+        if (mode == NULL && args_text(&cli->args, "network-allow") == NULL)
+                return ERR_OK;
+        network = object_in(body, "network");
+        if (network == NULL)
+                return err_nomem(err);
+        code = body_set(network, "mode", json_string(mode != NULL ? mode : "egress"), err);
+        if (mode != NULL && strcmp(mode, "none") == 0)
+                json_object_del(network, "allow");
+        return code == ERR_OK ? body_list(cli, network, "allow", "network-allow", err) : code;
+}
+
+static enum err_code set_limits(struct cli *cli, json_t *body, struct err *err)
+{
+        static const struct {
+                const char *member, *flag;
+        } numbers[] = {{"memory", "memory"},
+                       {"cpu", "cpu"},
+                       {"concurrency", "concurrency"},
+                       {"minInstances", "min-instances"},
+                       {"maxInstances", "max-instances"},
+                       {"idleTimeout", "idle-timeout"}};
+        enum err_code code = ERR_OK;
+
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && code == ERR_OK; i++)
+                code = body_number(cli, body, numbers[i].member, numbers[i].flag, err);
+        return code == ERR_OK ? body_text(cli, body, "isolation", "isolation", err) : code;
+}
+
+/* 0 is the server's default, as is leaving it out. */
+static enum err_code set_timeout(struct cli *cli, json_t *body, struct err *err)
+{
+        int64_t timeout_ms;
+
+        if (!args_number(&cli->args, "timeout", &timeout_ms))
+                return ERR_OK;
+        if (timeout_ms == 0) {
+                json_object_del(body, "timeout");
+                return ERR_OK;
+        }
+        return body_set(body, "timeout", json_integer(timeout_ms), err);
+}
+
+static enum err_code fill_function(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        const char *path = argument(cli, 1);
+        enum err_code code = path != NULL ? set_source(cli, body, path, update, err) : ERR_OK;
+
+        if (code == ERR_OK)
+                code = body_text(cli, body, "image", "image", err);
+        if (code == ERR_OK)
+                code = body_text(cli, body, "handler", "handler", err);
+        if (code == ERR_OK)
+                code = set_schemas(cli, body, update, err);
+        if (code == ERR_OK)
+                code = body_list(cli, body, "secrets", "secret", err);
+        if (code == ERR_OK)
+                code = body_list(cli, body, "services", "service", err);
+        if (code == ERR_OK)
+                code = set_timeout(cli, body, err);
+        if (code == ERR_OK)
+                code = set_environment(cli, body, update, err);
+        if (code == ERR_OK)
+                code = set_network(cli, body, err);
+        return code == ERR_OK ? set_limits(cli, body, err) : code;
+}
+
+static const char *type_word(const json_t *value)
+{
+        static const char *const names[] = {"object", "array", "string", "number",
+                                            "number", "bool",  "bool",   "null"};
+
+        return names[json_typeof(value)];
+}
+
+static enum err_code fill_secret(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        const char *path = cli->args.values[1], *key;
+        own_json json_t *values = NULL;
+        own_buf struct buf text = {.max = MANIFEST_MAX};
+        json_t *value;
+        enum err_code code = file_read(path, &text, err);
+
+        if (code != ERR_OK)
+                return err_wrap(err, code, "error when reading content of %s", path);
+        code = json_parse((struct str){text.data != NULL ? text.data : "", text.len}, &values, err);
+        explicit_bzero(text.data, text.len);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "Error when parsing JSON from %s", path);
+        if (!json_is_object(values))
+                return err_set(
+                        err, ERR_INVALID,
+                        "Error when parsing JSON from %s: json: cannot unmarshal %s into Go value of type "
+                        "map[string]string",
+                        path, type_word(values));
+        json_object_foreach(values, key, value)
+        {
+                if (!json_is_string(value))
+                        return err_set(
+                                err, ERR_INVALID,
+                                "Error when parsing JSON from %s: json: cannot unmarshal %s into Go value "
+                                "of type string",
+                                path, type_word(value));
+        }
+        if (!update) {
+                code = body_set(body, "meta", json_pack("{s:O}", "name", json_object_get(body, "name")), err);
+                json_object_del(body, "name");
+        }
+        return code == ERR_OK ? body_set(body, "secrets", take_ptr(&values), err) : code;
+}
+
+static enum err_code list_or(struct cli *cli, json_t *body, const char *member, const char *flag,
+                             json_t *otherwise, struct err *err)
+{
+        enum err_code code = body_set(body, member, otherwise, err);
+
+        if (code == ERR_OK && args_text(&cli->args, flag) != NULL)
+                code = body_list(cli, body, member, flag, err);
+        return code;
+}
+
+static enum err_code set_protocols(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        if (update && args_text(&cli->args, "https-only") == NULL)
+                return ERR_OK;
+        return body_set(body, "protocols",
+                        args_bool(&cli->args, "https-only") ? json_pack("[s]", "https")
+                                                            : json_pack("[s, s]", "http", "https"),
+                        err);
+}
+
+static enum err_code create_endpoint(struct cli *cli, json_t *body, struct err *err)
+{
+        enum err_code code = ERR_OK;
+
+        if (args_bool(&cli->args, "cors"))
+                code = body_set(body, "cors", json_true(), err);
+        if (code == ERR_OK && !args_bool(&cli->args, "disable"))
+                code = body_set(body, "enabled", json_true(), err);
+        if (code == ERR_OK)
+                code = set_argument(cli, body, "function", 1, err);
+        if (code == ERR_OK)
+                code = list_or(cli, body, "hosts", "domain", json_array(), err);
+        if (code == ERR_OK)
+                code = list_or(cli, body, "methods", "method", json_pack("[s]", "GET"), err);
+        if (code == ERR_OK)
+                code = set_protocols(cli, body, false, err);
+        return code == ERR_OK ? list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
+}
+
+static enum err_code update_endpoint(struct cli *cli, json_t *body, struct err *err)
+{
+        const struct args *args = &cli->args;
+        enum err_code code = body_text(cli, body, "function", "function", err);
+
+        if (code == ERR_OK && args_text(args, "cors") != NULL)
+                code = body_set(body, "cors", json_boolean(args_bool(args, "cors")), err);
+        if (code == ERR_OK && args_text(args, "disable") != NULL)
+                code = body_set(body, "enabled", json_boolean(!args_bool(args, "disable")), err);
+        if (code == ERR_OK && args_text(args, "enable") != NULL)
+                code = body_set(body, "enabled", json_boolean(args_bool(args, "enable")), err);
+        if (code == ERR_OK)
+                code = body_list(cli, body, "hosts", "domain", err);
+        if (code == ERR_OK)
+                code = body_list(cli, body, "methods", "method", err);
+        if (code == ERR_OK)
+                code = set_protocols(cli, body, true, err);
+        return code == ERR_OK ? body_list(cli, body, "uris", "path", err) : code;
+}
+
+static enum err_code fill_endpoint(struct cli *cli, json_t *body, bool update, struct err *err)
+{
+        return update ? update_endpoint(cli, body, err) : create_endpoint(cli, body, err);
+}
+
+const struct resource resource_base_image = {
+        .kind = MODEL_BASE_IMAGE,
+        .created = "Created base image",
+        .updated = "Updated base image",
+        .deleted = "Deleted base image",
+        .deleted_form = DELETED_REPLY,
+        .fill = fill_base_image,
+};
+const struct resource resource_image = {
+        .kind = MODEL_IMAGE,
+        .created = "Created image",
+        .updated = "Updated image",
+        .deleted = "Deleted image",
+        .deleted_form = DELETED_NAME,
+        .fill = fill_image,
+};
+const struct resource resource_function = {
+        .kind = MODEL_FUNCTION,
+        .created = "Created function",
+        .updated = "Updated function",
+        .deleted = "Deleted function",
+        .deleted_form = DELETED_NAME,
+        .fill = fill_function,
+};
+const struct resource resource_secret = {
+        .kind = MODEL_SECRET,
+        .created = "Created secret",
+        .updated = "Updated secret",
+        .deleted = "Deleted secret",
+        .deleted_form = DELETED_META,
+        .fill = fill_secret,
+};
+const struct resource resource_endpoint = {
+        .kind = MODEL_ENDPOINT,
+        .created = "Created endpoint",
+        .updated = "Updated endpoint",
+        .deleted = "Deleted api",
+        .deleted_form = DELETED_REPLY,
+        .fill = fill_endpoint,
+};

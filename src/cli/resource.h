@@ -1,0 +1,58 @@
+/*
+ * cli/resource.h: what create, get, update and delete share: the kinds of resources by the names and texts of
+ * the command line, and the way from flags to a request's body.
+ */
+#ifndef DISPATCH_CLI_RESOURCE_H
+#define DISPATCH_CLI_RESOURCE_H
+
+#include "cli/cli.h"
+#include "model/model.h"
+
+/* Where the name and the object that a delete prints come from. */
+enum deleted_form {
+        DELETED_REPLY,
+        DELETED_NAME, /* the command line: {"name": NAME} and what SEED's form puts around it */
+        DELETED_META  /* the same: {"meta": {"name": NAME}} */
+};
+
+struct resource {
+        enum model_kind kind;
+        const char *created, *updated, *deleted; /* before ": NAME" */
+        enum deleted_form deleted_form;
+        /* Puts the command's arguments and flags into the body: of a create, which has the name already,
+         * every member in the original's order; of an update what was given. */
+        enum err_code (*fill)(struct cli *cli, json_t *body, bool update, struct err *err);
+};
+
+extern const struct resource resource_base_image, resource_image, resource_function, resource_secret,
+        resource_endpoint;
+
+/* The commands; command->data is the struct resource. */
+enum err_code resource_create(struct cli *cli, struct err *err);
+enum err_code resource_get(struct cli *cli, struct err *err);
+enum err_code resource_update(struct cli *cli, struct err *err);
+enum err_code resource_delete(struct cli *cli, struct err *err);
+
+/*
+ * Polls until the object is READY (or has no status), as --wait asks. *object is replaced by the newest one.
+ * ERR_CONFLICT with the reason when it is in ERROR, ERR_TIMEOUT after --wait-timeout. Shows its progress on
+ * cli->err if that is a terminal.
+ */
+enum err_code resource_wait(struct cli *cli, enum model_kind kind, const char *name, json_t **object,
+                            struct err *err);
+
+/* Setting members of a body; each does nothing when the flag was not given. */
+
+/* An empty text takes the member out. */
+enum err_code body_text(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err);
+enum err_code body_number(struct cli *cli, json_t *body, const char *member, const char *flag,
+                          struct err *err);
+/* Repeatable and split at commas; nothing but empty texts takes the member out. */
+enum err_code body_list(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err);
+/* Takes over `value`, NULL meaning out of memory. */
+enum err_code body_set(json_t *body, const char *member, json_t *value, struct err *err);
+/* The JSON file that the flag names. */
+enum err_code body_file(struct cli *cli, const char *path, const char *error_prefix, json_t **ret,
+                        struct err *err);
+
+#endif
