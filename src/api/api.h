@@ -1,0 +1,89 @@
+/*
+ * api/api.h: the REST API (CONTRACT.md, sections 0, 6 and 7) and the controllers that bring images and
+ * functions to READY.
+ *
+ * Requests arrive on any HTTP loop. There the head is checked and the body collected; then the call travels
+ * as one heap object to the control loop, where alone the store is used (it blocks), and back with its reply.
+ * The API keeps no lock and no state on the HTTP loops but two counters.
+ *
+ * What a function does while its definition changes: the revision that was READY serves until the new one has
+ * loaded its handler; when the new one fails, the status is ERROR with the reason and the old revision goes
+ * on serving until the next PUT.
+ */
+#ifndef DISPATCH_API_API_H
+#define DISPATCH_API_API_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "engine/engine.h"
+#include "engine/recorder.h"
+#include "engine/snapshot.h"
+#include "http/server.h"
+#include "image/builder.h"
+#include "image/reference.h"
+#include "secrets/secrets.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct api;
+
+/* What the API works with. Everything pointed to outlives the api; strings are kept by pointer. */
+struct api_config {
+        struct loop *control;
+        struct store *store;
+        struct secrets *secrets;
+        struct builder *builder;
+        struct engine *engine;
+        struct recorder *recorder;
+        struct snapshot_hub *hub;
+        const struct reference_table *references;
+
+        const char *sources_dir;    /* the server's own folder, 0700; made when missing */
+        const char *organization;   /* default organization: "dispatch-server" */
+        const char *project;        /* default project: "default" */
+        const char *dispatch_host;  /* "dispatch.local" */
+        const char *image_registry; /* "dispatch" */
+        const char *version_json;   /* Version object of the contract */
+        bool skip_auth;             /* false: every call but version and health needs credentials */
+        uint32_t draining_generation;
+
+        uint32_t run_timeout_ms;   /* of functions that name none; 0: 60,000 */
+        uint64_t body_bytes_max;   /* 0: 10 MiB */
+        uint64_t source_bytes_max; /* packed; 0: 64 MiB */
+        uint32_t calls_max;        /* API calls in flight; 0: 1024; past it 503 */
+        uint32_t runs_waiting_max; /* runs that wait for a function to be READY; 0: 1000; past it 429 */
+
+        /* Optional hooks, called on the control loop. metrics appends OpenMetrics text. problem hears of what
+         * no caller can be told: failures of the server itself; the text is for the log. */
+        void (*metrics)(void *arg, struct buf *out);
+        void (*problem)(void *arg, const char *text);
+        void *arg;
+};
+
+/* On the control thread, before the HTTP loops run. */
+enum err_code api_create(const struct api_config *config, struct api **ret, struct err *err);
+/* No HTTP server may call the handler any more; calls, runs and builds that have not ended are forgotten
+ * (loops, engine and builder must be gone or silent). Takes NULL. */
+void api_destroy(struct api *api);
+
+/* For http_server_create of each HTTP loop; valid until api_destroy. */
+struct http_handler api_http_handler(struct api *api);
+/* The largest body that any route takes: the limit to give to those HTTP servers. */
+uint64_t api_body_bytes_max(const struct api *api);
+
+/*
+ * Once, at start, on the control loop: loads every function and endpoint into the snapshot and publishes it;
+ * then calls published (from here /readyz answers 200). After that, behind the scenes: goes on with what was
+ * not finished when the last server ended, rebuilds layers that are missing, removes sources that nothing
+ * refers to, and runs again the accepted runs of servers that are gone.
+ */
+typedef void (*api_published)(void *arg, enum err_code code, const struct err *err);
+void api_recover(struct api *api, api_published published, void *arg);
+
+/* The older server that still drained is gone: its accepted runs that are not over are run again. Control
+ * loop. */
+void api_server_gone(struct api *api);
+
+#endif

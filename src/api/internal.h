@@ -1,0 +1,46 @@
+/*
+ * api/internal.h: the API's own state and what its files offer one another. All of it lives on the control
+ * loop, but for the counters, which HTTP loops move.
+ */
+#ifndef DISPATCH_API_INTERNAL_H
+#define DISPATCH_API_INTERNAL_H
+
+#include "api/api.h"
+#include "api/call.h"
+#include "base/hamt.h"
+
+#include <stdatomic.h>
+
+struct function_job;
+struct layer_check;
+struct layer_job;
+struct run_call;
+
+struct api {
+        struct api_config config;
+        atomic_uint calls;          /* in flight */
+        atomic_uint_fast64_t bytes; /* of their bodies */
+        atomic_bool ready;          /* the snapshot was published */
+        int sources_fd;
+        struct hamt sources;       /* name of a file or layer -> who holds it (sources.c) */
+        struct hamt endpoints;     /* id -> endpoint_entry (endpoints.c) */
+        struct function_job *jobs; /* builds of functions in flight */
+        bool starved;              /* some function found no room for its build */
+        struct layer_job *layer_jobs;
+        struct layer_check *checks; /* that are still to be made (layer_check.c) */
+        struct run_call *runs;      /* runs that wait, or go on */
+        uint32_t runs_waiting;
+        uint32_t epoch; /* counts revision objects made for a changed secret */
+};
+
+/* http.c: a request that passed the head's checks arrives here on the control loop (dispatch.c). */
+void api_dispatch(struct api_call *call);
+
+/* Tells the log, through the server, what no caller can be told. */
+void api_problem(struct api *api, const char *what, const struct err *err);
+
+/* The key of a resource of the caller; base images belong to the organization. */
+struct store_key api_key(enum model_kind kind, struct str organization, struct str project, struct str name);
+struct store_key api_row_key(enum model_kind kind, const struct store_row *row);
+
+#endif

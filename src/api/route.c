@@ -1,0 +1,197 @@
+/* api/route.c: the table of paths, and the few things of a request's head that decide before its body is
+ * read. */
+#include "api/route.h"
+
+#include <assert.h>
+
+enum { SEGMENTS_MAX = 4 };
+
+/* One row a path below /v1 that this version serves. */
+static const struct collection {
+        struct str segment;
+        enum api_target target;
+        enum model_kind kind;
+        const char *methods;     /* of the collection */
+        const char *one_methods; /* of one object */
+} collections[] = {
+        {STR_INIT("baseimage"), TARGET_RESOURCE, MODEL_BASE_IMAGE, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("image"), TARGET_RESOURCE, MODEL_IMAGE, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("function"), TARGET_RESOURCE, MODEL_FUNCTION, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("secret"), TARGET_RESOURCE, MODEL_SECRET, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("endpoint"), TARGET_RESOURCE, MODEL_ENDPOINT, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("runs"), TARGET_RUNS, MODEL_RUN, "GET,POST", "GET"},
+};
+
+/* Paths below /v1 that later versions serve; whatever follows, the answer is the contract's 501. */
+static const struct str later[] = {
+        STR_INIT("event"),        STR_INIT("eventdrivers"),    STR_INIT("iam"), STR_INIT("application"),
+        STR_INIT("serviceclass"), STR_INIT("serviceinstance"), STR_INIT("api"),
+};
+
+static const struct verb {
+        struct str method;
+        enum api_verb collection;
+        enum api_verb one;
+} verbs[] = {
+        {STR_INIT("GET"), VERB_LIST, VERB_GET},
+        {STR_INIT("POST"), VERB_CREATE, VERB_CREATE},
+        {STR_INIT("PUT"), VERB_UPDATE, VERB_UPDATE},
+        {STR_INIT("DELETE"), VERB_DELETE, VERB_DELETE},
+};
+
+static enum err_code not_found(struct err *err)
+{
+        return err_set(err, ERR_NOT_FOUND, "resource does not exist");
+}
+
+/* Empty segments do not count, as the original cleans its paths. Returns how many there are; those past the
+ * maximum are only counted. */
+static size_t segments_of(struct str path, struct str segments[SEGMENTS_MAX])
+{
+        size_t count = 0;
+
+        while (path.len > 0) {
+                struct str segment = str_cut(&path, '/');
+
+                if (segment.len == 0)
+                        continue;
+                if (count < SEGMENTS_MAX)
+                        segments[count] = segment;
+                count++;
+        }
+        return count;
+}
+
+static bool method_listed(struct str method, const char *methods)
+{
+        struct str rest = str_of(methods);
+
+        while (rest.len > 0) {
+                if (str_eq(str_cut(&rest, ','), method))
+                        return true;
+        }
+        return false;
+}
+
+static enum err_code method_find(struct str method, bool one, struct api_route *route, struct err *err)
+{
+        if (!method_listed(method, route->methods))
+                return err_set(err, ERR_METHOD, "method %.*s is not allowed, but [%s] are",
+                               (int)(method.len < 32 ? method.len : 32), method.p, route->methods);
+        for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+                if (str_eq(method, verbs[i].method)) {
+                        route->verb = one ? verbs[i].one : verbs[i].collection;
+                        return ERR_OK;
+                }
+        }
+        assert(!"a method is listed that has no verb");
+        return ERR_METHOD;
+}
+
+static enum err_code collection_find(struct str segment, struct api_route *route, bool one, struct err *err)
+{
+        for (size_t i = 0; i < sizeof(collections) / sizeof(collections[0]); i++) {
+                if (!str_eq(segment, collections[i].segment))
+                        continue;
+                route->target = collections[i].target;
+                route->kind = collections[i].kind;
+                route->methods = one ? collections[i].one_methods : collections[i].methods;
+                return ERR_OK;
+        }
+        for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+                if (str_eq(segment, later[i]))
+                        return err_set(err, ERR_NOT_IMPLEMENTED,
+                                       "Endpoint is not implemented in this version of Dispatch");
+        }
+        return not_found(err);
+}
+
+/* Paths outside the resources. The original answers health checks below any path that starts so. */
+static bool system_find(const struct str *segments, size_t count, struct api_route *route)
+{
+        if (count >= 1 && str_starts(segments[0], STR("healthz")))
+                route->target = TARGET_HEALTH;
+        else if (count == 1 && str_eq(segments[0], STR("readyz")))
+                route->target = TARGET_READY;
+        else if (count == 1 && str_eq(segments[0], STR("metrics")))
+                route->target = TARGET_METRICS;
+        else if (count == 2 && str_eq(segments[0], STR("v1")) && str_eq(segments[1], STR("version")))
+                route->target = TARGET_VERSION;
+        else
+                return false;
+        route->methods = "GET";
+        return true;
+}
+
+enum err_code api_route_find(struct str method, struct str path, struct api_route *ret, struct err *err)
+{
+        struct str segments[SEGMENTS_MAX];
+        size_t count = segments_of(path, segments);
+
+        *ret = (struct api_route){.verb = VERB_GET, .methods = ""};
+        if (system_find(segments, count, ret))
+                return method_find(method, true, ret, err);
+        if (count < 2 || !str_eq(segments[0], STR("v1")))
+                return not_found(err);
+
+        bool one = count > 2;
+        enum err_code code = collection_find(segments[1], ret, one, err);
+        if (code != ERR_OK)
+                return code;
+        if (count > 3)
+                return not_found(err);
+        if (one)
+                ret->name = segments[2];
+        return method_find(method, one, ret, err);
+}
+
+bool api_route_has_body(const struct api_route *route)
+{
+        return route->verb == VERB_CREATE || route->verb == VERB_UPDATE;
+}
+
+enum err_code api_content_type_check(struct str content_type, struct err *err)
+{
+        struct str rest = content_type;
+        struct str type = str_trim(str_cut(&rest, ';'), " \t");
+
+        if (type.len == 0)
+                type = STR("application/octet-stream");
+        if (str_eq_nocase(type, STR("application/json")))
+                return ERR_OK;
+        return err_set(err, ERR_MEDIA_TYPE,
+                       "unsupported media type \"%.*s\", only [application/json] are allowed",
+                       (int)(type.len < 128 ? type.len : 128), type.p);
+}
+
+enum err_code api_percent_decode(struct str text, bool plus_is_blank, struct buf *out, struct err *err)
+{
+        for (size_t i = 0; i < text.len; i++) {
+                char byte = text.p[i];
+
+                if (byte == '%') {
+                        if (text.len - i < 3 || !hex_decode(str_slice(text, i + 1, i + 3), &byte))
+                                return err_set(err, ERR_INVALID, "invalid URL escape in the request");
+                        i += 2;
+                } else if (byte == '+' && plus_is_blank) {
+                        byte = ' ';
+                }
+                if (buf_append(out, &byte, 1) != ERR_OK)
+                        return err_nomem(err);
+        }
+        return ERR_OK;
+}
+
+bool api_query_get(struct str query, struct str key, struct buf *out)
+{
+        while (query.len > 0) {
+                struct str value = str_cut(&query, '&');
+                struct str name = str_cut(&value, '=');
+
+                if (!str_eq(name, key))
+                        continue;
+                buf_clear(out);
+                return api_percent_decode(value, true, out, NULL) == ERR_OK;
+        }
+        return false;
+}

@@ -1,0 +1,39 @@
+/*
+ * api/route.h: which operation a method and a path name (CONTRACT.md 6.2). Pure: no state, any thread.
+ */
+#ifndef DISPATCH_API_ROUTE_H
+#define DISPATCH_API_ROUTE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "model/model.h"
+
+enum api_target { TARGET_RESOURCE, TARGET_RUNS, TARGET_VERSION, TARGET_HEALTH, TARGET_READY, TARGET_METRICS };
+enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };
+
+struct api_route {
+        enum api_target target;
+        enum model_kind kind; /* of TARGET_RESOURCE and TARGET_RUNS */
+        enum api_verb verb;
+        struct str name;     /* still percent-encoded; a view into the path; empty for collections */
+        const char *methods; /* what the path allows: "GET,POST" */
+};
+
+/* ERR_NOT_FOUND, ERR_NOT_IMPLEMENTED (a resource that this version has not), ERR_METHOD: ret->methods is set
+ * then. */
+enum err_code api_route_find(struct str method, struct str path, struct api_route *ret, struct err *err);
+
+/* True for operations that take a JSON body. */
+bool api_route_has_body(const struct api_route *route);
+
+/* 415 unless the type is application/json, parameters allowed. p == NULL: none was sent. */
+enum err_code api_content_type_check(struct str content_type, struct err *err);
+
+/* Decodes %XX ('+' stays); ERR_INVALID for a broken escape. Appends to out. */
+enum err_code api_percent_decode(struct str text, bool plus_is_blank, struct buf *out, struct err *err);
+
+/* The value of the first `key` in a query string, decoded into out; false when it is not there. */
+bool api_query_get(struct str query, struct str key, struct buf *out);
+
+#endif
