@@ -1,0 +1,374 @@
+/*
+ * api/images.c: base images and images. A base image is a reference resolved to a built-in image of this
+ * server, whose layer dispatch-build makes; an image adds what it depends on to a base image of that name, or
+ * to a reference of its own.
+ */
+#include "api/images.h"
+#include "api/functions.h"
+#include "api/resource.h"
+#include "api/rows.h"
+
+#include "base/own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A built-in image that is being made for a row. */
+struct layer_job {
+        struct layer_job *next;
+        struct api *api;
+        enum model_kind kind;
+        char *organization, *project, *name;
+        char id[UUID_LEN + 1];
+        int64_t revision;
+        char language[SPAWN_NAME_MAX];
+};
+
+static void job_free(struct layer_job *job)
+{
+        free(job->organization);
+        free(job->project);
+        free(job->name);
+        free(job);
+}
+
+static void job_unlink(struct layer_job *job)
+{
+        for (struct layer_job **at = &job->api->layer_jobs; *at != NULL; at = &(*at)->next) {
+                if (*at == job) {
+                        *at = job->next;
+                        return;
+                }
+        }
+}
+
+void images_finish(struct api *api)
+{
+        while (api->layer_jobs != NULL) {
+                struct layer_job *job = api->layer_jobs;
+
+                api->layer_jobs = job->next;
+                job_free(job);
+        }
+}
+
+static bool job_running(const struct api *api, const struct store_row *row)
+{
+        for (const struct layer_job *job = api->layer_jobs; job != NULL; job = job->next) {
+                if (job->revision == row->revision && strcmp(job->id, row->id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static struct layer_job *job_create(struct api *api, enum model_kind kind, const struct store_row *row,
+                                    const char *language)
+{
+        struct layer_job *job = calloc(1, sizeof(*job));
+
+        if (job == NULL)
+                return NULL;
+        job->api = api;
+        job->kind = kind;
+        job->revision = row->revision;
+        snprintf(job->id, sizeof(job->id), "%s", row->id);
+        snprintf(job->language, sizeof(job->language), "%s", language);
+        job->organization = strdup(row->organization);
+        job->project = strdup(row->project);
+        job->name = strdup(row->name);
+        if (job->organization == NULL || job->project == NULL || job->name == NULL) {
+                job_free(job);
+                return NULL;
+        }
+        job->next = api->layer_jobs;
+        api->layer_jobs = job;
+        return job;
+}
+
+/* An image that waits for its base image goes on; one that failed because of it tries again. */
+static void base_image_moved(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct err err;
+
+        if (status_of(row->document) == STATUS_READY)
+                return; /* it keeps the layers that it has until it is updated */
+        if (status_of(row->document) == STATUS_ERROR &&
+            status_save(api->config.store, kind, row, STATUS_INITIALIZED, NULL, &err) != ERR_OK) {
+                api_problem(api, "try an image again", &err);
+                return;
+        }
+        images_reconcile(api, kind, row);
+}
+
+/* Whoever waits for this row goes on. */
+static void wake(struct api *api, enum model_kind kind, const struct store_row *row)
+{
+        struct store_key key = {MODEL_IMAGE, str_of(row->organization), STR(""), STR("")};
+        bool works = status_of(row->document) == STATUS_READY;
+        struct err err;
+
+        if (kind == MODEL_IMAGE)
+                functions_image_changed(api, row);
+        else if (api_rows_each(api, &key, api_row_of_base_image, str_of(row->name),
+                               works ? base_image_moved : images_reconcile, &err) != ERR_OK)
+                api_problem(api, "find the images of a base image", &err);
+}
+
+static void save(struct api *api, enum model_kind kind, struct store_row *row, enum status to,
+                 const json_t *reasons)
+{
+        struct err err;
+
+        if (status_save(api->config.store, kind, row, to, reasons, &err) != ERR_OK)
+                api_problem(api, "save an image's status (a restart tries again)", &err);
+        else if (!status_is_pending(to))
+                wake(api, kind, row);
+}
+
+static void fail(struct api *api, enum model_kind kind, struct store_row *row, const char *text)
+{
+        own_json json_t *clean = json_of(str_of(text));
+        own_json json_t *reasons = json_pack("[O]", clean != NULL ? clean : json_null());
+
+        save(api, kind, row, STATUS_ERROR, reasons);
+}
+
+static bool ready(struct api *api, enum model_kind kind, struct store_row *row, const char *language,
+                  json_t *layers)
+{
+        if (json_object_set_new(row->internal, "language", json_string(language)) < 0 ||
+            json_object_set(row->internal, "layers", layers) < 0 ||
+            json_object_set_new(row->document, "language", json_string(language)) < 0)
+                return false;
+        save(api, kind, row, STATUS_READY, NULL);
+        return true;
+}
+
+static void job_apply(struct layer_job *job, const struct builder_result *result)
+{
+        struct api *api = job->api;
+        struct store_key key =
+                api_key(job->kind, str_of(job->organization), str_of(job->project), str_of(job->name));
+        own_row struct store_row row = {0};
+        struct err err;
+
+        if (store_get(api->config.store, &key, &row, &err) != ERR_OK)
+                return; /* deleted meanwhile */
+        if (row.revision != job->revision || strcmp(row.id, job->id) != 0)
+                return; /* changed meanwhile: its own job comes */
+        if (result->code != ERR_OK) {
+                fail(api, job->kind, &row, result->text != NULL ? result->text : err_name(result->code));
+                return;
+        }
+        own_json json_t *layers = json_pack("[s]", result->layer);
+        if (layers == NULL || !ready(api, job->kind, &row, job->language, layers))
+                fail(api, job->kind, &row, "out of memory");
+}
+
+static void job_done(void *arg, const struct builder_result *result)
+{
+        struct layer_job *job = arg;
+
+        job_unlink(job);
+        job_apply(job, result);
+        job_free(job);
+}
+
+static enum status busy_status(const struct store_row *row)
+{
+        enum status status = status_of(row->document);
+
+        return status == STATUS_INITIALIZED ? STATUS_CREATING : status;
+}
+
+static void builtin_start(struct api *api, enum model_kind kind, struct store_row *row, struct str reference)
+{
+        struct reference_base base;
+        struct err err;
+
+        if (reference_resolve(api->config.references, reference, &base, &err) != ERR_OK) {
+                fail(api, kind, row, err.text);
+                return;
+        }
+        struct str declared = json_str(row->document, "language");
+        if (kind == MODEL_BASE_IMAGE && declared.len > 0 && !str_eq(declared, str_of(base.language))) {
+                err_set(&err, ERR_UNPROCESSABLE, "language is %.*s, but the image is one for %s",
+                        (int)(declared.len < 64 ? declared.len : 64), declared.p, base.language);
+                fail(api, kind, row, err.text);
+                return;
+        }
+        struct layer_job *job = job_create(api, kind, row, base.language);
+        if (job == NULL) {
+                fail(api, kind, row, "out of memory");
+                return;
+        }
+        if (busy_status(row) != status_of(row->document))
+                save(api, kind, row, busy_status(row), NULL);
+        builder_builtin(api->config.builder, base.language, job_done, job);
+}
+
+/* Nothing installs packages yet; an image that needs them must not pretend to have them. */
+static bool wants_packages(const json_t *document)
+{
+        const json_t *packages = json_object_get(json_object_get(document, "systemDependencies"), "packages");
+
+        return json_array_size(packages) > 0 ||
+               json_str(json_object_get(document, "runtimeDependencies"), "manifest").len > 0;
+}
+
+/* The image takes over what its base image has. */
+static void base_apply(struct api *api, struct store_row *row, const struct store_row *base)
+{
+        char why[1024];
+        struct err err;
+
+        switch (status_of(base->document)) {
+        case STATUS_READY:
+                if (!ready(api, MODEL_IMAGE, row,
+                           json_string_value(json_object_get(base->internal, "language")),
+                           json_object_get(base->internal, "layers")))
+                        fail(api, MODEL_IMAGE, row, "out of memory");
+                break;
+        case STATUS_ERROR:
+                status_reason_text(base->document, why, sizeof(why));
+                err_set(&err, ERR_UNPROCESSABLE, "base image %s is in ERROR: %s", base->name, why);
+                fail(api, MODEL_IMAGE, row, err.text);
+                break;
+        case STATUS_NONE:
+        case STATUS_INITIALIZED:
+        case STATUS_CREATING:
+        case STATUS_UPDATING:
+        case STATUS_DELETING:
+        case STATUS_COUNT:
+                break; /* it wakes us */
+        }
+}
+
+static bool is_reference(struct str name)
+{
+        return str_find(name, '/') < name.len || str_find(name, ':') < name.len ||
+               str_find(name, '@') < name.len;
+}
+
+static void image_reconcile(struct api *api, struct store_row *row)
+{
+        struct str base = json_str(row->document, "baseImageName");
+        struct store_key key = {MODEL_BASE_IMAGE, str_of(row->organization), STR(""), base};
+        own_row struct store_row base_row = {0};
+        struct err err;
+
+        if (wants_packages(row->document)) {
+                fail(api, MODEL_IMAGE, row,
+                     "this version of Dispatch cannot install runtimeDependencies and systemDependencies: "
+                     "create "
+                     "the image without them");
+                return;
+        }
+        enum err_code code = store_get(api->config.store, &key, &base_row, &err);
+        if (code == ERR_OK)
+                base_apply(api, row, &base_row);
+        else if (code == ERR_NOT_FOUND && is_reference(base))
+                builtin_start(api, MODEL_IMAGE, row, base);
+        else
+                fail(api, MODEL_IMAGE, row, err.text);
+}
+
+void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        if (!status_is_pending(status_of(row->document)) || job_running(api, row))
+                return;
+        if (kind == MODEL_IMAGE)
+                image_reconcile(api, row);
+        else
+                builtin_start(api, kind, row, json_str(row->document, "dockerUrl"));
+}
+
+/* An image that is new or changed begins here; functions that run on it keep the layers they have. */
+static enum err_code begin(struct change *change, struct err *err)
+{
+        enum status to = change->verb == VERB_CREATE || change->before.document == NULL ||
+                                         status_of(change->before.document) == STATUS_INITIALIZED ||
+                                         status_of(change->before.document) == STATUS_CREATING
+                                 ? STATUS_INITIALIZED
+                                 : STATUS_UPDATING;
+
+        return status_move(change->document, change->internal, to, NULL, err);
+}
+
+static enum err_code base_image_check(struct change *change, struct err *err)
+{
+        return begin(change, err);
+}
+
+static enum err_code image_check(struct change *change, struct err *err)
+{
+        struct str base = json_str(change->document, "baseImageName");
+        struct store_key key = api_key(MODEL_BASE_IMAGE, change->call->caller.organization, STR(""), base);
+        own_row struct store_row row = {0};
+        enum err_code code = store_get(change->api->config.store, &key, &row, err);
+
+        if (code != ERR_OK && (code != ERR_NOT_FOUND || !is_reference(base)))
+                return code;
+        if (json_object_get(change->document, "imageDestination") == NULL &&
+            json_object_set_new(change->document, "imageDestination", api_image_url(change->api)) < 0)
+                return err_nomem(err);
+        return begin(change, err);
+}
+
+static void reconcile_again(struct change *change)
+{
+        struct store_key key = api_row_key(change->resource->kind, &change->after);
+        own_row struct store_row row = {0};
+        struct err err;
+
+        if (store_get(change->api->config.store, &key, &row, &err) == ERR_OK)
+                images_reconcile(change->api, change->resource->kind, &row);
+        else
+                api_problem(change->api, "read an image again", &err);
+}
+
+/* The reply says INITIALIZED or UPDATING, so the work starts on a row of its own. */
+static bool image_committed(struct change *change)
+{
+        if (change->verb != VERB_DELETE)
+                reconcile_again(change);
+        return false;
+}
+
+static enum err_code image_reveal(struct api *api, const struct store_row *row, json_t *document,
+                                  struct err *err)
+{
+        json_t *layers = json_object_get(row->internal, "layers");
+
+        (void)api;
+        if (layers == NULL)
+                return ERR_OK;
+        if (json_object_set_new(document, "backingObject", json_pack("{s:O}", "layers", layers)) < 0)
+                return err_nomem(err);
+        return ERR_OK;
+}
+
+static const char *const base_image_owned[] = {"status", "reason", "spec", NULL};
+static const char *const image_owned[] = {"status", "reason", "spec", "language", "imageDestination", NULL};
+
+const struct api_resource api_base_images = {
+        .kind = MODEL_BASE_IMAGE,
+        .created = 201,
+        .updated = 200,
+        .deleted = 200,
+        .owned = base_image_owned,
+        .check = base_image_check,
+        .committed = image_committed,
+        .reveal = image_reveal,
+};
+
+const struct api_resource api_images = {
+        .kind = MODEL_IMAGE,
+        .created = 201,
+        .updated = 200,
+        .deleted = 200,
+        .owned = image_owned,
+        .check = image_check,
+        .committed = image_committed,
+        .reveal = image_reveal,
+};

@@ -1,0 +1,20 @@
+/*
+ * api/images.h: the controller that brings base images and images to READY, and what functions ask of it.
+ *
+ * Level-triggered: images_reconcile looks at a row and does the next thing that it needs; it may be called at
+ * any time and again. The row's internal part holds what the build made: {"language": L, "layers": [NAME,
+ * ...]}.
+ */
+#ifndef DISPATCH_API_IMAGES_H
+#define DISPATCH_API_IMAGES_H
+
+#include "api/internal.h"
+#include "api/status.h"
+
+/* kind: MODEL_BASE_IMAGE or MODEL_IMAGE. The row may be changed. */
+void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row);
+
+/* Forgets the jobs in flight; their builder is gone. */
+void images_finish(struct api *api);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * api/resource.h: the common way of create, read, update and delete, driven by one row a resource. What is
+ * special about a resource are its hooks.
+ *
+ * A change goes: parse and validate by the model's table; `check`; one transaction with the row and `within`;
+ * `committed`; publish the snapshot where routes or functions changed; reply. Nothing is visible before it is
+ * durable.
+ */
+#ifndef DISPATCH_API_RESOURCE_H
+#define DISPATCH_API_RESOURCE_H
+
+#include "api/internal.h"
+#include "api/status.h"
+#include "model/json.h"
+
+struct change {
+        struct api *api;
+        struct api_call *call;
+        const struct api_resource *resource;
+        enum api_verb verb;      /* VERB_CREATE, VERB_UPDATE, VERB_DELETE */
+        json_t *sent;            /* as the caller sent it */
+        json_t *document;        /* what will be stored */
+        json_t *internal;        /* likewise; an object */
+        json_t *plain;           /* of a secret: its values */
+        struct buf source;       /* of a function: the archive that came with it */
+        struct store_row before; /* of an update or delete */
+        struct store_row after;  /* of a create or update, once stored */
+        void *entry;             /* of an endpoint: its route */
+};
+
+struct api_resource {
+        enum model_kind kind;
+        int created, updated, deleted; /* the exact 2xx that clients insist on */
+        const char *const
+                *owned; /* document keys that the server sets; a caller's are dropped; NULL-terminated */
+
+        /* Each may be NULL. check may refuse and completes document and internal (status included). */
+        enum err_code (*check)(struct change *change, struct err *err);
+        enum err_code (*before_delete)(struct api *api, struct err *err);
+        /* In the transaction; change->after has the row's id. */
+        enum err_code (*within)(struct change *change, struct err *err);
+        /* The change is durable. Returns true when the snapshot has to be published before the reply. */
+        bool (*committed)(struct change *change);
+        /* Completes the copy of a row's document that is about to be shown. */
+        enum err_code (*reveal)(struct api *api, const struct store_row *row, json_t *document,
+                                struct err *err);
+};
+
+extern const struct api_resource api_base_images, api_images, api_functions, api_secrets, api_endpoints;
+
+/* Handles a call of a resource whose caller is known. */
+void api_resource_call(const struct api_resource *resource, struct api_call *call);
+
+/* The body as JSON: 422 when there is none, 400 when it is none. */
+enum err_code api_body_parse(const struct api_call *call, enum model_kind kind, json_t **ret,
+                             struct err *err);
+
+/* A row as a caller sees it. New. */
+enum err_code api_row_show(struct api *api, const struct api_resource *resource, const struct store_row *row,
+                           json_t **ret, struct err *err);
+
+/* 404 `LABEL NAME not found`. */
+enum err_code api_not_found(enum model_kind kind, struct str name, struct err *err);
+
+/* A fresh `REGISTRY/UUID`. */
+json_t *api_image_url(const struct api *api);
+
+#endif
