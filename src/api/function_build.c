@@ -1,0 +1,475 @@
+/*
+ * api/function_build.c: the controller that brings functions to READY: waits for the image, has the source
+ * unpacked into a layer, boots one instance to prove that the handler loads, and only then lets the new
+ * revision serve. One job a function and definition; a job whose definition is over does nothing more.
+ */
+#include "api/functions.h"
+#include "api/resource.h"
+#include "api/rows.h"
+#include "api/runs.h"
+#include "api/sources.h"
+
+#include "base/own.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct function_job {
+        struct function_job *next;
+        struct api *api;
+        bool stale;   /* the definition changed, or went */
+        bool rebuilt; /* the layer was made anew once: what its build had found was not known */
+        char *organization, *project, *name;
+        char id[UUID_LEN + 1];
+        int64_t revision;
+        char key[SOURCE_HEX_LEN + 1];
+        char layer[SPAWN_NAME_MAX];
+        char language[SPAWN_NAME_MAX];
+        json_t *layers;
+        struct revision *candidate;
+};
+
+static void source_stage(struct function_job *job);
+
+static void job_free(struct function_job *job)
+{
+        if (job == NULL)
+                return;
+        json_decref(job->layers);
+        revision_unref(job->candidate);
+        free(job->organization);
+        free(job->project);
+        free(job->name);
+        free(job);
+}
+
+/* A guard's view of job_free. */
+static void job_release(struct function_job **job)
+{
+        job_free(*job);
+}
+
+static void job_unlink(struct function_job *job)
+{
+        for (struct function_job **at = &job->api->jobs; *at != NULL; at = &(*at)->next) {
+                if (*at == job) {
+                        *at = job->next;
+                        break;
+                }
+        }
+        job_free(job);
+}
+
+/* A job is over; when none is left, those that found no room get their turn. */
+static void job_end(struct function_job *job)
+{
+        struct api *api = job->api;
+        struct store_key key = {MODEL_FUNCTION, STR(""), STR(""), STR("")};
+        struct err err;
+
+        job_unlink(job);
+        if (api->jobs != NULL || !api->starved)
+                return;
+        api->starved = false;
+        if (api_rows_each(api, &key, api_row_pending, STR(""), functions_reconcile, &err) != ERR_OK)
+                api_problem(api, "go on with functions", &err);
+}
+
+void functions_finish(struct api *api)
+{
+        while (api->jobs != NULL)
+                job_unlink(api->jobs);
+}
+
+void functions_stale(struct api *api, const char *function_id)
+{
+        for (struct function_job *job = api->jobs; job != NULL; job = job->next) {
+                if (strcmp(job->id, function_id) == 0)
+                        job->stale = true;
+        }
+}
+
+static bool job_running(const struct api *api, const struct store_row *row)
+{
+        for (const struct function_job *job = api->jobs; job != NULL; job = job->next) {
+                if (!job->stale && strcmp(job->id, row->id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* After a move: the snapshot says so too, and runs that wait go on. */
+static void moved(struct api *api, const struct store_row *row, struct revision *serving)
+{
+        struct revision *old = function_serving(api, row);
+        struct err err;
+
+        if (old != NULL)
+                revision_ref(old);
+        if (function_entry_put(api, row, serving, &err) != ERR_OK)
+                api_problem(api, "publish a function (a restart does it)", &err);
+        function_publish_retire(api, old != serving ? old : NULL);
+        revision_unref(old);
+        runs_function_changed(api, row->id);
+}
+
+static void fail_reasons(struct api *api, struct store_row *row, const json_t *reasons)
+{
+        struct err err;
+
+        if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, reasons, &err) != ERR_OK) {
+                api_problem(api, "save a function's status (a restart tries again)", &err);
+                return;
+        }
+        moved(api, row, function_serving(api, row));
+}
+
+static void fail(struct api *api, struct store_row *row, const char *text)
+{
+        own_json json_t *clean = json_of(str_of(text));
+        own_json json_t *reasons =
+                json_pack("[O]", clean != NULL ? clean : json_string("the reason is not text"));
+
+        fail_reasons(api, row, reasons);
+}
+
+/* The handler's own failure: its message, then its trace line by line. */
+static json_t *trace_reasons(const struct err *err, struct str trace)
+{
+        own_json json_t *error = NULL;
+        json_t *reasons = json_array(), *lines, *line;
+        size_t i;
+
+        if (trace.len == 0 || json_parse(trace, &error, NULL) != ERR_OK ||
+            json_str(error, "message").p == NULL) {
+                json_array_append_new(reasons, json_of(str_of(err->text)));
+                return reasons;
+        }
+        struct str type = json_str(error, "type"), message = json_str(error, "message");
+        json_array_append_new(reasons, json_sprintf("%.*s: %.*s", STR_ARG(type), STR_ARG(message)));
+        lines = json_object_get(error, "stacktrace");
+        json_array_foreach(lines, i, line)
+        {
+                json_array_append(reasons, line);
+        }
+        return reasons;
+}
+
+/* The job's row as it is now; false when the job is over: its function was changed or deleted. */
+static bool job_row(const struct function_job *job, struct store_row *row)
+{
+        struct store_key key =
+                api_key(MODEL_FUNCTION, str_of(job->organization), str_of(job->project), str_of(job->name));
+        struct err err;
+
+        if (job->stale)
+                return false;
+        enum err_code code = store_get(job->api->config.store, &key, row, &err);
+        if (code != ERR_OK) {
+                if (code != ERR_NOT_FOUND)
+                        api_problem(job->api, "read a function in work", &err);
+                return false;
+        }
+        return row->revision == job->revision && strcmp(row->id, job->id) == 0;
+}
+
+static enum err_code activate(struct function_job *job, struct store_row *row, struct err *err)
+{
+        struct api *api = job->api;
+        own_json json_t *before = json_deep_copy(row->internal);
+        json_t *active =
+                json_pack("{s:I, s:O, s:s, s:O, s:s, s:s, s:s}", "number", (json_int_t)row->revision,
+                          "document", row->document, "language", job->language, "layers", job->layers,
+                          "handler", job->candidate->handler, "key", job->key, "layer", job->layer);
+
+        if (before == NULL || json_object_set_new(row->internal, "active", active) < 0)
+                return err_nomem(err);
+        enum err_code code = status_save(api->config.store, MODEL_FUNCTION, row, STATUS_READY, NULL, err);
+        if (code == ERR_OK)
+                sources_swap(api, before, row->internal);
+        return code;
+}
+
+static void deployed(void *arg, enum err_code code, const struct err *why, struct str trace)
+{
+        struct function_job *job = arg;
+        struct api *api = job->api;
+        struct engine *engine = api->config.engine;
+        own_row struct store_row row = {0};
+        struct err err;
+
+        if (!job_row(job, &row)) {
+                engine->ops->retire(engine, job->candidate);
+        } else if (code != ERR_OK) {
+                own_json json_t *reasons = trace_reasons(why, trace);
+
+                engine->ops->retire(engine, job->candidate);
+                fail_reasons(api, &row, reasons);
+        } else if (activate(job, &row, &err) != ERR_OK) {
+                engine->ops->retire(engine, job->candidate);
+                api_problem(api, "save that a function is READY (a restart tries again)", &err);
+        } else {
+                moved(api, &row, job->candidate);
+        }
+        job_end(job);
+}
+
+static enum err_code candidate_create(struct function_job *job, const struct store_row *row,
+                                      const char *handler, struct err *err)
+{
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
+        struct revision_build build = {.language = job->language,
+                                       .handler = handler,
+                                       .layers = (const char(*)[SPAWN_NAME_MAX])layers,
+                                       .code = job->layer,
+                                       .timeout_default_ms = job->api->config.run_timeout_ms,
+                                       .epoch = job->api->epoch};
+        const json_t *layer;
+        size_t i;
+
+        if (json_array_size(job->layers) == 0 || json_array_size(job->layers) > SPAWN_LAYERS_MAX)
+                return err_set(err, ERR_LIMIT, "the image has %zu layers, at most %d are possible",
+                               json_array_size(job->layers), SPAWN_LAYERS_MAX);
+        json_array_foreach(job->layers, i, layer)
+                snprintf(layers[i], sizeof(layers[i]), "%s", json_string_value(layer));
+        build.layer_count = (uint32_t)json_array_size(job->layers);
+        return revision_create(row, &build, &job->candidate, err);
+}
+
+static void deploy_stage(struct function_job *job, struct store_row *row, const char *handler)
+{
+        struct engine *engine = job->api->config.engine;
+        struct err err;
+
+        if (candidate_create(job, row, handler, &err) != ERR_OK) {
+                fail(job->api, row, err.text);
+                job_end(job);
+                return;
+        }
+        engine->ops->deploy(engine, job->candidate, deployed, job);
+}
+
+/* What the build of a layer found is known from the build itself, or from an earlier one in this process;
+ * else (a crash fell between a build and its row) the layer is made once more. "" is a build that found no
+ * default. */
+static const char *handler_of(struct function_job *job, const struct builder_result *result, bool *ret_known)
+{
+        own_json json_t *info = NULL;
+
+        if (result->info != NULL && result->info[0] != '\0' &&
+            json_parse(str_of(result->info), &info, NULL) == ERR_OK && json_object_size(info) > 0) {
+                *ret_known = true;
+                source_handler_set(job->api, job->layer, json_str(info, "handler"));
+                return source_handler(job->api, job->layer);
+        }
+        const char *handler = source_handler(job->api, job->layer);
+        *ret_known = handler[0] != '\0' || job->rebuilt;
+        return handler;
+}
+
+static void source_apply(struct function_job *job, struct store_row *row, const struct builder_result *result)
+{
+        struct str named = json_str(row->document, "handler");
+        bool known = true;
+
+        if (result->code == ERR_LIMIT) {
+                job->api->starved =
+                        true; /* too many builds at once: it stays pending until there are fewer */
+                job_end(job);
+                return;
+        }
+        if (result->code != ERR_OK) {
+                fail(job->api, row, result->text != NULL ? result->text : err_name(result->code));
+                job_end(job);
+                return;
+        }
+        const char *handler = named.len > 0 ? named.p : handler_of(job, result, &known);
+        if (!known) {
+                job->rebuilt = true;
+                builder_drop(job->api->config.builder, job->layer);
+                source_stage(job);
+                return;
+        }
+        if (handler[0] == '\0') {
+                fail(job->api, row,
+                     "handler is required: the source has no single file that could be the default");
+                job_end(job);
+                return;
+        }
+        deploy_stage(job, row, handler);
+}
+
+static void source_built(void *arg, const struct builder_result *result)
+{
+        struct function_job *job = arg;
+        struct api *api = job->api;
+        own_row struct store_row row = {0};
+        char layer[SPAWN_NAME_MAX];
+
+        memcpy(layer, job->layer, sizeof(layer));
+        if (job_row(job, &row)) {
+                source_apply(job, &row, result);
+        } else {
+                job_end(job);
+                source_layer_abandoned(api, layer);
+        }
+}
+
+static void source_missing(struct function_job *job, const struct err *err)
+{
+        struct api *api = job->api;
+        own_row struct store_row row = {0};
+
+        if (job_row(job, &row))
+                fail(api, &row, err->text);
+        job_end(job);
+}
+
+static void source_stage(struct function_job *job)
+{
+        struct api *api = job->api;
+        struct err err;
+        int fd;
+
+        if (source_open(api, job->key, &fd, &err) == ERR_OK) {
+                builder_source(api->config.builder, job->layer, job->language, fd, source_built, job);
+                return;
+        }
+        source_missing(job, &err);
+}
+
+static struct function_job *job_create(struct api *api, const struct store_row *row,
+                                       const struct store_row *image, struct err *err)
+{
+        __attribute__((cleanup(job_release))) struct function_job *job = calloc(1, sizeof(*job));
+        const char *key = json_string_value(json_object_get(json_object_get(row->internal, "source"), "key"));
+        const char *language = json_string_value(json_object_get(image->internal, "language"));
+        json_t *layers = json_object_get(image->internal, "layers");
+
+        if (job == NULL) {
+                err_nomem(err);
+                return NULL;
+        }
+        job->api = api;
+        job->revision = row->revision;
+        job->organization = strdup(row->organization);
+        job->project = strdup(row->project);
+        job->name = strdup(row->name);
+        job->layers = json_incref(layers);
+        if (job->organization == NULL || job->project == NULL || job->name == NULL) {
+                err_nomem(err);
+                return NULL;
+        }
+        if (key == NULL || language == NULL || layers == NULL) {
+                err_set(err, ERR_CORRUPT, "what is stored of the function or its image is not whole");
+                return NULL;
+        }
+        snprintf(job->id, sizeof(job->id), "%s", row->id);
+        snprintf(job->key, sizeof(job->key), "%s", key);
+        snprintf(job->language, sizeof(job->language), "%s", language);
+        source_layer(job->key, job->language, job->layer);
+        return take_ptr(&job);
+}
+
+/* The row names the layer before it is made, so that it is found again whatever happens. */
+static enum err_code layer_name_save(struct function_job *job, struct store_row *row, struct err *err)
+{
+        enum status status = status_of(row->document);
+        own_json json_t *before = json_deep_copy(row->internal);
+        json_t *source = json_object_get(row->internal, "source");
+
+        if (before == NULL || json_object_set_new(source, "layer", json_string(job->layer)) < 0)
+                return err_nomem(err);
+        if (status == STATUS_INITIALIZED)
+                status = STATUS_CREATING;
+        if (status == status_of(row->document) && json_equal(before, row->internal))
+                return ERR_OK; /* goes on after a restart */
+
+        enum err_code code =
+                status == status_of(row->document)
+                        ? store_set_state(job->api->config.store, MODEL_FUNCTION, str_of(row->id),
+                                          row->document, row->internal, err)
+                        : status_save(job->api->config.store, MODEL_FUNCTION, row, status, NULL, err);
+        if (code == ERR_OK)
+                sources_swap(job->api, before, row->internal);
+        return code;
+}
+
+static void build_start(struct api *api, struct store_row *row, const struct store_row *image)
+{
+        struct err err;
+        struct function_job *job = job_create(api, row, image, &err);
+
+        if (job == NULL) {
+                fail(api, row, err.text);
+                return;
+        }
+        if (layer_name_save(job, row, &err) != ERR_OK) {
+                api_problem(api, "save that a function is being built (a restart tries again)", &err);
+                job_free(job);
+                return;
+        }
+        job->next = api->jobs;
+        api->jobs = job;
+        source_stage(job);
+}
+
+static void image_failed(struct api *api, struct store_row *row, const struct store_row *image)
+{
+        char why[1024];
+        struct err err;
+
+        status_reason_text(image->document, why, sizeof(why));
+        err_set(&err, ERR_UNPROCESSABLE, "image %s is in ERROR: %s", image->name, why);
+        fail(api, row, err.text);
+}
+
+void functions_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct store_key key = api_key(MODEL_IMAGE, str_of(row->organization), str_of(row->project),
+                                       json_str(row->document, "image"));
+        own_row struct store_row image = {0};
+        struct err err;
+
+        assert(kind == MODEL_FUNCTION);
+        if (!status_is_pending(status_of(row->document)) || job_running(api, row))
+                return;
+        if (store_get(api->config.store, &key, &image, &err) != ERR_OK) {
+                fail(api, row, err.text);
+                return;
+        }
+        /* While an image is updated, what it was before goes on serving. */
+        if (status_of(image.document) == STATUS_ERROR)
+                image_failed(api, row, &image);
+        else if (!status_is_pending(status_of(image.document)))
+                build_start(api, row, &image);
+}
+
+static void image_moved(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        bool serving = json_object_get(row->internal, "active") != NULL;
+        struct err err;
+
+        if (status_of(row->document) == STATUS_READY)
+                return; /* it keeps the layers that it has until it is updated */
+        if (status_of(row->document) == STATUS_ERROR &&
+            status_save(api->config.store, kind, row, serving ? STATUS_UPDATING : STATUS_INITIALIZED, NULL,
+                        &err) != ERR_OK) {
+                api_problem(api, "try a function again", &err);
+                return;
+        }
+        functions_reconcile(api, kind, row);
+}
+
+void functions_image_changed(struct api *api, const struct store_row *image)
+{
+        struct store_key key = {MODEL_FUNCTION, str_of(image->organization), str_of(image->project), STR("")};
+        /* A failed image only matters to those that wait; a working one also to those that failed. */
+        bool works = status_of(image->document) == STATUS_READY;
+        struct err err;
+
+        if (api_rows_each(api, &key, api_row_of_image, str_of(image->name),
+                          works ? image_moved : functions_reconcile, &err) != ERR_OK)
+                api_problem(api, "find the functions of an image", &err);
+}

@@ -1,0 +1,117 @@
+/*
+ * api/layer_check.c: the background check at start: a READY function whose layer is missing (a disk that was
+ * restored from a copy, a folder that somebody cleared) has it made again from its source. One function after
+ * the other, so that a server with many is not kept busy with it.
+ */
+#include "api/functions.h"
+#include "api/rows.h"
+#include "api/sources.h"
+
+#include "base/own.h"
+
+#include <stdlib.h>
+
+struct layer_check {
+        struct api *api;
+        struct layer_check *next;
+        char *organization, *project, *name;
+};
+
+static void check_next(struct api *api);
+
+static void check_free(struct layer_check *check)
+{
+        free(check->organization);
+        free(check->project);
+        free(check->name);
+        free(check);
+}
+
+static struct layer_check *check_pop(struct api *api)
+{
+        struct layer_check *check = api->checks;
+
+        api->checks = check->next;
+        return check;
+}
+
+void functions_checks_finish(struct api *api)
+{
+        while (api->checks != NULL)
+                check_free(check_pop(api));
+}
+
+static void check_done(void *arg, const struct builder_result *result)
+{
+        struct api *api = arg;
+        struct err err;
+
+        if (result->code != ERR_OK) {
+                err_set(&err, result->code, "function %s: %s", api->checks->name, result->text);
+                api_problem(api, "make a missing layer again (an update of the function repairs it)", &err);
+        }
+        check_free(check_pop(api));
+        check_next(api);
+}
+
+/* Starts the job of the first check; false when there is nothing to do for it. */
+static bool check_start(struct api *api)
+{
+        const struct layer_check *check = api->checks;
+        struct store_key key = {MODEL_FUNCTION, str_of(check->organization), str_of(check->project),
+                                str_of(check->name)};
+        own_row struct store_row row = {0};
+        int fd;
+
+        if (store_get(api->config.store, &key, &row, NULL) != ERR_OK)
+                return false;
+        const json_t *active = json_object_get(row.internal, "active");
+        const char *layer = json_string_value(json_object_get(active, "layer"));
+        const char *language = json_string_value(json_object_get(active, "language"));
+        const char *source = json_string_value(json_object_get(active, "key"));
+        if (layer == NULL || language == NULL || source == NULL ||
+            source_open(api, source, &fd, NULL) != ERR_OK)
+                return false;
+        builder_source(api->config.builder, layer, language, fd, check_done, api);
+        return true;
+}
+
+static void check_next(struct api *api)
+{
+        while (api->checks != NULL && !check_start(api))
+                check_free(check_pop(api));
+}
+
+static bool row_serves(const struct store_row *row, struct str value)
+{
+        (void)value;
+        return json_object_get(row->internal, "active") != NULL;
+}
+
+static void check_add(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct layer_check *check = calloc(1, sizeof(*check));
+
+        (void)kind;
+        if (check == NULL)
+                return;
+        check->organization = strdup(row->organization);
+        check->project = strdup(row->project);
+        check->name = strdup(row->name);
+        if (check->organization == NULL || check->project == NULL || check->name == NULL) {
+                check_free(check);
+                return;
+        }
+        check->next = api->checks;
+        api->checks = check;
+}
+
+void functions_check_layers(struct api *api)
+{
+        struct store_key key = {MODEL_FUNCTION, STR(""), STR(""), STR("")};
+        struct err err;
+
+        if (api_rows_each(api, &key, row_serves, STR(""), check_add, &err) != ERR_OK)
+                api_problem(api, "check the layers of functions", &err);
+        check_next(api);
+}

@@ -1,0 +1,47 @@
+/*
+ * api/sources.h: the function store: source archives as files, and the layers that are made of them.
+ *
+ * A source's key is the SHA-256 of organization, project and the archive's own SHA-256: functions of one
+ * project share a source, those of two never do. Its file is DIR/KEY; its layer is named by key and language,
+ * since what a build finds (the default handler) depends on both. A file is durable before a row names it.
+ * Rows hold what they name, in their internal part; what no row holds any more is removed, layers before
+ * files, so that all a crash can leave is a file without a row, which sources_sweep finds.
+ *
+ * Control loop only; blocks on the disk.
+ */
+#ifndef DISPATCH_API_SOURCES_H
+#define DISPATCH_API_SOURCES_H
+
+#include "api/internal.h"
+#include "model/json.h"
+
+enum { SOURCE_HEX_LEN = 64 };
+
+enum err_code sources_init(struct api *api, struct err *err);
+void sources_finish(struct api *api);
+
+void source_digest(struct str archive, char digest[SOURCE_HEX_LEN + 1]);
+void source_key(struct str organization, struct str project, const char *digest,
+                char key[SOURCE_HEX_LEN + 1]);
+void source_layer(const char *key, const char *language, char layer[SPAWN_NAME_MAX]);
+
+/* Durable when it returns; an archive that is there already is left alone. */
+enum err_code source_save(struct api *api, const char *key, struct str archive, struct err *err);
+/* Open for reading; ERR_NOT_FOUND. The descriptor is the caller's. */
+enum err_code source_open(struct api *api, const char *key, int *ret_fd, struct err *err);
+
+/* A row's internal part goes from `before` to `after` (either may be NULL): what `after` names is held, what
+ * only `before` named is let go. The caller has committed the change. */
+void sources_swap(struct api *api, const json_t *before, const json_t *after);
+
+/* A layer was made after its rows were gone: removed unless one names it again. */
+void source_layer_abandoned(struct api *api, const char *layer);
+
+/* The default handler that the build of a layer found; "" when it is not known. */
+const char *source_handler(struct api *api, const char *layer);
+void source_handler_set(struct api *api, const char *layer, struct str handler);
+
+/* Removes files that no row holds, with their layers. After every function was loaded. */
+enum err_code sources_sweep(struct api *api, struct err *err);
+
+#endif
