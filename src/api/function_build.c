@@ -1,8 +1,9 @@
 /*
- * api/function_build.c: the controller that brings functions to READY: waits for the image, has the source
- * unpacked into a layer, boots one instance to prove that the handler loads, and only then lets the new
- * revision serve. One job a function and definition; a job whose definition is over does nothing more.
+ * api/function_build.c: the jobs that make a function: its source is unpacked into a layer, one instance is
+ * booted to prove that the handler loads, and only then does the new revision serve. A job whose definition
+ * is over does nothing more.
  */
+#include "api/function_build.h"
 #include "api/functions.h"
 #include "api/resource.h"
 #include "api/rows.h"
@@ -90,70 +91,13 @@ void functions_stale(struct api *api, const char *function_id)
         }
 }
 
-static bool job_running(const struct api *api, const struct store_row *row)
+bool function_job_running(const struct api *api, const struct store_row *row)
 {
         for (const struct function_job *job = api->jobs; job != NULL; job = job->next) {
                 if (!job->stale && strcmp(job->id, row->id) == 0)
                         return true;
         }
         return false;
-}
-
-/* After a move: the snapshot says so too, and runs that wait go on. */
-static void moved(struct api *api, const struct store_row *row, struct revision *serving)
-{
-        struct revision *old = function_serving(api, row);
-        struct err err;
-
-        if (old != NULL)
-                revision_ref(old);
-        if (function_entry_put(api, row, serving, &err) != ERR_OK)
-                api_problem(api, "publish a function (a restart does it)", &err);
-        function_publish_retire(api, old != serving ? old : NULL);
-        revision_unref(old);
-        runs_function_changed(api, row->id);
-}
-
-static void fail_reasons(struct api *api, struct store_row *row, const json_t *reasons)
-{
-        struct err err;
-
-        if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, reasons, &err) != ERR_OK) {
-                api_problem(api, "save a function's status (a restart tries again)", &err);
-                return;
-        }
-        moved(api, row, function_serving(api, row));
-}
-
-static void fail(struct api *api, struct store_row *row, const char *text)
-{
-        own_json json_t *clean = json_of(str_of(text));
-        own_json json_t *reasons =
-                json_pack("[O]", clean != NULL ? clean : json_string("the reason is not text"));
-
-        fail_reasons(api, row, reasons);
-}
-
-/* The handler's own failure: its message, then its trace line by line. */
-static json_t *trace_reasons(const struct err *err, struct str trace)
-{
-        own_json json_t *error = NULL;
-        json_t *reasons = json_array(), *lines, *line;
-        size_t i;
-
-        if (trace.len == 0 || json_parse(trace, &error, NULL) != ERR_OK ||
-            json_str(error, "message").p == NULL) {
-                json_array_append_new(reasons, json_of(str_of(err->text)));
-                return reasons;
-        }
-        struct str type = json_str(error, "type"), message = json_str(error, "message");
-        json_array_append_new(reasons, json_sprintf("%.*s: %.*s", STR_ARG(type), STR_ARG(message)));
-        lines = json_object_get(error, "stacktrace");
-        json_array_foreach(lines, i, line)
-        {
-                json_array_append(reasons, line);
-        }
-        return reasons;
 }
 
 /* The job's row as it is now; false when the job is over: its function was changed or deleted. */
@@ -202,15 +146,15 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
         if (!job_row(job, &row)) {
                 engine->ops->retire(engine, job->candidate);
         } else if (code != ERR_OK) {
-                own_json json_t *reasons = trace_reasons(why, trace);
+                own_json json_t *reasons = function_trace_reasons(why, trace);
 
                 engine->ops->retire(engine, job->candidate);
-                fail_reasons(api, &row, reasons);
+                function_fail_reasons(api, &row, reasons);
         } else if (activate(job, &row, &err) != ERR_OK) {
                 engine->ops->retire(engine, job->candidate);
                 api_problem(api, "save that a function is READY (a restart tries again)", &err);
         } else {
-                moved(api, &row, job->candidate);
+                function_moved(api, &row, job->candidate);
         }
         job_end(job);
 }
@@ -243,7 +187,7 @@ static void deploy_stage(struct function_job *job, struct store_row *row, const 
         struct err err;
 
         if (candidate_create(job, row, handler, &err) != ERR_OK) {
-                fail(job->api, row, err.text);
+                function_fail(job->api, row, err.text);
                 job_end(job);
                 return;
         }
@@ -280,7 +224,7 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
                 return;
         }
         if (result->code != ERR_OK) {
-                fail(job->api, row, result->text != NULL ? result->text : err_name(result->code));
+                function_fail(job->api, row, result->text != NULL ? result->text : err_name(result->code));
                 job_end(job);
                 return;
         }
@@ -292,8 +236,8 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
                 return;
         }
         if (handler[0] == '\0') {
-                fail(job->api, row,
-                     "handler is required: the source has no single file that could be the default");
+                function_fail(job->api, row,
+                              "handler is required: the source has no single file that could be the default");
                 job_end(job);
                 return;
         }
@@ -322,7 +266,7 @@ static void source_missing(struct function_job *job, const struct err *err)
         own_row struct store_row row = {0};
 
         if (job_row(job, &row))
-                fail(api, &row, err->text);
+                function_fail(api, &row, err->text);
         job_end(job);
 }
 
@@ -396,13 +340,13 @@ static enum err_code layer_name_save(struct function_job *job, struct store_row 
         return code;
 }
 
-static void build_start(struct api *api, struct store_row *row, const struct store_row *image)
+void function_build_start(struct api *api, struct store_row *row, const struct store_row *image)
 {
         struct err err;
         struct function_job *job = job_create(api, row, image, &err);
 
         if (job == NULL) {
-                fail(api, row, err.text);
+                function_fail(api, row, err.text);
                 return;
         }
         if (layer_name_save(job, row, &err) != ERR_OK) {
@@ -413,63 +357,4 @@ static void build_start(struct api *api, struct store_row *row, const struct sto
         job->next = api->jobs;
         api->jobs = job;
         source_stage(job);
-}
-
-static void image_failed(struct api *api, struct store_row *row, const struct store_row *image)
-{
-        char why[1024];
-        struct err err;
-
-        status_reason_text(image->document, why, sizeof(why));
-        err_set(&err, ERR_UNPROCESSABLE, "image %s is in ERROR: %s", image->name, why);
-        fail(api, row, err.text);
-}
-
-void functions_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
-{
-        struct store_key key = api_key(MODEL_IMAGE, str_of(row->organization), str_of(row->project),
-                                       json_str(row->document, "image"));
-        own_row struct store_row image = {0};
-        struct err err;
-
-        assert(kind == MODEL_FUNCTION);
-        if (!status_is_pending(status_of(row->document)) || job_running(api, row))
-                return;
-        if (store_get(api->config.store, &key, &image, &err) != ERR_OK) {
-                fail(api, row, err.text);
-                return;
-        }
-        /* While an image is updated, what it was before goes on serving. */
-        if (status_of(image.document) == STATUS_ERROR)
-                image_failed(api, row, &image);
-        else if (!status_is_pending(status_of(image.document)))
-                build_start(api, row, &image);
-}
-
-static void image_moved(struct api *api, enum model_kind kind, struct store_row *row)
-{
-        bool serving = json_object_get(row->internal, "active") != NULL;
-        struct err err;
-
-        if (status_of(row->document) == STATUS_READY)
-                return; /* it keeps the layers that it has until it is updated */
-        if (status_of(row->document) == STATUS_ERROR &&
-            status_save(api->config.store, kind, row, serving ? STATUS_UPDATING : STATUS_INITIALIZED, NULL,
-                        &err) != ERR_OK) {
-                api_problem(api, "try a function again", &err);
-                return;
-        }
-        functions_reconcile(api, kind, row);
-}
-
-void functions_image_changed(struct api *api, const struct store_row *image)
-{
-        struct store_key key = {MODEL_FUNCTION, str_of(image->organization), str_of(image->project), STR("")};
-        /* A failed image only matters to those that wait; a working one also to those that failed. */
-        bool works = status_of(image->document) == STATUS_READY;
-        struct err err;
-
-        if (api_rows_each(api, &key, api_row_of_image, str_of(image->name),
-                          works ? image_moved : functions_reconcile, &err) != ERR_OK)
-                api_problem(api, "find the functions of an image", &err);
 }

@@ -1,4 +1,4 @@
-/* api/resource.c: the common way of create, read, update and delete. */
+/* api/resource.c: what all resources have in common: how a row is shown, listed and read. */
 #include "api/resource.h"
 
 #include <assert.h>
@@ -77,8 +77,8 @@ enum err_code api_row_show(struct api *api, const struct api_resource *resource,
         return ERR_OK;
 }
 
-static void reply_row(struct api_call *call, const struct api_resource *resource, int status,
-                      const struct store_row *row)
+void api_row_reply(struct api_call *call, const struct api_resource *resource, int status,
+                   const struct store_row *row)
 {
         own_json json_t *shown = NULL;
         char etag[32];
@@ -98,7 +98,7 @@ static void reply_row(struct api_call *call, const struct api_resource *resource
         api_call_json(call, status, shown);
 }
 
-static struct store_key call_key(const struct api_call *call, enum model_kind kind)
+struct store_key api_call_key(const struct api_call *call, enum model_kind kind)
 {
         return api_key(kind, call->caller.organization, call->caller.project, call->name);
 }
@@ -131,7 +131,7 @@ static bool list_row(void *arg, struct store_row *row)
 
 static void call_list(const struct api_resource *resource, struct api_call *call)
 {
-        struct store_key key = call_key(call, resource->kind);
+        struct store_key key = api_call_key(call, resource->kind);
         struct listing listing = {.api = call->api, .resource = resource, .out = &call->reply};
         struct err err;
 
@@ -154,251 +154,14 @@ static void call_list(const struct api_resource *resource, struct api_call *call
 
 static void call_get(const struct api_resource *resource, struct api_call *call)
 {
-        struct store_key key = call_key(call, resource->kind);
+        struct store_key key = api_call_key(call, resource->kind);
         own_row struct store_row row = {0};
         struct err err;
 
         if (store_get(call->api->config.store, &key, &row, &err) != ERR_OK)
                 api_call_fail(call, &err);
         else
-                reply_row(call, resource, 200, &row);
-}
-
-static void change_destroy(struct change *change)
-{
-        json_decref(change->sent);
-        json_decref(change->document);
-        json_decref(change->internal);
-        json_decref(change->plain);
-        buf_finish(&change->source);
-        store_row_finish(&change->before);
-        store_row_finish(&change->after);
-        free(change);
-}
-
-static void change_reply(struct change *change)
-{
-        const struct api_resource *resource = change->resource;
-
-        if (change->verb == VERB_CREATE)
-                reply_row(change->call, resource, resource->created, &change->after);
-        else if (change->verb == VERB_UPDATE)
-                reply_row(change->call, resource, resource->updated, &change->after);
-        else
-                reply_row(change->call, resource, resource->deleted, &change->before);
-        change_destroy(change);
-}
-
-static void change_published(void *arg)
-{
-        change_reply(arg);
-}
-
-static void change_fail(struct change *change, const struct err *err)
-{
-        if (err_http_status(err->code) == 500)
-                api_problem(change->api, "change a resource", err);
-        api_call_fail(change->call, err);
-        change_destroy(change);
-}
-
-/* Everything is durable: make it visible, then answer. */
-static void change_finish(struct change *change)
-{
-        if (change->resource->committed != NULL && change->resource->committed(change))
-                snapshot_publish(change->api->config.hub, change_published, change);
-        else
-                change_reply(change);
-}
-
-static struct change *change_create(const struct api_resource *resource, struct api_call *call)
-{
-        struct change *change = calloc(1, sizeof(*change));
-
-        if (change == NULL)
-                return NULL;
-        change->api = call->api;
-        change->call = call;
-        change->resource = resource;
-        change->verb = call->route.verb;
-        return change;
-}
-
-/* The name in the body must be the path's, or be absent; then the path's is filled in. Secrets may say it in
- * `meta`. */
-static enum err_code name_agree(struct change *change, struct err *err)
-{
-        struct str path = change->call->name;
-        struct str names[2] = {json_str(change->sent, "name"),
-                               json_str(json_object_get(change->sent, "meta"), "name")};
-        bool named = false;
-
-        if (!json_is_object(change->sent))
-                return ERR_OK; /* the model's table says what is wrong */
-        for (size_t i = 0; i < 2; i++) {
-                if (names[i].len == 0)
-                        continue;
-                if (!str_eq(names[i], path))
-                        return err_set(err, ERR_UNPROCESSABLE,
-                                       "name in body is '%.*s', but the path names '%.*s'",
-                                       (int)(names[i].len < 128 ? names[i].len : 128), names[i].p,
-                                       (int)(path.len < 128 ? path.len : 128), path.p);
-                named = true;
-        }
-        if (!named && json_object_set_new(change->sent, "name", json_of(path)) < 0)
-                return err_nomem(err);
-        return ERR_OK;
-}
-
-/* An update made from an old copy must not undo a newer one. */
-static enum err_code revision_check(const struct change *change, struct err *err)
-{
-        struct str sent = json_str(change->sent, "revision"), match = str_trim(change->call->if_match, " \t");
-        char current[32];
-
-        snprintf(current, sizeof(current), "%lld", (long long)change->before.revision);
-        if (match.len > 0 && !str_eq(match, STR("*")) && !str_eq(str_trim(match, "\""), str_of(current)))
-                return err_set(err, ERR_PRECONDITION, "%s %s is at revision %s, If-Match names %.*s",
-                               model_resource(change->resource->kind)->label, change->before.name, current,
-                               (int)(match.len < 64 ? match.len : 64), match.p);
-        if (sent.len > 0 && !str_eq(sent, str_of(current)))
-                return err_set(err, ERR_CONFLICT,
-                               "%s %s was changed meanwhile: it is at revision %s, not %.*s",
-                               model_resource(change->resource->kind)->label, change->before.name, current,
-                               (int)(sent.len < 64 ? sent.len : 64), sent.p);
-        return ERR_OK;
-}
-
-/* Keys that the server sets come from the row, whatever a caller sent. */
-static enum err_code owned_carry(struct change *change, struct err *err)
-{
-        for (const char *const *key = change->resource->owned; *key != NULL; key++) {
-                json_t *value = change->before.document != NULL
-                                        ? json_object_get(change->before.document, *key)
-                                        : NULL;
-
-                if (value == NULL)
-                        json_object_del(change->document, *key);
-                else if (json_object_set(change->document, *key, value) < 0)
-                        return err_nomem(err);
-        }
-        return ERR_OK;
-}
-
-static enum err_code change_parse(struct change *change, struct err *err)
-{
-        const struct model_resource *model = model_resource(change->resource->kind);
-        enum err_code code = api_body_parse(change->call, change->resource->kind, &change->sent, err);
-
-        if (code != ERR_OK)
-                return code;
-        if (change->verb == VERB_UPDATE) {
-                struct store_key key = call_key(change->call, change->resource->kind);
-
-                if ((code = store_get(change->api->config.store, &key, &change->before, err)) != ERR_OK ||
-                    (code = name_agree(change, err)) != ERR_OK ||
-                    (code = revision_check(change, err)) != ERR_OK)
-                        return code;
-        }
-        code = model_parse(model, change->sent, change->before.document, &change->document, err);
-        if (code != ERR_OK)
-                return code;
-        change->internal =
-                change->before.internal != NULL ? json_deep_copy(change->before.internal) : json_object();
-        if (change->internal == NULL)
-                return err_nomem(err);
-        if ((code = owned_carry(change, err)) != ERR_OK)
-                return code;
-        return change->resource->check != NULL ? change->resource->check(change, err) : ERR_OK;
-}
-
-static enum err_code change_store_row(struct change *change, struct err *err)
-{
-        struct store *store = change->api->config.store;
-        struct store_key key = call_key(change->call, change->resource->kind);
-
-        if (change->verb == VERB_UPDATE)
-                return store_update(store, &key, change->before.revision, change->document, change->internal,
-                                    &change->after, err);
-
-        key.name = json_str(change->document, "name");
-        change->after.document = json_incref(change->document);
-        change->after.internal = json_incref(change->internal);
-        return store_insert(store, &key, &change->after, err);
-}
-
-static enum err_code change_store(struct change *change, struct err *err)
-{
-        struct store *store = change->api->config.store;
-        enum err_code code = store_begin(store, err);
-
-        if (code != ERR_OK)
-                return code;
-        code = change_store_row(change, err);
-        if (code == ERR_OK && change->resource->within != NULL)
-                code = change->resource->within(change, err);
-        if (code != ERR_OK) {
-                store_rollback(store);
-                return code;
-        }
-        return store_commit(store, err);
-}
-
-static void call_change(const struct api_resource *resource, struct api_call *call)
-{
-        struct change *change = change_create(resource, call);
-        struct err err;
-
-        if (change == NULL) {
-                err_nomem(&err);
-                api_call_fail(call, &err);
-        } else if (change_parse(change, &err) != ERR_OK || change_store(change, &err) != ERR_OK) {
-                change_fail(change, &err);
-        } else {
-                change_finish(change);
-        }
-}
-
-static enum err_code delete_store(struct change *change, struct err *err)
-{
-        struct store *store = change->api->config.store;
-        struct store_key key = call_key(change->call, change->resource->kind);
-        enum err_code code = store_get(store, &key, &change->before, err);
-
-        if (code != ERR_OK || (code = revision_check(change, err)) != ERR_OK)
-                return code;
-        if (change->resource->before_delete != NULL &&
-            (code = change->resource->before_delete(change->api, err)) != ERR_OK)
-                return code;
-        if ((code = store_begin(store, err)) != ERR_OK)
-                return code;
-        code = store_delete(store, &key, err);
-        if (code == ERR_OK && change->resource->within != NULL)
-                code = change->resource->within(change, err);
-        if (code != ERR_OK) {
-                store_rollback(store);
-                return code;
-        }
-        return store_commit(store, err);
-}
-
-static void call_delete(const struct api_resource *resource, struct api_call *call)
-{
-        struct change *change = change_create(resource, call);
-        struct err err;
-
-        if (change == NULL) {
-                err_nomem(&err);
-                api_call_fail(call, &err);
-                return;
-        }
-        if (delete_store(change, &err) != ERR_OK) {
-                change_fail(change, &err);
-                return;
-        }
-        /* The reply shows the resource on its way out; whatever it was before, the table lets it go. */
-        json_object_set_new(change->before.document, "status", json_string(status_name(STATUS_DELETING)));
-        change_finish(change);
+                api_row_reply(call, resource, 200, &row);
 }
 
 void api_resource_call(const struct api_resource *resource, struct api_call *call)
@@ -412,10 +175,10 @@ void api_resource_call(const struct api_resource *resource, struct api_call *cal
                 break;
         case VERB_CREATE:
         case VERB_UPDATE:
-                call_change(resource, call);
+                api_call_change(resource, call);
                 break;
         case VERB_DELETE:
-                call_delete(resource, call);
+                api_call_delete(resource, call);
                 break;
         }
 }

@@ -59,6 +59,16 @@ enum err_code api_body_parse(const struct api_call *call, enum model_kind kind, 
 enum err_code api_row_show(struct api *api, const struct api_resource *resource, const struct store_row *row,
                            json_t **ret, struct err *err);
 
+/* Finishes the call with the row and its ETag; nothing but the status for 204. */
+void api_row_reply(struct api_call *call, const struct api_resource *resource, int status,
+                   const struct store_row *row);
+/* The key that the call's path names. */
+struct store_key api_call_key(const struct api_call *call, enum model_kind kind);
+
+/* POST and PUT; DELETE (change.c). */
+void api_call_change(const struct api_resource *resource, struct api_call *call);
+void api_call_delete(const struct api_resource *resource, struct api_call *call);
+
 /* 404 `LABEL NAME not found`. */
 enum err_code api_not_found(enum model_kind kind, struct str name, struct err *err);
 

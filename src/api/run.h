@@ -40,6 +40,9 @@ enum err_code run_secrets_read(struct run_call *run, struct err *err);
 /* Sets the record's error as if the run had failed so. */
 void run_fail(struct run_record *record, enum err_code code, const char *type, const char *text);
 
+/* GET of one run and of the list. */
+void runs_read(struct api_call *call);
+
 /* Answers run->call, which is gone then: 200 with the message or the whole run. */
 void run_reply(struct run_call *run);
 /* 202 with the run as it stands. */

@@ -16,8 +16,7 @@
 enum {
         RUN_TIMEOUT_MS_DEFAULT = 60000,
         RETRY_MS_MIN = 250, /* an accepted run that found no room; doubles up to the maximum */
-        RETRY_MS_MAX = 30000,
-        LIST_MAX = 1000 /* runs of one list, the newest; more are marked by a field */
+        RETRY_MS_MAX = 30000
 };
 
 static void run_begin(struct run_call *run);
@@ -361,130 +360,12 @@ static void run_create(struct api_call *call)
         }
 }
 
-static void run_get(struct api_call *call)
-{
-        const struct api_config *config = &call->api->config;
-        own_buf struct buf function = {0};
-        own_json json_t *document = NULL;
-        struct err err;
-
-        buf_init(&function, 4096);
-        enum err_code code = recorder_flush(config->recorder, &err);
-        if (code == ERR_OK)
-                code = store_run_get(config->store, call->caller.organization, call->caller.project,
-                                     call->name, &document, &err);
-        if (code == ERR_OK && api_query_get(call->query, STR("functionName"), &function) &&
-            function.len > 0 &&
-            !str_eq(json_str(document, "functionName"), (struct str){function.data, function.len}))
-                code = api_not_found(MODEL_RUN, call->name, &err);
-        if (code == ERR_NOT_FOUND)
-                api_not_found(MODEL_RUN, call->name, &err);
-        if (code != ERR_OK) {
-                api_call_fail(call, &err);
-                return;
-        }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_ALL);
-        api_call_json(call, 200, shown);
-}
-
-struct run_list {
-        struct buf *out;
-        uint64_t count, max;
-        bool failed;
-};
-
-static bool run_list_add(void *arg, json_t *run)
-{
-        struct run_list *list = arg;
-        struct err err;
-
-        if (list->count == list->max) {
-                list->count++; /* there are more */
-                return false;
-        }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), run, MODEL_PRINT_ALL);
-        list->failed = shown == NULL || (list->count > 0 && buf_append_text(list->out, ",") != ERR_OK) ||
-                       json_print(shown, list->out, &err) != ERR_OK;
-        list->count++;
-        return !list->failed;
-}
-
-static enum err_code query_integer(struct api_call *call, const char *name, int64_t initial, int64_t *ret,
-                                   struct err *err)
-{
-        own_buf struct buf text = {0};
-
-        buf_init(&text, 256);
-        *ret = initial;
-        if (!api_query_get(call->query, str_of(name), &text) || text.len == 0)
-                return ERR_OK;
-        if (str_to_i64((struct str){text.data, text.len}, ret))
-                return ERR_OK;
-        err_set(err, ERR_UNPROCESSABLE, "%s in query must be of type int64: \"%.*s\"", name, (int)text.len,
-                text.data);
-        err->detail = 601;
-        return ERR_UNPROCESSABLE;
-}
-
-static enum err_code list_query(struct api_call *call, int64_t *ret_since_us, int64_t *ret_limit,
-                                struct err *err)
-{
-        int64_t since_s;
-        enum err_code code = query_integer(call, "since", 0, &since_s, err);
-
-        if (code != ERR_OK || (code = query_integer(call, "limit", LIST_MAX, ret_limit, err)) != ERR_OK)
-                return code;
-        if (*ret_limit < 1 || *ret_limit > LIST_MAX)
-                *ret_limit = LIST_MAX;
-        /* The original's client says "from the beginning" with the zero time of its language. */
-        if (since_s < 0)
-                since_s = 0;
-        *ret_since_us = since_s < INT64_MAX / 1000000 ? since_s * 1000000 : INT64_MAX;
-        return ERR_OK;
-}
-
-static void run_list(struct api_call *call)
-{
-        const struct api_config *config = &call->api->config;
-        struct run_list list = {.out = &call->reply};
-        own_buf struct buf function = {0};
-        int64_t since_us, limit;
-        struct err err;
-
-        buf_init(&function, 4096);
-        api_query_get(call->query, STR("functionName"), &function);
-        buf_append_text(&call->reply, "[");
-        enum err_code code = list_query(call, &since_us, &limit, &err);
-        list.max = (uint64_t)limit;
-        if (code == ERR_OK)
-                code = recorder_flush(config->recorder, &err);
-        if (code == ERR_OK)
-                code = store_run_list(config->store, call->caller.organization, call->caller.project,
-                                      (struct str){function.data, function.len}, since_us, list.max + 1,
-                                      run_list_add, &list, &err);
-        if (code == ERR_OK && (list.failed || buf_append_text(&call->reply, "]\n") != ERR_OK))
-                code = err_set(&err, ERR_SYSTEM,
-                               "the list does not fit in %d bytes: ask for fewer with limit",
-                               CALL_REPLY_BYTES_MAX);
-        if (code != ERR_OK) {
-                api_call_fail(call, &err);
-                return;
-        }
-        if (list.count > list.max)
-                api_call_field(call, "Dispatch-Truncated", "true");
-        api_call_field(call, "Content-Type", "application/json");
-        call->status = 200;
-        api_call_finish(call);
-}
-
 void runs_call(struct api_call *call)
 {
         if (call->route.verb == VERB_CREATE)
                 run_create(call);
-        else if (call->route.verb == VERB_GET)
-                run_get(call);
         else
-                run_list(call);
+                runs_read(call);
 }
 
 struct recovered {

@@ -1,0 +1,128 @@
+/*
+ * api/function_reconcile.c: what a function needs next: its image, its build, or nothing; and how a move
+ * shows, in the store, in the snapshot and to runs that wait.
+ */
+#include "api/function_build.h"
+#include "api/functions.h"
+#include "api/resource.h"
+#include "api/rows.h"
+#include "api/runs.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* After a move: the snapshot says so too, and runs that wait go on. */
+void function_moved(struct api *api, const struct store_row *row, struct revision *serving)
+{
+        struct revision *old = function_serving(api, row);
+        struct err err;
+
+        if (old != NULL)
+                revision_ref(old);
+        if (function_entry_put(api, row, serving, &err) != ERR_OK)
+                api_problem(api, "publish a function (a restart does it)", &err);
+        function_publish_retire(api, old != serving ? old : NULL);
+        revision_unref(old);
+        runs_function_changed(api, row->id);
+}
+
+void function_fail_reasons(struct api *api, struct store_row *row, const json_t *reasons)
+{
+        struct err err;
+
+        if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, reasons, &err) != ERR_OK) {
+                api_problem(api, "save a function's status (a restart tries again)", &err);
+                return;
+        }
+        function_moved(api, row, function_serving(api, row));
+}
+
+void function_fail(struct api *api, struct store_row *row, const char *text)
+{
+        own_json json_t *clean = json_of(str_of(text));
+        own_json json_t *reasons =
+                json_pack("[O]", clean != NULL ? clean : json_string("the reason is not text"));
+
+        function_fail_reasons(api, row, reasons);
+}
+
+/* The handler's own failure: its message, then its trace line by line. */
+json_t *function_trace_reasons(const struct err *err, struct str trace)
+{
+        own_json json_t *error = NULL;
+        json_t *reasons = json_array(), *lines, *line;
+        size_t i;
+
+        if (trace.len == 0 || json_parse(trace, &error, NULL) != ERR_OK ||
+            json_str(error, "message").p == NULL) {
+                json_array_append_new(reasons, json_of(str_of(err->text)));
+                return reasons;
+        }
+        struct str type = json_str(error, "type"), message = json_str(error, "message");
+        json_array_append_new(reasons, json_sprintf("%.*s: %.*s", STR_ARG(type), STR_ARG(message)));
+        lines = json_object_get(error, "stacktrace");
+        json_array_foreach(lines, i, line)
+        {
+                json_array_append(reasons, line);
+        }
+        return reasons;
+}
+
+static void image_failed(struct api *api, struct store_row *row, const struct store_row *image)
+{
+        char why[1024];
+        struct err err;
+
+        status_reason_text(image->document, why, sizeof(why));
+        err_set(&err, ERR_UNPROCESSABLE, "image %s is in ERROR: %s", image->name, why);
+        function_fail(api, row, err.text);
+}
+
+void functions_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct store_key key = api_key(MODEL_IMAGE, str_of(row->organization), str_of(row->project),
+                                       json_str(row->document, "image"));
+        own_row struct store_row image = {0};
+        struct err err;
+
+        assert(kind == MODEL_FUNCTION);
+        if (!status_is_pending(status_of(row->document)) || function_job_running(api, row))
+                return;
+        if (store_get(api->config.store, &key, &image, &err) != ERR_OK) {
+                function_fail(api, row, err.text);
+                return;
+        }
+        /* While an image is updated, what it was before goes on serving. */
+        if (status_of(image.document) == STATUS_ERROR)
+                image_failed(api, row, &image);
+        else if (!status_is_pending(status_of(image.document)))
+                function_build_start(api, row, &image);
+}
+
+static void image_moved(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        bool serving = json_object_get(row->internal, "active") != NULL;
+        struct err err;
+
+        if (status_of(row->document) == STATUS_READY)
+                return; /* it keeps the layers that it has until it is updated */
+        if (status_of(row->document) == STATUS_ERROR &&
+            status_save(api->config.store, kind, row, serving ? STATUS_UPDATING : STATUS_INITIALIZED, NULL,
+                        &err) != ERR_OK) {
+                api_problem(api, "try a function again", &err);
+                return;
+        }
+        functions_reconcile(api, kind, row);
+}
+
+void functions_image_changed(struct api *api, const struct store_row *image)
+{
+        struct store_key key = {MODEL_FUNCTION, str_of(image->organization), str_of(image->project), STR("")};
+        /* A failed image only matters to those that wait; a working one also to those that failed. */
+        bool works = status_of(image->document) == STATUS_READY;
+        struct err err;
+
+        if (api_rows_each(api, &key, api_row_of_image, str_of(image->name),
+                          works ? image_moved : functions_reconcile, &err) != ERR_OK)
+                api_problem(api, "find the functions of an image", &err);
+}
