@@ -27,7 +27,7 @@ enum err_code err_vset(struct err *err, enum err_code code, const char *fmt, va_
         return code;
 }
 
-enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
+enum err_code(err_set)(struct err *err, enum err_code code, const char *fmt, ...)
 {
         va_list args;
 
@@ -37,7 +37,7 @@ enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
         return code;
 }
 
-enum err_code err_sys(struct err *err, const char *fmt, ...)
+enum err_code(err_sys)(struct err *err, const char *fmt, ...)
 {
         int saved = errno;
         va_list args;
@@ -55,12 +55,12 @@ enum err_code err_sys(struct err *err, const char *fmt, ...)
         return ERR_SYSTEM;
 }
 
-enum err_code err_nomem(struct err *err)
+enum err_code(err_nomem)(struct err *err)
 {
         return err_set(err, ERR_NO_MEMORY, "out of memory");
 }
 
-enum err_code err_wrap(struct err *err, enum err_code code, const char *fmt, ...)
+enum err_code(err_wrap)(struct err *err, enum err_code code, const char *fmt, ...)
 {
         char inner[ERR_TEXT_MAX];
         va_list args;

@@ -67,6 +67,14 @@ enum err_code err_nomem(struct err *err);
 enum err_code err_wrap(struct err *err, enum err_code code, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/* It reads one source file at a time: let it see what these return. */
+#define err_set(err, code, ...)  ((err_set)((err), (code), __VA_ARGS__), (code))
+#define err_wrap(err, code, ...) ((err_wrap)((err), (code), __VA_ARGS__), (code))
+#define err_sys(err, ...)        ((err_sys)((err), __VA_ARGS__), ERR_SYSTEM)
+#define err_nomem(err)           ((err_nomem)(err), ERR_NO_MEMORY)
+#endif
+
 /* The HTTP status of a code, whether trying again can help, and its name ("not_found"). */
 int err_http_status(enum err_code code);
 bool err_retry_helps(enum err_code code);
