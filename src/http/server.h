@@ -31,10 +31,12 @@ struct http_limits {
         uint32_t header_count_max; /* 100: 431 */
         uint64_t body_bytes_max;   /* 10 MiB: 413 */
         uint32_t header_timeout_ms; /* 30 s from the first byte to the end of the head: 408 and close */
-        uint32_t body_timeout_ms;   /* 30 s without a byte of the body: 408 and close */
+        uint32_t body_timeout_ms;   /* 30 s in which less than body_rate_min came: ERR_TIMEOUT, and close */
+        uint32_t body_rate_min;     /* 240 bytes a second, on average over body_timeout_ms */
         uint32_t write_timeout_ms;  /* 60 s without progress of the reply: close */
         uint32_t idle_timeout_ms;   /* 75 s between requests: close */
         uint32_t connections_max;   /* 4096: accept pauses */
+        /* A time of 0 is no limit. */
 };
 extern const struct http_limits http_limits_default;
 
@@ -51,10 +53,13 @@ struct http_handler {
 enum err_code http_server_create(struct loop *loop, const int *listen_fds, size_t listen_count,
                                  const struct http_limits *limits, const struct http_handler *handler,
                                  struct http_server **ret, struct err *err);
+/* A connected stream socket, non-blocking, as if it had been accepted. Taken over on success. */
+enum err_code http_server_adopt(struct http_server *server, int fd, struct err *err);
 /* Stops accepting, closes idle connections; busy ones end with `Connection: close`. Calls drained(arg) once
  * none is left. */
 void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg);
-/* Closes what is left at once. Exchanges still open get their on_abort first. Takes NULL. */
+/* Closes what is left at once; not from within a callback of an exchange. Exchanges still open get their
+ * on_abort first, and without one must not be touched any more. Takes NULL. */
 void http_server_destroy(struct http_server *server);
 
 /* Valid until the exchange is gone. */
@@ -66,15 +71,18 @@ void *http_user(struct http_exchange *exchange);
 /* "127.0.0.1:1234", or "unix". */
 struct str http_peer(struct http_exchange *exchange);
 
-/* Called if the connection ends before the reply was complete; the exchange is gone after it returned, and no
- * other callback of it follows. */
+/* Called if the connection ends (the client closed it, also only for writing) before the reply was complete;
+ * the exchange is gone after it returned, and no other callback of it follows. Without it the exchange lives
+ * until the handler has replied into the void; a body that was being read fails with ERR_CANCELLED. */
 void http_on_abort(struct http_exchange *exchange, void (*aborted)(struct http_exchange *exchange, void *arg),
                    void *arg);
 
 /*
  * Reads the whole body, then calls done once: ERR_OK and the bytes (valid until the exchange is gone), or
- * ERR_TOO_LARGE, ERR_INVALID, ERR_TIMEOUT; then the handler still has to reply (the connection is closed
- * after it). Sends 100 (Continue) where it was asked for. May call done before it returns.
+ * ERR_TOO_LARGE, ERR_INVALID, ERR_TIMEOUT, ERR_NO_MEMORY, ERR_CANCELLED; then the handler still has to reply
+ * (the connection is closed after it). Sends 100 (Continue) where it was asked for; a handler that
+ * begins a streamed reply first gives that up, and the body with it (ERR_CANCELLED). May call done before it
+ * returns.
  */
 void http_collect(struct http_exchange *exchange, uint64_t bytes_max,
                   void (*done)(struct http_exchange *exchange, void *arg, enum err_code code,
@@ -91,14 +99,16 @@ void http_read(struct http_exchange *exchange,
 void http_read_pause(struct http_exchange *exchange);
 void http_read_resume(struct http_exchange *exchange);
 
-/* The whole reply. Content-Length, Date and Connection are added. `body` is copied; http_reply_buf takes the
- * bytes over instead and leaves *body empty. No body is sent for HEAD, 204 and 304. Fields with CR, LF or NUL
- * in them are a programmer's error (assert); http_value_valid tells first. */
+/* The whole reply. Content-Length, Date and Connection are added, and theirs among the fields left out.
+ * `body` is copied; http_reply_buf takes the bytes over instead and leaves *body empty. No body is sent for
+ * HEAD, 204 and 304. Fields with CR, LF or NUL in them are a programmer's error (assert); http_value_valid
+ * tells first. */
 void http_reply(struct http_exchange *exchange, int status, struct http_fields fields, struct str body);
 void http_reply_buf(struct http_exchange *exchange, int status, struct http_fields fields, struct buf *body);
 
-/* A streamed reply; content_length < 0: chunked (or until close for HTTP/1.0). http_reply_write copies; it
- * returns false once more than a bound is queued: then wait for writable. */
+/* A streamed reply, of exactly content_length bytes (more are a programmer's error, fewer close the
+ * connection); content_length < 0: chunked (or until close for HTTP/1.0). http_reply_write copies; it returns
+ * false once more than a bound is queued: then wait for writable. */
 void http_reply_start(struct http_exchange *exchange, int status, struct http_fields fields,
                       int64_t content_length, void (*writable)(struct http_exchange *exchange, void *arg),
                       void *arg);

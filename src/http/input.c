@@ -1,0 +1,156 @@
+/*
+ * http/input.c: reading a connection's socket. A head and what comes with it share one buffer and are parsed
+ * in place; a longer body gets a window of its own, or is read to where it is collected.
+ */
+#include "http/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct str conn_input(const struct http_conn *conn)
+{
+        const struct conn_input *in = &conn->in;
+
+        return in->pos < in->len ? (struct str){in->data + in->pos, in->len - in->pos} : STR("");
+}
+
+void conn_input_use(struct http_conn *conn, size_t used)
+{
+        conn->in.pos += used;
+}
+
+/* Moves what was not parsed down to the floor. */
+static void input_compact(struct conn_input *in)
+{
+        if (in->pos == in->floor)
+                return;
+        if (in->pos < in->len)
+                memmove(in->data + in->floor, in->data + in->pos, in->len - in->pos);
+        in->len -= in->pos - in->floor;
+        in->pos = in->floor;
+}
+
+static bool input_grow(struct conn_input *in, size_t capacity)
+{
+        char *data = realloc(in->data, capacity);
+
+        if (data == NULL)
+                return false;
+        in->data = data;
+        in->capacity = capacity;
+        return true;
+}
+
+/* The head stays where it is, since views point into it. */
+static bool input_window(struct http_conn *conn)
+{
+        struct conn_input *in = &conn->in;
+        char *data = malloc(CONN_INPUT_BODY);
+
+        if (data == NULL)
+                return false;
+        conn->head_memory = in->data;
+        *in = (struct conn_input){.data = data, .capacity = CONN_INPUT_BODY};
+        return true;
+}
+
+/* False: no memory. */
+static bool input_make_room(struct http_conn *conn)
+{
+        struct conn_input *in = &conn->in;
+        size_t head_max = conn->server->limits.header_bytes_max;
+
+        if (in->data == NULL)
+                return input_grow(in, CONN_INPUT_FIRST);
+        input_compact(in);
+        if (conn->state == CONN_IDLE || conn->state == CONN_HEAD) {
+                if (in->len < in->capacity || in->capacity >= head_max)
+                        return true;
+                return input_grow(in, in->capacity * 2 < head_max ? in->capacity * 2 : head_max);
+        }
+        if (body_wanted(conn) && in->floor > 0 && in->pos == in->len &&
+            in->capacity - in->len < CONN_INPUT_ROOM_MIN)
+                return input_window(conn);
+        return true;
+}
+
+bool conn_read_wanted(const struct http_conn *conn)
+{
+        const struct conn_input *in = &conn->in;
+
+        switch (conn->state) {
+        case CONN_IDLE:
+        case CONN_HEAD:
+                return !conn->blocked;
+        case CONN_BUSY:
+                /* Reading ahead, as far as there is room, shows when the client goes away. */
+                return body_wanted(conn) || in->len - in->pos < in->capacity - in->floor;
+        case CONN_FINISHING:
+                return !conn->close_after && !conn->body_complete;
+        case CONN_LINGER:
+                return true;
+        case CONN_CLOSED:
+                break;
+        }
+        return false;
+}
+
+static void input_commit(struct http_conn *conn, size_t len, bool direct)
+{
+        if (conn->timer == CONN_TIMER_BODY)
+                conn->progress += len;
+        if (direct)
+                body_direct_commit(conn, len);
+        else
+                conn->in.len += len;
+        if (conn->state != CONN_LINGER)
+                return;
+        conn->in.pos = conn->in.len = 0;
+        conn->thrown += len;
+        if (conn->thrown > CONN_LINGER_MAX)
+                conn_close(conn);
+}
+
+/* True if there may be more to read at once. */
+static bool input_read_once(struct http_conn *conn)
+{
+        struct iovec room = body_direct_room(conn);
+        bool direct = room.iov_len > 0;
+        ssize_t n;
+
+        if (!direct) {
+                if (!input_make_room(conn)) {
+                        conn_lost(conn);
+                        return false;
+                }
+                room = (struct iovec){conn->in.data + conn->in.len, conn->in.capacity - conn->in.len};
+        }
+        if (room.iov_len == 0)
+                return false;
+        do {
+                n = recv(conn->fd, room.iov_base, room.iov_len, MSG_DONTWAIT);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0) {
+                if (errno != EAGAIN && errno != EWOULDBLOCK)
+                        conn_lost(conn);
+                return false;
+        }
+        if (n == 0) {
+                conn_eof(conn);
+                return false;
+        }
+        input_commit(conn, (size_t)n, direct);
+        conn_advance(conn);
+        return (size_t)n == room.iov_len;
+}
+
+void conn_read(struct http_conn *conn)
+{
+        for (int i = 0; i < CONN_READS_MAX; i++) {
+                if (!input_read_once(conn) || conn->state == CONN_CLOSED || conn->broken ||
+                    !conn_read_wanted(conn))
+                        return;
+        }
+}

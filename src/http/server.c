@@ -1,0 +1,243 @@
+/*
+ * http/server.c: the server as a whole: listening, taking connections within its limit, draining and the end.
+ * What happens in a connection is conn.c's.
+ */
+#include "http/server.h"
+
+#include "base/clock.h"
+#include "http/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+        ACCEPTS_MAX = 16, /* for one event */
+        TICK_MS_MAX = 1000,
+        TICK_MS_MIN = 5,
+        REPLY_HEAD_BYTES_MAX = 1 << 20,
+};
+
+const struct http_limits http_limits_default = {
+        .header_bytes_max = 64 << 10,
+        .header_count_max = 100,
+        .body_bytes_max = 10 << 20,
+        .header_timeout_ms = 30000,
+        .body_timeout_ms = 30000,
+        .body_rate_min = 240,
+        .write_timeout_ms = 60000,
+        .idle_timeout_ms = 75000,
+        .connections_max = 4096,
+};
+
+static void server_listen(struct http_server *server, bool on)
+{
+        server->accept_paused = !on;
+        for (size_t i = 0; i < server->listen_count; i++) {
+                if (server->listeners[i].poll != NULL)
+                        loop_poll_want(server->listeners[i].poll, on ? LOOP_READABLE : 0);
+        }
+}
+
+static void server_on_accept(void *arg, int events)
+{
+        struct http_listener *listener = arg;
+        struct http_server *server = listener->server;
+
+        (void)events;
+        for (int i = 0; i < ACCEPTS_MAX; i++) {
+                if (server->conn_count >= server->limits.connections_max) {
+                        server_listen(server, false);
+                        return;
+                }
+                int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+                        continue;
+                if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                        return;
+                if (fd < 0 || conn_create(server, fd) == NULL) {
+                        /* Out of descriptors or memory: the tick tries again. */
+                        if (fd >= 0)
+                                close(fd);
+                        server_listen(server, false);
+                        server_tick_start(server);
+                        return;
+                }
+        }
+}
+
+static void server_on_tick(void *arg)
+{
+        struct http_server *server = arg;
+
+        server->ticking = false;
+        server_sweep(server);
+        if (server->accept_paused && !server->draining && server->conn_count < server->limits.connections_max)
+                server_listen(server, true);
+        if (server->conn_count > 0 || server->accept_paused)
+                server_tick_start(server);
+        if (server->conn_count == 0 && server->drained != NULL) {
+                void (*drained)(void *arg) = server->drained;
+                server->drained = NULL;
+                drained(server->drained_arg); /* may destroy the server */
+        }
+}
+
+void server_tick_start(struct http_server *server)
+{
+        if (server->ticking)
+                return;
+        server->ticking = true;
+        loop_timer_start(server->tick, server->tick_ms);
+}
+
+void server_conn_gone(struct http_server *server)
+{
+        server->conn_count--;
+        if (server->draining) {
+                if (server->conn_count == 0)
+                        loop_timer_start(server->tick, 0);
+        } else if (server->accept_paused) {
+                server_listen(server, true);
+        }
+}
+
+struct str server_date(struct http_server *server)
+{
+        int64_t now = clock_wall_s();
+
+        if (now != server->date_s) {
+                time_t when = (time_t)now;
+                struct tm tm;
+                gmtime_r(&when, &tm);
+                server->date_len = strftime(server->date, sizeof(server->date),
+                                            "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
+                server->date_s = now;
+        }
+        return (struct str){server->date, server->date_len};
+}
+
+static uint32_t tick_interval(const struct http_limits *limits)
+{
+        uint32_t times[] = {limits->header_timeout_ms, limits->body_timeout_ms, limits->write_timeout_ms,
+                            limits->idle_timeout_ms};
+        uint32_t tick = TICK_MS_MAX;
+
+        for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+                tick = times[i] / 4 < tick ? times[i] / 4 : tick;
+        return tick < TICK_MS_MIN ? TICK_MS_MIN : tick;
+}
+
+static enum err_code listener_open(struct http_server *server, struct http_listener *listener, int fd,
+                                   struct err *err)
+{
+        int on = 1;
+
+        /* Accepted connections inherit it; a Unix socket refuses it. */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        listener->server = server;
+        listener->fd = fd;
+        listener->poll = loop_poll_create(server->loop, fd, server_on_accept, listener);
+        if (listener->poll == NULL)
+                return err_set(err, ERR_SYSTEM, "listen on descriptor %d: it cannot be polled", fd);
+        server->listen_count++;
+        return ERR_OK;
+}
+
+enum err_code http_server_create(struct loop *loop, const int *listen_fds, size_t listen_count,
+                                 const struct http_limits *limits, const struct http_handler *handler,
+                                 struct http_server **ret, struct err *err)
+{
+        assert(handler->on_request != NULL);
+        struct http_server *server = calloc(1, sizeof(*server));
+
+        if (server == NULL)
+                return err_nomem(err);
+        server->loop = loop;
+        server->limits = limits != NULL ? *limits : http_limits_default;
+        server->handler = *handler;
+        server->tick_ms = tick_interval(&server->limits);
+        buf_init(&server->head, REPLY_HEAD_BYTES_MAX);
+        server->fields = calloc(server->limits.header_count_max, sizeof(*server->fields));
+        server->listeners = calloc(listen_count + 1, sizeof(*server->listeners));
+        server->tick = loop_timer_create(loop, server_on_tick, server);
+        if (server->fields == NULL || server->listeners == NULL || server->tick == NULL) {
+                http_server_destroy(server);
+                return err_nomem(err);
+        }
+        for (size_t i = 0; i < listen_count; i++) {
+                enum err_code code = listener_open(server, &server->listeners[i], listen_fds[i], err);
+                if (code != ERR_OK) {
+                        http_server_destroy(server);
+                        return code;
+                }
+        }
+        server_listen(server, true);
+        *ret = server;
+        return ERR_OK;
+}
+
+enum err_code http_server_adopt(struct http_server *server, int fd, struct err *err)
+{
+        int on = 1;
+
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        return conn_create(server, fd) != NULL ? ERR_OK : err_nomem(err);
+}
+
+static void listeners_close(struct http_server *server)
+{
+        for (size_t i = 0; i < server->listen_count; i++) {
+                loop_poll_destroy(server->listeners[i].poll);
+                server->listeners[i].poll = NULL;
+        }
+}
+
+/* A request that is already in the socket is still answered. */
+static bool request_is_waiting(const struct http_conn *conn)
+{
+        char byte;
+
+        return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg)
+{
+        struct http_conn *next;
+
+        server->draining = true;
+        server->drained = drained;
+        server->drained_arg = arg;
+        listeners_close(server);
+        for (struct http_conn *conn = server->conns[CONN_TIMER_IDLE].first; conn != NULL; conn = next) {
+                next = conn->next;
+                if (!request_is_waiting(conn))
+                        conn_close(conn);
+        }
+        /* Never from within this call. */
+        if (server->conn_count == 0)
+                loop_timer_start(server->tick, 0);
+}
+
+void http_server_destroy(struct http_server *server)
+{
+        if (server == NULL)
+                return;
+        listeners_close(server);
+        server->draining = true;
+        for (int i = 0; server->tick != NULL && i < CONN_TIMER_COUNT; i++) {
+                while (server->conns[i].first != NULL)
+                        conn_end(server->conns[i].first);
+        }
+        loop_timer_destroy(server->tick);
+        buf_finish(&server->head);
+        free(server->fields);
+        free(server->listeners);
+        free(server);
+}
