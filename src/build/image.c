@@ -20,19 +20,16 @@ void image_init(struct image *image, int host_fd, struct tree *tree)
 
         *image = (struct image){.host_fd = host_fd, .tree = tree};
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-                struct image_merged *merged = &image->merged[image->merged_count];
-                ssize_t len = readlinkat(host_fd, names[i], merged->target, sizeof(merged->target) - 1);
-                size_t slash = 0;
+                struct image_merged merged = {.name = names[i]};
+                char target[sizeof(merged.target)];
+                ssize_t len = readlinkat(host_fd, names[i], target, sizeof(target) - 1);
 
                 if (len < 0) /* a folder, or nothing: then this one is not merged */
                         continue;
-                merged->target[len] = '\0';
-                slash = strspn(merged->target, "/");
-                memmove(merged->target, merged->target + slash, (size_t)len + 1 - slash);
-                if (strncmp(merged->target, "usr/", 4) != 0)
-                        continue;
-                merged->name = names[i];
-                image->merged_count++;
+                target[len] = '\0';
+                snprintf(merged.target, sizeof(merged.target), "%s", target + strspn(target, "/"));
+                if (strncmp(merged.target, "usr/", 4) == 0)
+                        image->merged[image->merged_count++] = merged;
         }
 }
 
