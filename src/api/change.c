@@ -6,13 +6,17 @@
 
 static void change_destroy(struct change *change)
 {
-        json_decref(change->sent);
         json_decref(change->document);
         json_decref(change->internal);
         json_decref(change->plain);
         buf_finish(&change->source);
         store_row_finish(&change->before);
         store_row_finish(&change->after);
+        /* All others that shared its parts are gone: what was sent of a secret can be overwritten. */
+        if (change->resource->kind == MODEL_SECRET)
+                secrets_wipe(change->sent);
+        else
+                json_decref(change->sent);
         free(change);
 }
 

@@ -28,7 +28,7 @@ static enum err_code secret_within(struct change *change, struct err *err)
                 secrets_seal(change->api->config.secrets, &key, row->id, change->plain, &sealed, err);
         if (code != ERR_OK)
                 return code;
-        if (json_object_set_new(row->internal, "sealed", sealed) < 0)
+        if (json_object_set_new(row->internal, SECRETS_SEALED, sealed) < 0)
                 return err_nomem(err);
         return store_set_state(change->api->config.store, MODEL_SECRET, str_of(row->id), row->document,
                                row->internal, err);
@@ -48,8 +48,9 @@ static enum err_code secret_reveal(struct api *api, const struct store_row *row,
 {
         struct store_key key = api_row_key(MODEL_SECRET, row);
         json_t *values;
-        enum err_code code = secrets_open_sealed(api->config.secrets, &key, row->id,
-                                                 json_object_get(row->internal, "sealed"), &values, err);
+        enum err_code code =
+                secrets_open_sealed(api->config.secrets, &key, row->id,
+                                    json_object_get(row->internal, SECRETS_SEALED), &values, err);
 
         if (code != ERR_OK)
                 return err_wrap(err, code, "secret %s", row->name);
