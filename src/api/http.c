@@ -29,7 +29,7 @@ static uint64_t body_max(const struct api *api, const struct api_route *route)
         return api->config.body_bytes_max;
 }
 
-static void refuse(struct http_exchange *exchange, const struct err *err, const char *allow)
+static void refuse_as(struct http_exchange *exchange, int status, const struct err *err, const char *allow)
 {
         struct http_field fields[3] = {{STR("Content-Type"), STR("application/json")}};
         size_t count = 1;
@@ -41,7 +41,12 @@ static void refuse(struct http_exchange *exchange, const struct err *err, const 
         if (err_retry_helps(err->code))
                 fields[count++] = (struct http_field){STR("Retry-After"), STR("1")};
         api_error_body(err, err->code != ERR_METHOD && err->code != ERR_MEDIA_TYPE, &body);
-        http_reply_buf(exchange, api_error_status(err), (struct http_fields){fields, count}, &body);
+        http_reply_buf(exchange, status, (struct http_fields){fields, count}, &body);
+}
+
+static void refuse(struct http_exchange *exchange, const struct err *err, const char *allow)
+{
+        refuse_as(exchange, api_error_status(err), err, allow);
 }
 
 static void call_free(struct api_call *call)
@@ -166,24 +171,34 @@ static struct api_call *call_create(struct api *api, struct http_exchange *excha
         return call;
 }
 
-static void call_refuse(struct api_call *call, const struct err *err)
+static void call_refuse_as(struct api_call *call, int status, const struct err *err)
 {
         struct http_exchange *exchange = call->exchange;
 
         http_on_abort(exchange, NULL, NULL);
         call_free(call);
-        refuse(exchange, err, "");
+        refuse_as(exchange, status, err, "");
+}
+
+static void call_refuse(struct api_call *call, const struct err *err)
+{
+        call_refuse_as(call, api_error_status(err), err);
 }
 
 static void collect_failed(struct api_call *call, enum err_code code)
 {
         struct err err;
 
+        if (code == ERR_TIMEOUT) {
+                /* 504 is for those who wait for us; here we waited for the caller. */
+                err_set(&err, ERR_INVALID, "the request body did not arrive in time");
+                err.detail = 408;
+                call_refuse_as(call, 408, &err);
+                return;
+        }
         if (code == ERR_TOO_LARGE)
                 err_set(&err, code, "request body is larger than the limit of %llu bytes",
                         (unsigned long long)body_max(call->api, &call->route));
-        else if (code == ERR_TIMEOUT)
-                err_set(&err, ERR_INVALID, "the request body did not arrive in time");
         else
                 err_set(&err, code == ERR_NO_MEMORY ? code : ERR_INVALID,
                         "the request body could not be read");
