@@ -254,7 +254,7 @@ static bool is_channel(int fd)
 static enum err_code open_transport(struct agent *agent, struct err *err)
 {
         if (!is_channel(CHANNEL_FD))
-                return err_set(err, ERR_INVALID, "descriptor %d is no invocation channel", CHANNEL_FD);
+                return port_create(agent->wake[0], &agent->lock, agent->capture, &agent->transport, err);
         capture_init(&agent->capture[0], 1);
         capture_init(&agent->capture[1], 2);
         return channel_create(CHANNEL_FD, agent->wake[0], &agent->lock, &agent->transport, err);
@@ -389,7 +389,7 @@ static void run(struct agent *agent, const struct agent_request *request)
                 .kind = decoded.kind,
                 .payload = decoded.payload,
                 .context = {agent->context.data, agent->context.len},
-                .timeout_ms = timeout_ms,
+                .timeout_ms = agent->transport->ops->enforces_timeout ? timeout_ms : 0,
         };
         agent->runtime->run(agent->runtime->ctx, agent, &invocation);
         assert(agent->replied || agent->child);
@@ -433,11 +433,11 @@ int agent_main(const struct agent_runtime *runtime, const char *handler)
         struct err err;
 
         int status = agent_serve(&agent, handler, &err);
+        agent_close(&agent); /* gives back descriptor 2 where it was captured */
         if (status == EXIT_AGENT) {
                 char line[ERR_TEXT_MAX + 32];
                 int len = snprintf(line, sizeof(line), "dispatch agent: %s\n", err.text);
                 write_plain(2, (struct str){line, (size_t)len});
         }
-        agent_close(&agent);
         return status;
 }

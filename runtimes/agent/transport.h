@@ -8,6 +8,7 @@
 #define DISPATCH_AGENT_TRANSPORT_H
 
 #include "base/err.h"
+#include "runtimes/agent/capture.h"
 #include "runtimes/agent/request.h"
 
 #include <pthread.h>
@@ -22,6 +23,7 @@ struct specialisation {
 };
 
 struct transport_ops {
+        bool enforces_timeout; /* nobody but the agent ends a run that takes too long */
         /* Waits for what the instance is to become and sets its environment. */
         enum err_code (*specialise)(struct transport *t, struct specialisation *ret, struct err *err);
         /* The handler is loaded; or it is not, and *error is the error's JSON. */
@@ -51,5 +53,9 @@ struct transport {
 /* The invocation channel over a connected stream socket, which it takes over. */
 enum err_code channel_create(int fd, int wake_fd, pthread_mutex_t *lock, struct transport **ret,
                              struct err *err);
+
+/* The Function Runtime API on TCP $PORT. Descriptors 1 and 2 become captured ones until it is destroyed. */
+enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture capture[2],
+                          struct transport **ret, struct err *err);
 
 #endif

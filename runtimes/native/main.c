@@ -153,7 +153,7 @@ static void on_run(void *ctx, struct agent *agent, const struct agent_invocation
         struct err err;
 
         enum err_code code = run_program(agent, &native->program, invocation->payload, invocation->context,
-                                         native->reply_bytes_max, 0, &result, &err);
+                                         native->reply_bytes_max, invocation->timeout_ms, &result, &err);
         if (code != ERR_OK) {
                 agent_reply_error(agent, AGENT_SYSTEM_ERROR, str_of(err.text), NULL, 0);
                 return;

@@ -1,0 +1,444 @@
+/*
+ * runtimes/agent/port.c: the Function Runtime API over TCP $PORT, as in a pod.
+ *
+ * Several connections, one invocation at a time, all readiness through one epoll descriptor, so that a
+ * runtime that waits for its handler with poll(2) can have /healthz answered meanwhile. What handlers print
+ * goes on to the process's own standard output and error, and into the reply where that is a whole message.
+ */
+#include "runtimes/agent/transport.h"
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "runtimes/agent/capture.h"
+#include "runtimes/agent/message.h"
+#include "runtimes/agent/peer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { PEERS_MAX = 256, BACKLOG = 256, EVENTS = 32, PORT_DEFAULT = 8080, DRAIN_MS = 10000, TICK_MS = 1000 };
+
+struct port {
+        struct transport base;
+        int epoll, listener; /* listener: -1 once draining */
+        struct peer *peers, *current;
+        size_t peer_count;
+        uint64_t order;
+        uint64_t drain_until_ms; /* 0: not draining */
+        bool message_api;        /* every request is a message (CONTRACT 8.2) */
+        uint64_t log_bytes_max;
+        struct buf logs[2]; /* of the request at hand, where its reply carries them */
+        bool keep_logs;
+        int originals[2]; /* what descriptors 1 and 2 were */
+};
+
+static struct port *port_of(struct transport *t)
+{
+        return (struct port *)t;
+}
+
+static bool watch(struct port *port, int fd, void *what)
+{
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
+
+        return epoll_ctl(port->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+static void drop(struct port *port, struct peer *peer)
+{
+        assert(peer != port->current);
+        for (struct peer **at = &port->peers; *at != NULL; at = &(*at)->next) {
+                if (*at == peer) {
+                        *at = peer->next;
+                        break;
+                }
+        }
+        port->peer_count--;
+        peer_destroy(peer);
+}
+
+static void accept_all(struct port *port)
+{
+        for (;;) {
+                int fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (fd < 0)
+                        return;
+                struct peer *peer = port->peer_count < PEERS_MAX ? peer_create(fd) : NULL;
+                if (peer == NULL) {
+                        if (port->peer_count >= PEERS_MAX)
+                                close(fd);
+                        continue;
+                }
+                peer->next = port->peers;
+                port->peers = peer;
+                port->peer_count++;
+                if (!watch(port, fd, peer))
+                        drop(port, peer);
+        }
+}
+
+static bool draining(const struct port *port)
+{
+        return port->drain_until_ms != 0;
+}
+
+/* Answers what needs no handler. False: the connection is over. */
+static bool answer_health(struct port *port, struct peer *peer)
+{
+        while (peer->complete && peer->health) {
+                struct peer_reply reply = {.status = 200,
+                                           .content_type = STR("application/json"),
+                                           .body = STR("{}"),
+                                           .close = draining(port)};
+                if (!peer_write(peer, &reply))
+                        return false;
+                peer_next(peer);
+                if (!peer_parse(peer))
+                        return false;
+        }
+        if (peer->complete) {
+                peer->order = ++port->order;
+                epoll_ctl(port->epoll, EPOLL_CTL_DEL, peer->fd, NULL); /* until it is replied to */
+        }
+        return true;
+}
+
+static void on_peer(struct port *port, struct peer *peer)
+{
+        if (!peer_read(peer) || !answer_health(port, peer))
+                drop(port, peer);
+}
+
+/* Connections without a byte for too long end. */
+static void sweep(struct port *port)
+{
+        uint64_t now = clock_mono_ms();
+
+        for (struct peer *peer = port->peers, *next; peer != NULL; peer = next) {
+                next = peer->next;
+                bool idle = !peer->has_head && peer->in.len == 0;
+                if (!peer->complete && (now - peer->active_ms > PEER_IDLE_MS || (draining(port) && idle)))
+                        drop(port, peer);
+        }
+}
+
+/* SIGTERM: no new connections; what was begun is finished within DRAIN_MS. */
+static void start_draining(struct port *port)
+{
+        if (draining(port))
+                return;
+        epoll_ctl(port->epoll, EPOLL_CTL_DEL, port->base.wake_fd, NULL);
+        port->drain_until_ms = clock_mono_ms() + DRAIN_MS;
+        accept_all(port);
+        own_fd_release(&port->listener);
+        port->listener = -1;
+}
+
+/* Waits for up to timeout_ms and handles what came. */
+static enum err_code step(struct port *port, int timeout_ms, struct err *err)
+{
+        struct epoll_event events[EVENTS];
+        int count = epoll_wait(port->epoll, events, EVENTS, timeout_ms);
+
+        if (count < 0 && errno != EINTR)
+                return err_sys(err, "epoll_wait");
+        for (int i = 0; i < count; i++) {
+                if (events[i].data.ptr == &port->listener)
+                        accept_all(port);
+                else if (events[i].data.ptr == &port->base)
+                        start_draining(port);
+                else
+                        on_peer(port, events[i].data.ptr);
+        }
+        sweep(port);
+        return ERR_OK;
+}
+
+static struct peer *first_complete(const struct port *port)
+{
+        struct peer *first = NULL;
+
+        for (struct peer *peer = port->peers; peer != NULL; peer = peer->next) {
+                if (peer->complete && (first == NULL || peer->order < first->order))
+                        first = peer;
+        }
+        return first;
+}
+
+static bool accepts_message(const struct agent_request *request)
+{
+        struct str accept = request_field(request, STR("accept"));
+
+        while (accept.len > 0) {
+                struct str item = str_cut(&accept, ',');
+                if (str_eq_nocase(str_trim(str_cut(&item, ';'), " \t"), STR(MESSAGE_CONTENT_TYPE)))
+                        return true;
+        }
+        return false;
+}
+
+static bool is_message(const struct agent_request *request)
+{
+        struct str type = request_field(request, STR("content-type"));
+
+        return str_eq_nocase(str_trim(str_cut(&type, ';'), " \t"), STR(MESSAGE_CONTENT_TYPE));
+}
+
+static enum err_code port_next(struct transport *t, struct agent_request *ret, struct err *err)
+{
+        struct port *port = port_of(t);
+        struct peer *peer;
+
+        while ((peer = first_complete(port)) == NULL) {
+                if (draining(port) && (port->peers == NULL || clock_mono_ms() > port->drain_until_ms))
+                        return err_set(err, ERR_CANCELLED, "told to end");
+                enum err_code code = step(port,
+                                          draining(port)        ? TICK_MS / 10
+                                          : port->peers != NULL ? TICK_MS
+                                                                : -1,
+                                          err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        peer_request(peer, ret);
+        ret->envelope = port->message_api || is_message(ret);
+        pthread_mutex_lock(t->lock);
+        port->keep_logs = ret->envelope || accepts_message(ret);
+        port->current = peer;
+        pthread_mutex_unlock(t->lock);
+        return ERR_OK;
+}
+
+static void port_log(struct transport *t, int stream, struct str text)
+{
+        struct port *port = port_of(t);
+        struct buf *kept = &port->logs[stream - 1];
+        int fd = port->originals[stream - 1];
+
+        if (port->current != NULL && port->keep_logs)
+                buf_append(kept, text.p, text.len);
+        while (text.len > 0) {
+                ssize_t n = write(fd, text.p, text.len);
+                if (n < 0 && errno != EINTR)
+                        return;
+                if (n > 0)
+                        text = str_slice(text, (size_t)n, text.len);
+        }
+}
+
+/* The reply as a whole message, always 200. */
+static bool write_message(struct port *port, const struct agent_reply *reply, const struct frame_usage *usage)
+{
+        own_buf struct buf message;
+        struct peer_reply whole = {.status = 200,
+                                   .content_type = STR(MESSAGE_CONTENT_TYPE),
+                                   .handler_us = usage->handler_us,
+                                   .close = draining(port)};
+
+        buf_init(&message, 6 * (size_t)AGENT_BODY_MAX);
+        if (port->message_api)
+                whole.content_type = STR("application/json");
+        if (message_put(&message, reply, (struct str){port->logs[0].data, port->logs[0].len},
+                        (struct str){port->logs[1].data, port->logs[1].len}) != ERR_OK)
+                return false;
+        whole.body = (struct str){message.data, message.len};
+        return peer_write(port->current, &whole);
+}
+
+static bool write_plain(struct port *port, const struct agent_reply *reply, const struct frame_usage *usage)
+{
+        struct peer_reply plain = {.status = reply->status,
+                                   .content_type = reply->content_type,
+                                   .fields = reply->fields,
+                                   .field_count = reply->field_count,
+                                   .error = reply->error,
+                                   .handler_us = usage->handler_us,
+                                   .body = reply->body,
+                                   .close = draining(port)};
+
+        return peer_write(port->current, &plain);
+}
+
+static enum err_code port_reply(struct transport *t, const struct agent_reply *reply,
+                                const struct frame_usage *usage, struct err *err)
+{
+        struct port *port = port_of(t);
+        struct peer *peer = port->current;
+
+        (void)err;
+        bool alive = port->keep_logs ? write_message(port, reply, usage) : write_plain(port, reply, usage);
+        port->current = NULL;
+        buf_clear(&port->logs[0]);
+        buf_clear(&port->logs[1]);
+        if (alive) {
+                peer_next(peer);
+                alive = watch(port, peer->fd, peer) && peer_parse(peer) && answer_health(port, peer);
+        }
+        if (!alive)
+                drop(port, peer);
+        return ERR_OK;
+}
+
+static int port_poll_fd(const struct transport *t)
+{
+        return ((const struct port *)t)->epoll;
+}
+
+static bool port_poll(struct transport *t)
+{
+        struct port *port = port_of(t);
+
+        return step(port, 0, NULL) == ERR_OK;
+}
+
+static uint64_t environment_number(const char *name, uint64_t otherwise)
+{
+        const char *text = getenv(name);
+        uint64_t value;
+
+        return text != NULL && str_to_u64(str_of(text), &value) ? value : otherwise;
+}
+
+static enum err_code port_specialise(struct transport *t, struct specialisation *ret, struct err *err)
+{
+        struct port *port = port_of(t);
+        const char *function = getenv("DISPATCH_FUNCTION"), *api = getenv("DISPATCH_RUNTIME_API");
+
+        (void)err;
+        port->message_api = api != NULL && strcmp(api, "message") == 0;
+        *ret = (struct specialisation){
+                .function = function != NULL ? function : "",
+                .handler = "",
+                .timeout_ms = environment_number("TIMEOUT", 0),
+                .log_bytes_max = environment_number("DISPATCH_LOG_BYTES_MAX", AGENT_LOG_MAX),
+                .reply_bytes_max = environment_number("DISPATCH_REPLY_BYTES_MAX", AGENT_REPLY_MAX),
+        };
+        /* room for what lines.c adds: the mark, and line ends */
+        buf_init(&port->logs[0], (size_t)ret->log_bytes_max + 1024);
+        buf_init(&port->logs[1], (size_t)ret->log_bytes_max + 1024);
+        return ERR_OK;
+}
+
+static enum err_code port_ready(struct transport *t, const struct buf *error, struct err *err)
+{
+        struct port *port = port_of(t);
+
+        if (error != NULL) {
+                port_log(t, 2, STR("dispatch agent: "));
+                port_log(t, 2, (struct str){error->data, error->len});
+                port_log(t, 2, STR("\n"));
+                return ERR_OK;
+        }
+        if (listen(port->listener, BACKLOG) < 0)
+                return err_sys(err, "listen");
+        if (!watch(port, port->listener, &port->listener))
+                return err_sys(err, "epoll_ctl");
+        return ERR_OK;
+}
+
+static void port_abandon(struct transport *t)
+{
+        struct port *port = port_of(t);
+
+        for (struct peer *peer = port->peers; peer != NULL; peer = peer->next)
+                close(peer->fd);
+        own_fd_release(&port->listener);
+        own_fd_release(&port->epoll);
+        port->listener = port->epoll = -1;
+        port->peers = NULL;
+}
+
+static void port_destroy(struct transport *t)
+{
+        struct port *port = port_of(t);
+
+        while (port->peers != NULL) {
+                struct peer *peer = port->peers;
+                port->peers = peer->next;
+                peer_destroy(peer);
+        }
+        for (int i = 0; i < 2; i++) {
+                if (port->originals[i] >= 0) {
+                        dup2(port->originals[i], i + 1);
+                        close(port->originals[i]);
+                }
+                buf_finish(&port->logs[i]);
+        }
+        own_fd_release(&port->listener);
+        own_fd_release(&port->epoll);
+        free(port);
+}
+
+static const struct transport_ops port_ops = {
+        .enforces_timeout = true,
+        .specialise = port_specialise,
+        .ready = port_ready,
+        .next = port_next,
+        .log = port_log,
+        .reply = port_reply,
+        .poll_fd = port_poll_fd,
+        .poll = port_poll,
+        .abandon = port_abandon,
+        .destroy = port_destroy,
+};
+
+/* Bound but not listening: a probe fails at once until the handler is loaded. */
+static enum err_code bind_port(uint16_t number, int *ret_fd, struct err *err)
+{
+        struct sockaddr_in6 six = {
+                .sin6_family = AF_INET6, .sin6_port = htons(number), .sin6_addr = in6addr_any};
+        struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(number)};
+        const int on = 1, off = 0;
+        own_fd int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        bool dual = fd >= 0 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0;
+
+        if (!dual) {
+                own_fd_release(&fd);
+                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        }
+        if (fd < 0)
+                return err_sys(err, "socket");
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        int failed = dual ? bind(fd, (struct sockaddr *)&six, sizeof(six))
+                          : bind(fd, (struct sockaddr *)&four, sizeof(four));
+        if (failed < 0)
+                return err_sys(err, "bind port %u", number);
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}
+
+static enum err_code open_port(struct port *port, struct capture capture[2], struct err *err)
+{
+        uint64_t number = environment_number("PORT", PORT_DEFAULT);
+
+        if (number > UINT16_MAX)
+                return err_set(err, ERR_INVALID, "PORT is not a port number");
+        port->epoll = epoll_create1(EPOLL_CLOEXEC);
+        if (port->epoll < 0 || !watch(port, port->base.wake_fd, &port->base))
+                return err_sys(err, "epoll");
+        enum err_code code = bind_port((uint16_t)number, &port->listener, err);
+        for (int i = 0; i < 2 && code == ERR_OK; i++)
+                code = capture_replace(&capture[i], i + 1, &port->originals[i], err);
+        return code;
+}
+
+enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture capture[2],
+                          struct transport **ret, struct err *err)
+{
+        struct port *port = calloc(1, sizeof(*port));
+
+        if (port == NULL)
+                return err_nomem(err);
+        port->base = (struct transport){.ops = &port_ops, .lock = lock, .wake_fd = wake_fd};
+        port->epoll = port->listener = port->originals[0] = port->originals[1] = -1;
+        enum err_code code = open_port(port, capture, err);
+        if (code != ERR_OK) {
+                port_destroy(&port->base);
+                return code;
+        }
+        *ret = &port->base;
+        return ERR_OK;
+}
