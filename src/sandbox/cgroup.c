@@ -1,0 +1,402 @@
+/*
+ * sandbox/cgroup.c: the tree of cgroups, the same for both versions but for the files with limits and
+ * measures.
+ */
+#include "sandbox/cgroup_impl.h"
+
+#include "base/own.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char record_name[] = "cgroups";
+
+enum err_code cgroup_write(int dir_fd, const char *path, const char *file, const char *text, struct err *err)
+{
+        char name[PATH_MAX];
+
+        if (snprintf(name, sizeof(name), "%s/%s", path, file) >= (int)sizeof(name))
+                return err_set(err, ERR_TOO_LARGE, "path of a cgroup");
+        own_fd int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, text, strlen(text)) < 0)
+                return err_sys(err, "write '%s' to %s", text, name);
+        return ERR_OK;
+}
+
+bool cgroup_read(int dir_fd, const char *path, const char *file, char *out, size_t size)
+{
+        char name[PATH_MAX];
+
+        if (snprintf(name, sizeof(name), "%s/%s", path, file) >= (int)sizeof(name))
+                return false;
+        own_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+        ssize_t got = fd >= 0 ? read(fd, out, size - 1) : -1;
+        if (got < 0)
+                return false;
+        out[got] = '\0';
+        return true;
+}
+
+uint64_t cgroup_number(const char *text, const char *key)
+{
+        size_t len = strlen(key);
+
+        for (const char *line = text; *line != '\0';) {
+                const char *end = strchrnul(line, '\n');
+                if (strncmp(line, key, len) == 0)
+                        return strtoull(line + len, NULL, 10);
+                line = *end == '\n' ? end + 1 : end;
+        }
+        return 0;
+}
+
+/* Makes BASE/NAME and adds it as a hierarchy; two controllers in one hierarchy share it. */
+static enum err_code hierarchy_add(struct cgroup_tree *tree, const char *base, const char *name,
+                                   unsigned controllers, struct err *err)
+{
+        own_mem char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", base, name) < 0) {
+                path = NULL;
+                return err_nomem(err);
+        }
+        for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                if (strcmp(tree->hierarchies[i].path, path) == 0) {
+                        tree->hierarchies[i].controllers |= controllers;
+                        return ERR_OK;
+                }
+        }
+        enum err_code code = cgroup_clear(path, err);
+        if (code != ERR_OK)
+                return code;
+        if (mkdir(path, 0755) < 0)
+                return err_sys(err, "make the cgroup %s", path);
+        struct cgroup_hierarchy *hierarchy = &tree->hierarchies[tree->hierarchy_count];
+        hierarchy->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (hierarchy->fd < 0) {
+                code = err_sys(err, "open the cgroup %s", path);
+                (void)rmdir(path);
+                return code;
+        }
+        hierarchy->path = take_ptr(&path);
+        hierarchy->controllers = controllers;
+        tree->hierarchy_count++;
+        return ERR_OK;
+}
+
+static void controllers_index(struct cgroup_tree *tree)
+{
+        for (size_t c = 0; c < CONTROLLER_COUNT; c++) {
+                tree->by_controller[c] = -1;
+                for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                        if (tree->hierarchies[i].controllers & (1U << c))
+                                tree->by_controller[c] = tree->hierarchies[i].fd;
+                }
+        }
+}
+
+static bool v1_is_whole(const struct cgroup_place v1[CONTROLLER_COUNT])
+{
+        for (size_t c = 0; c < CONTROLLERS_NEEDED; c++) {
+                if (v1[c].mount[0] == '\0')
+                        return false;
+        }
+        return true;
+}
+
+static enum err_code v1_open(struct cgroup_tree *tree, const struct cgroup_place v1[CONTROLLER_COUNT],
+                             const char *name, struct err *err)
+{
+        tree->ops = &cgroup_v1_ops;
+        for (unsigned c = 0; c < CONTROLLER_COUNT; c++) {
+                if (v1[c].mount[0] == '\0')
+                        continue;
+                enum err_code code = hierarchy_add(tree, v1[c].own, name, 1U << c, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        return ERR_OK;
+}
+
+static bool words_have(const char *text, const char *word)
+{
+        size_t len = strlen(word);
+
+        for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word)) {
+                if ((at == text || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\n' || at[len] == '\0'))
+                        return true;
+        }
+        return false;
+}
+
+static enum err_code v2_open(struct cgroup_tree *tree, const struct cgroup_place *v2, const char *name,
+                             struct err *err)
+{
+        char controllers[256], base[PATH_MAX];
+
+        if (v2->mount[0] == '\0')
+                return err_set(
+                        err, ERR_UNAVAILABLE,
+                        "no cgroups: mount them, for example with: mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+        if (!cgroup_read(AT_FDCWD, v2->mount, "cgroup.controllers", controllers, sizeof(controllers)))
+                return err_sys(err, "read %s/cgroup.controllers", v2->mount);
+        for (int c = 0; c < CONTROLLERS_NEEDED; c++) {
+                const char *controller = cgroup_controller_name((enum cgroup_controller)c);
+                if (!words_have(controllers, controller))
+                        return err_set(
+                                err, ERR_UNAVAILABLE,
+                                "the cgroup controller '%s' is missing in %s: turn it on with the kernel "
+                                "parameter cgroup_enable=%s, or mount it",
+                                controller, v2->mount, controller);
+        }
+        enum err_code code = cgroup_v2_base(v2, base, &tree->leaf, err);
+        if (code != ERR_OK)
+                return code;
+        tree->ops = &cgroup_v2_ops;
+        code = hierarchy_add(tree, base, name, (1U << CONTROLLERS_NEEDED) - 1, err);
+        return code != ERR_OK ? code : tree->ops->inner(tree, ".", err);
+}
+
+/* Clears the trees that the record names: an older process may have stood elsewhere. */
+static void record_clear(int record_fd, const char *name)
+{
+        own_fd int fd = openat(record_fd, record_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        own_file FILE *file = fd >= 0 ? fdopen(fd, "re") : NULL;
+        char line[PATH_MAX];
+
+        if (file == NULL)
+                return;
+        (void)take_fd(&fd);
+        while (fgets(line, sizeof(line), file) != NULL) {
+                line[strcspn(line, "\n")] = '\0';
+                const char *last = strrchr(line, '/');
+                if (last != NULL && strcmp(last + 1, name) == 0)
+                        (void)cgroup_clear(line, NULL);
+        }
+}
+
+static enum err_code record_write(const struct cgroup_tree *tree, struct err *err)
+{
+        own_fd int fd = openat(tree->record_fd, record_name,
+                               O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+                return err_sys(err, "write the record of cgroups");
+        for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                if (dprintf(fd, "%s\n", tree->hierarchies[i].path) < 0)
+                        return err_sys(err, "write the record of cgroups");
+        }
+        return ERR_OK;
+}
+
+struct places {
+        struct cgroup_place v1[CONTROLLER_COUNT], v2;
+};
+
+enum err_code cgroup_tree_create(int record_fd, const char *name, struct cgroup_tree **ret, struct err *err)
+{
+        /* On the heap: the paths are too large for a stack, and not needed for long. */
+        own_mem struct places *places = calloc(1, sizeof(*places));
+        struct cgroup_tree *tree = calloc(1, sizeof(*tree));
+
+        if (places == NULL || tree == NULL) {
+                free(tree);
+                return err_nomem(err);
+        }
+        tree->record_fd = record_fd;
+        record_clear(record_fd, name);
+        enum err_code code = cgroup_places_read(places->v1, &places->v2, err);
+        if (code == ERR_OK)
+                code = v1_is_whole(places->v1) ? v1_open(tree, places->v1, name, err)
+                                               : v2_open(tree, &places->v2, name, err);
+        controllers_index(tree);
+        if (code == ERR_OK)
+                code = record_write(tree, err);
+        if (code != ERR_OK) {
+                cgroup_tree_destroy(tree);
+                return code;
+        }
+        *ret = tree;
+        return ERR_OK;
+}
+
+void cgroup_tree_destroy(struct cgroup_tree *tree)
+{
+        if (tree == NULL)
+                return;
+        while (tree->released != NULL) {
+                struct cgroup *cgroup = tree->released;
+                tree->released = cgroup->next;
+                free(cgroup);
+        }
+        for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                close(tree->hierarchies[i].fd);
+                (void)cgroup_clear(tree->hierarchies[i].path, NULL);
+                free(tree->hierarchies[i].path);
+        }
+        if (tree->ops != NULL && tree->ops->leave != NULL)
+                tree->ops->leave(tree);
+        (void)unlinkat(tree->record_fd, record_name, 0);
+        free(tree->leaf);
+        free(tree);
+}
+
+unsigned cgroup_tree_version(const struct cgroup_tree *tree)
+{
+        return tree->ops->version;
+}
+
+static enum err_code folder_make(struct cgroup_tree *tree, const char *path, bool inner, struct err *err)
+{
+        bool made = false;
+
+        for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                if (mkdirat(tree->hierarchies[i].fd, path, 0755) == 0)
+                        made = true;
+                else if (errno != EEXIST || !inner)
+                        return err_sys(err, "make the cgroup %s", path);
+        }
+        return made && inner ? tree->ops->inner(tree, path, err) : ERR_OK;
+}
+
+/* False: something is in it still. */
+static bool folder_remove(const struct cgroup_tree *tree, const char *path)
+{
+        bool gone = true;
+
+        for (size_t i = 0; i < tree->hierarchy_count; i++) {
+                if (unlinkat(tree->hierarchies[i].fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                        gone = false;
+        }
+        return gone;
+}
+
+/* The folders above the instance; they go when they are empty. */
+static void parents_remove(const struct cgroup_tree *tree, char *path)
+{
+        char *cut;
+
+        while ((cut = strrchr(path, '/')) != NULL) {
+                *cut = '\0';
+                if (!folder_remove(tree, path))
+                        return;
+        }
+}
+
+static enum err_code instance_make(struct cgroup_tree *tree, struct cgroup *cgroup,
+                                   const struct cgroup_limits *limits, struct err *err)
+{
+        char *function_end = strrchr(cgroup->path, '/'), *organization_end = strchr(cgroup->path, '/');
+        enum err_code code;
+
+        *organization_end = '\0';
+        code = folder_make(tree, cgroup->path, true, err);
+        *organization_end = '/';
+        if (code != ERR_OK)
+                return code;
+        *function_end = '\0';
+        code = folder_make(tree, cgroup->path, true, err);
+        *function_end = '/';
+        if (code == ERR_OK)
+                code = folder_make(tree, cgroup->path, false, err);
+        if (code == ERR_OK)
+                code = tree->ops->limit(tree, cgroup->path, limits, err);
+        if (code != ERR_OK || tree->ops->version == 1)
+                return code;
+        cgroup->clone_fd = openat(tree->hierarchies[0].fd, cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return cgroup->clone_fd < 0 ? err_sys(err, "open the cgroup %s", cgroup->path) : ERR_OK;
+}
+
+enum err_code cgroup_create(struct cgroup_tree *tree, const char *organization, const char *function,
+                            const struct cgroup_limits *limits, struct cgroup **ret, struct err *err)
+{
+        char path[CGROUP_PATH_MAX];
+        int len = snprintf(path, sizeof(path), "org-%s/fn-%s/i-%llu", organization, function,
+                           (unsigned long long)++tree->next_number);
+
+        assert(limits->memory_bytes > 0 && limits->pids_max > 0 && limits->cpu_millicores > 0);
+        assert(len > 0 && len < (int)sizeof(path));
+        struct cgroup *cgroup = malloc(sizeof(*cgroup) + (size_t)len + 1);
+        if (cgroup == NULL)
+                return err_nomem(err);
+        *cgroup = (struct cgroup){.tree = tree, .clone_fd = -1};
+        memcpy(cgroup->path, path, (size_t)len + 1);
+
+        enum err_code code = instance_make(tree, cgroup, limits, err);
+        if (code != ERR_OK) {
+                cgroup_release(cgroup);
+                return code;
+        }
+        *ret = cgroup;
+        return ERR_OK;
+}
+
+int cgroup_clone_fd(const struct cgroup *cgroup)
+{
+        return cgroup->clone_fd;
+}
+
+enum err_code cgroup_join(struct cgroup *cgroup, pid_t pid, struct err *err)
+{
+        char text[16];
+
+        snprintf(text, sizeof(text), "%d", (int)pid);
+        for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++) {
+                enum err_code code = cgroup_write(cgroup->tree->hierarchies[i].fd, cgroup->path,
+                                                  "cgroup.procs", text, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        return ERR_OK;
+}
+
+void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret)
+{
+        *ret = (struct cgroup_usage){.oom_kills = 0};
+        cgroup->tree->ops->usage(cgroup->tree, cgroup->path, ret);
+}
+
+static void released_append(struct cgroup_tree *tree, struct cgroup *cgroup)
+{
+        cgroup->next = NULL;
+        if (tree->released == NULL)
+                tree->released = cgroup;
+        else
+                tree->released_last->next = cgroup;
+        tree->released_last = cgroup;
+        tree->released_count++;
+}
+
+void cgroup_release(struct cgroup *cgroup)
+{
+        if (cgroup == NULL)
+                return;
+        if (cgroup->clone_fd >= 0)
+                close(cgroup->clone_fd);
+        cgroup->clone_fd = -1;
+        released_append(cgroup->tree, cgroup);
+}
+
+size_t cgroup_sweep(struct cgroup_tree *tree, size_t max)
+{
+        if (max > tree->released_count)
+                max = tree->released_count;
+        while (max-- > 0) {
+                struct cgroup *cgroup = tree->released;
+                tree->released = cgroup->next;
+                tree->released_count--;
+                if (!folder_remove(tree, cgroup->path)) {
+                        released_append(tree, cgroup); /* its turn comes again, behind the others */
+                        continue;
+                }
+                parents_remove(tree, cgroup->path);
+                free(cgroup);
+        }
+        return tree->released_count;
+}

@@ -1,0 +1,123 @@
+/*
+ * sandbox/child.c: from the clone to the init's first instruction: waits until spawn has mapped its user and
+ * moved it into its cgroup, enters its mounts, gives up every right, runs the init.
+ */
+#include "sandbox/child.h"
+
+#include "sandbox/init_wire.h"
+#include "sandbox/rights.h"
+#include "sandbox/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char hostname[] = "sandbox";
+
+_Noreturn static void fail(int control_fd, const char *step)
+{
+        struct init_report report = {.op = INIT_FAILED, .value = errno};
+
+        snprintf(report.text, sizeof(report.text), "%s", step);
+        (void)!send(control_fd, &report, sizeof(report), MSG_NOSIGNAL);
+        _exit(1);
+}
+
+/* One byte; the end of the pair means that spawn has given up. */
+static void go_await(int control_fd)
+{
+        char go;
+        ssize_t got;
+
+        do {
+                got = recv(control_fd, &go, sizeof(go), 0);
+        } while (got < 0 && errno == EINTR);
+        if (got != sizeof(go))
+                _exit(1);
+}
+
+static int signals_reset(void)
+{
+        sigset_t none;
+
+        sigemptyset(&none);
+        return sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int loopback_up(void)
+{
+        struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+        int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0)
+                return -1;
+        int result = ioctl(fd, SIOCSIFFLAGS, &request);
+        close(fd);
+        return result;
+}
+
+/* 0 to 2 from the sandbox's own /dev, 3 the control pair, nothing else. */
+static int descriptors_arrange(int control_fd)
+{
+        int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        if (null_fd < 0)
+                return -1;
+        for (int fd = 0; fd < INIT_CONTROL_FD; fd++) {
+                if (dup2(null_fd, fd) < 0)
+                        return -1;
+        }
+        if (control_fd == INIT_CONTROL_FD) {
+                if (fcntl(control_fd, F_SETFD, 0) < 0)
+                        return -1;
+        } else if (dup2(control_fd, INIT_CONTROL_FD) < 0) {
+                return -1;
+        }
+        return close_range(INIT_CONTROL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+}
+
+_Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_spec *spec, int control_fd)
+{
+        static char *const argv[] = {"dispatch-init", NULL};
+        static char *const environment[] = {
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp",
+                "TMPDIR=/tmp", "LANG=C.UTF-8", NULL};
+        const char *step = "";
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                fail(control_fd, "set the parent-death signal");
+        go_await(control_fd);
+        umask(022);
+        if (signals_reset() < 0 || setsid() < 0)
+                fail(control_fd, "start a session");
+        if (sethostname(hostname, sizeof(hostname) - 1) < 0)
+                fail(control_fd, "set the host name");
+        if (loopback_up() < 0)
+                fail(control_fd, "bring lo up");
+        if (rights_become(SANDBOX_UID, SANDBOX_UID) < 0)
+                fail(control_fd, "change the user");
+        if (mounts_enter(&host->mounts, spec->mounts, spec->tmp_mib, &step) < 0)
+                fail(control_fd, step);
+        /* A change of user clears the signal. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                fail(control_fd, "set the parent-death signal");
+        if (rights_limit(spec->file_bytes_max) < 0)
+                fail(control_fd, "set resource limits");
+
+        /* From here on a report goes over the descriptor at its new place. */
+        int init_fd = fcntl(host->init_fd, F_DUPFD_CLOEXEC, INIT_CONTROL_FD + 1);
+        if (init_fd < 0 || descriptors_arrange(control_fd) < 0)
+                fail(control_fd, "arrange descriptors");
+        if (rights_drop(spec->filter) < 0)
+                fail(INIT_CONTROL_FD, "drop rights");
+        sys_execveat(init_fd, argv, environment);
+        fail(INIT_CONTROL_FD, "run the init");
+}

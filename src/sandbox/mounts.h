@@ -1,0 +1,62 @@
+/*
+ * sandbox/mounts.h: the file systems of a sandbox, in two halves. spawn, which may read its own folders,
+ * opens each as a detached mount with its flags set; the sandbox's first process, which may not, attaches
+ * them in its own mount namespace and moves into the result.
+ */
+#ifndef DISPATCH_SANDBOX_MOUNTS_H
+#define DISPATCH_SANDBOX_MOUNTS_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { MOUNTS_LAYERS_MAX = 8, MOUNTS_MASKED_MAX = 16 };
+
+/* What all sandboxes share. It is attached below spawn's own folder, in spawn's own mount namespace. */
+struct mounts_host {
+        int dev_fd;                            /* the /dev of every sandbox; O_PATH */
+        const char *masked[MOUNTS_MASKED_MAX]; /* files of /proc that this kernel has and nobody needs */
+        size_t masked_count;
+};
+
+/* The mounts of one sandbox; -1: none. */
+struct mounts {
+        int root_fd;
+        int code_fd;    /* at /function */
+        int runtime_fd; /* at /runtime */
+        int out_fd;     /* at /out, writable */
+        int dev_fd;
+};
+
+/*
+ * Leaves the caller's mount namespace for a copy that receives what is mounted outside, and gives nothing back.
+ * A descriptor that was opened before names a mount of the old one: open folders after this.
+ */
+enum err_code mounts_host_enter(struct err *err);
+
+/* Makes the shared /dev at `folder` (below dir_fd, made when missing). */
+enum err_code mounts_host_init(struct mounts_host *host, int dir_fd, const char *folder, struct err *err);
+void mounts_host_finish(struct mounts_host *host);
+
+void mounts_init(struct mounts *mounts);
+void mounts_finish(struct mounts *mounts);
+
+/* A read-only view of a directory. One directory is bound, several are an overlay, the first the lowest. */
+enum err_code mounts_open_root(const int *dir_fds, size_t count, int *ret_fd, struct err *err);
+enum err_code mounts_open_read_only(int dir_fd, int *ret_fd, struct err *err);
+/* The same with everything that is mounted below it. */
+enum err_code mounts_open_tree(int dir_fd, int *ret_fd, struct err *err);
+enum err_code mounts_open_writable(int dir_fd, int *ret_fd, struct err *err);
+enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struct err *err);
+
+/*
+ * In the new namespaces, after the change of user and with the capabilities still there: attaches everything,
+ * adds /proc, /tmp and /dev/shm, and makes the root the only thing there is. Allocates nothing. -1 and errno;
+ * *ret_step is what was being done.
+ */
+int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, uint32_t tmp_mib,
+                 const char **ret_step);
+
+#endif
