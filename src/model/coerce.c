@@ -130,12 +130,11 @@ static bool is_listed(const char *const *names, const char *name)
         return false;
 }
 
-static enum err_code unknown_key(const struct place *place, const char *key, struct err *err)
+static enum err_code unknown_key(const struct place *place, struct err *err)
 {
         char path[PLACE_TEXT_MAX];
 
-        place_text(place, true, path);
-        return err_set(err, ERR_INVALID, "unknown key \"%s%s%.64s\"", path, path[0] != '\0' ? "." : "", key);
+        return err_set(err, ERR_INVALID, "unknown key \"%s\"", place_text(place, true, path));
 }
 
 static enum err_code coerce_fields(const struct place *place, const struct model_field *fields,
@@ -159,7 +158,7 @@ static enum err_code coerce_fields(const struct place *place, const struct model
                 else if (is_listed(also, key))
                         value = json_incref(json_object_iter_value(at));
                 else
-                        code = unknown_key(place, key, err);
+                        code = unknown_key(&here, err);
                 if (code != ERR_OK)
                         return code;
                 if (json_object_set_new(into, key, value) < 0)

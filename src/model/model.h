@@ -150,7 +150,9 @@ enum err_code model_print_json(const json_t *value, bool pretty, struct buf *out
 enum err_code model_print_yaml(const struct model_resource *resource, const json_t *value, struct buf *out,
                                struct err *err);
 
-/* A name in a path: `X in path should match 'RE'` (422, 605), or uuid (422, 601). */
+/* A name in a path: `X in path should match 'RE'` (422, 605; also for what is not UTF-8 or has control
+ * characters), too long (603), or no uuid (422, 601). Note that P1 lets "a/../b" through: a name is not a
+ * file name. */
 enum err_code model_check_path_name(const struct model_resource *resource, struct str name, struct err *err);
 /* X-Dispatch-Org and X-Dispatch-Project, when they are not empty: 422, 605 or 603. */
 enum err_code model_check_header_name(const char *header, struct str value, struct err *err);

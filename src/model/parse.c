@@ -22,26 +22,6 @@ static enum err_code convert_fields(struct parse *parse, const struct place *pla
                                     const struct model_field *fields, const json_t *sent,
                                     const json_t *stored, json_t **ret);
 
-const char *place_text(const struct place *place, bool with_indexes, char out[PLACE_TEXT_MAX])
-{
-        const struct place *chain[8];
-        size_t count = 0, len = 0;
-
-        for (; place->up != NULL && count < sizeof(chain) / sizeof(chain[0]); place = place->up)
-                chain[count++] = place;
-        out[0] = '\0';
-        while (count-- > 0 && len < PLACE_TEXT_MAX) {
-                const char *dot = len > 0 ? "." : "";
-                int more = 0;
-                if (chain[count]->name != NULL)
-                        more = snprintf(out + len, PLACE_TEXT_MAX - len, "%s%s", dot, chain[count]->name);
-                else if (with_indexes)
-                        more = snprintf(out + len, PLACE_TEXT_MAX - len, "%s%zu", dot, chain[count]->index);
-                len += more > 0 ? (size_t)more : 0;
-        }
-        return out;
-}
-
 /* ---- the first pass: JSON types ---- */
 
 static const char *json_type_name(const json_t *value)

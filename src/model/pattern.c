@@ -116,34 +116,50 @@ static enum err_code refuse(struct err *err, int detail)
         return ERR_UNPROCESSABLE;
 }
 
+/* P1 lets almost anything through; what messages and logs could not show ends here. */
+static bool is_showable(struct str text)
+{
+        for (size_t i = 0; i < text.len; i++)
+                if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
+                        return false;
+        return str_is_utf8(text);
+}
+
+/* `where` is "path" or "header". */
+static enum err_code check_name(enum model_pattern pattern, const char *name, const char *where,
+                                struct str value, struct err *err)
+{
+        if (!is_showable(value) || !model_pattern_match(pattern, value)) {
+                err_set(err, ERR_UNPROCESSABLE, "%s in %s should match '%s'", name, where,
+                        model_pattern_text(pattern));
+                return refuse(err, 605);
+        }
+        if (value.len > MODEL_NAME_MAX) {
+                err_set(err, ERR_UNPROCESSABLE, "%s in %s should be at most %d chars long", name, where,
+                        MODEL_NAME_MAX);
+                return refuse(err, 603);
+        }
+        return ERR_OK;
+}
+
+static enum err_code check_uuid(const char *name, struct str value, struct err *err)
+{
+        const struct str shown = is_showable(value) && value.len <= MODEL_NAME_MAX ? value : STR("?");
+
+        if (uuid_valid(value))
+                return ERR_OK;
+        err_set(err, ERR_UNPROCESSABLE, "%s in path must be of type uuid: \"%.*s\"", name, STR_ARG(shown));
+        return refuse(err, 601);
+}
+
 enum err_code model_check_path_name(const struct model_resource *resource, struct str name, struct err *err)
 {
-        if (resource->path_pattern == MODEL_PATTERN_ANY) {
-                if (uuid_valid(name))
-                        return ERR_OK;
-                err_set(err, ERR_UNPROCESSABLE, "%s in path must be of type uuid: \"%.*s\"",
-                        resource->parameter, STR_ARG(name));
-                return refuse(err, 601);
-        }
-        if (model_pattern_match(resource->path_pattern, name))
-                return ERR_OK;
-        err_set(err, ERR_UNPROCESSABLE, "%s in path should match '%s'", resource->parameter,
-                model_pattern_text(resource->path_pattern));
-        return refuse(err, 605);
+        if (resource->path_pattern == MODEL_PATTERN_ANY)
+                return check_uuid(resource->parameter, name, err);
+        return check_name(resource->path_pattern, resource->parameter, "path", name, err);
 }
 
 enum err_code model_check_header_name(const char *header, struct str value, struct err *err)
 {
-        if (value.len == 0)
-                return ERR_OK;
-        if (value.len > MODEL_NAME_MAX) {
-                err_set(err, ERR_UNPROCESSABLE, "%s in header should be at most %d chars long", header,
-                        MODEL_NAME_MAX);
-                return refuse(err, 603);
-        }
-        if (model_pattern_match(MODEL_PATTERN_P1, value))
-                return ERR_OK;
-        err_set(err, ERR_UNPROCESSABLE, "%s in header should match '%s'", header,
-                model_pattern_text(MODEL_PATTERN_P1));
-        return refuse(err, 605);
+        return value.len == 0 ? ERR_OK : check_name(MODEL_PATTERN_P1, header, "header", value, err);
 }

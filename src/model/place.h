@@ -15,7 +15,8 @@ struct place {
         size_t index;
 };
 
-/* "systemDependencies.packages.0.name"; cut when longer. The top is "". Indexes are left out on demand. */
+/* "systemDependencies.packages.0.name"; cut when longer. The top is "". Control characters, which a map's
+ * key may have, are shown as question marks. */
 const char *place_text(const struct place *place, bool with_indexes, char out[PLACE_TEXT_MAX]);
 
 #endif

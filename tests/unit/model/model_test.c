@@ -96,6 +96,13 @@ static void test_missing_fields_are_602_and_present_empty_ones_meet_their_patter
                 ERR_UNPROCESSABLE, 602, "systemDependencies.packages.1.name in body is required");
 }
 
+static void test_a_key_cannot_break_a_messages_line(void **state)
+{
+        (void)state;
+        refused(MODEL_FUNCTION, "{\"name\":\"a\",\"env\":{\"a\\nb\\u001b\":\"x\"}}", ERR_UNPROCESSABLE, 605,
+                "env.a?b? in body should match '^[A-Za-z_][A-Za-z0-9_]*$'");
+}
+
 static void test_an_empty_language_counts_as_present(void **state)
 {
         own_json json_t *document = parsed(
@@ -313,6 +320,26 @@ static void test_names_in_paths_and_headers(void **state)
                 err.text, "X-Dispatch-Org in header should match '^[\\w\\d][\\w\\d\\-]*[\\w\\d]|[\\w\\d]+$'");
 }
 
+static void test_names_that_no_message_could_show_are_refused(void **state)
+{
+        char long_name[MODEL_NAME_MAX + 2];
+        struct err err;
+
+        (void)state;
+        memset(long_name, 'a', sizeof(long_name));
+        long_name[MODEL_NAME_MAX + 1] = '\0';
+        assert_int_equal(model_check_path_name(model_resource(MODEL_FUNCTION), STR("ab\xff"), &err),
+                         ERR_UNPROCESSABLE);
+        assert_int_equal(model_check_path_name(model_resource(MODEL_FUNCTION), STR("ab\n"), &err),
+                         ERR_UNPROCESSABLE);
+        assert_int_equal(model_check_path_name(model_resource(MODEL_RUN), STR("\xff"), &err),
+                         ERR_UNPROCESSABLE);
+        assert_string_equal(err.text, "runName in path must be of type uuid: \"?\"");
+        assert_int_equal(model_check_header_name("X-Dispatch-Org", str_of(long_name), &err),
+                         ERR_UNPROCESSABLE);
+        assert_int_equal(err.detail, 603);
+}
+
 static void test_the_patterns_match_what_their_expressions_do(void **state)
 {
         static const struct {
@@ -375,6 +402,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_function_gets_its_defaults_and_loses_what_is_unknown_or_empty),
                 cmocka_unit_test(test_missing_fields_are_602_and_present_empty_ones_meet_their_pattern),
+                cmocka_unit_test(test_a_key_cannot_break_a_messages_line),
                 cmocka_unit_test(test_an_empty_language_counts_as_present),
                 cmocka_unit_test(test_wrong_json_types_are_400_in_the_words_of_gos_decoder),
                 cmocka_unit_test(test_our_fields_have_ranges_and_values),
@@ -386,6 +414,7 @@ int main(void)
                 cmocka_unit_test(test_our_fields_are_in_a_reply_but_shown_only_where_they_are_set),
                 cmocka_unit_test(test_falsy_payloads_of_runs_are_kept),
                 cmocka_unit_test(test_names_in_paths_and_headers),
+                cmocka_unit_test(test_names_that_no_message_could_show_are_refused),
                 cmocka_unit_test(test_the_patterns_match_what_their_expressions_do),
                 cmocka_unit_test(test_files_are_coerced_and_their_unknown_keys_named),
                 cmocka_unit_test(test_kinds_are_found_by_name),
