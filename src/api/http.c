@@ -4,6 +4,7 @@
  * loop.
  */
 #include "api/internal.h"
+#include "http/url.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -117,13 +118,12 @@ static bool copy(struct api_call *call, struct str text, struct str *ret)
 
 static enum err_code name_copy(struct api_call *call, struct err *err)
 {
-        own_buf struct buf name = {0};
+        struct str name;
+        enum err_code code = url_decode(call->route.name, false, &call->arena, &name);
 
-        buf_init(&name, 4096);
-        enum err_code code = api_percent_decode(call->route.name, false, &name, err);
-        if (code != ERR_OK)
-                return code;
-        if (!copy(call, (struct str){name.data != NULL ? name.data : "", name.len}, &call->name))
+        if (code == ERR_INVALID)
+                return err_set(err, code, "malformed escape in the path");
+        if (code != ERR_OK || !copy(call, name, &call->name))
                 return err_nomem(err);
         call->route.name = call->name; /* the head's memory goes with the exchange */
         return ERR_OK;

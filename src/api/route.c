@@ -2,9 +2,11 @@
  * read. */
 #include "api/route.h"
 
+#include "http/url.h"
+
 #include <assert.h>
 
-enum { SEGMENTS_MAX = 4 };
+enum { SEGMENTS_MAX = 4, QUERY_PAIRS_MAX = 100 };
 
 /* One row a path below /v1 that this version serves. */
 static const struct collection {
@@ -164,34 +166,18 @@ enum err_code api_content_type_check(struct str content_type, struct err *err)
                        (int)(type.len < 128 ? type.len : 128), type.p);
 }
 
-enum err_code api_percent_decode(struct str text, bool plus_is_blank, struct buf *out, struct err *err)
+enum err_code api_query_get(struct str query, struct str key, struct arena *arena, struct str *ret)
 {
-        for (size_t i = 0; i < text.len; i++) {
-                char byte = text.p[i];
+        struct url_pairs pairs = url_pairs_begin(query, QUERY_PAIRS_MAX);
+        struct str name, value;
+        enum err_code code;
 
-                if (byte == '%') {
-                        if (text.len - i < 3 || !hex_decode(str_slice(text, i + 1, i + 3), &byte))
-                                return err_set(err, ERR_INVALID, "invalid URL escape in the request");
-                        i += 2;
-                } else if (byte == '+' && plus_is_blank) {
-                        byte = ' ';
+        while ((code = url_pairs_next(&pairs, arena, &name, &value)) == ERR_OK) {
+                if (str_eq(name, key)) {
+                        *ret = value;
+                        return ERR_OK;
                 }
-                if (buf_append(out, &byte, 1) != ERR_OK)
-                        return err_nomem(err);
         }
-        return ERR_OK;
-}
-
-bool api_query_get(struct str query, struct str key, struct buf *out)
-{
-        while (query.len > 0) {
-                struct str value = str_cut(&query, '&');
-                struct str name = str_cut(&value, '=');
-
-                if (!str_eq(name, key))
-                        continue;
-                buf_clear(out);
-                return api_percent_decode(value, true, out, NULL) == ERR_OK;
-        }
-        return false;
+        *ret = STR("");
+        return code == ERR_NOT_FOUND ? ERR_OK : code;
 }

@@ -4,7 +4,7 @@
 #ifndef DISPATCH_API_ROUTE_H
 #define DISPATCH_API_ROUTE_H
 
-#include "base/buf.h"
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
 #include "model/model.h"
@@ -30,10 +30,8 @@ bool api_route_has_body(const struct api_route *route);
 /* 415 unless the type is application/json, parameters allowed. p == NULL: none was sent. */
 enum err_code api_content_type_check(struct str content_type, struct err *err);
 
-/* Decodes %XX ('+' stays); ERR_INVALID for a broken escape. Appends to out. */
-enum err_code api_percent_decode(struct str text, bool plus_is_blank, struct buf *out, struct err *err);
-
-/* The value of the first `key` in a query string, decoded into out; false when it is not there. */
-bool api_query_get(struct str query, struct str key, struct buf *out);
+/* The value of the first `key` in a query string, decoded, a view of the query or of the arena; "" when it is
+ * not there. ERR_INVALID for a query that is none, ERR_TOO_LARGE, ERR_NO_MEMORY. */
+enum err_code api_query_get(struct str query, struct str key, struct arena *arena, struct str *ret);
 
 #endif

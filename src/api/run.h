@@ -40,6 +40,9 @@ enum err_code run_secrets_read(struct run_call *run, struct err *err);
 /* Sets the record's error as if the run had failed so. */
 void run_fail(struct run_record *record, enum err_code code, const char *type, const char *text);
 
+/* The query's functionName; "" when there is none. */
+enum err_code run_function_name(struct api_call *call, struct str *ret, struct err *err);
+
 /* GET of one run and of the list. */
 void runs_read(struct api_call *call);
 

@@ -6,21 +6,27 @@ enum {
         LIST_MAX = 1000 /* runs of one list, the newest; a field of the reply says when there are more */
 };
 
+enum err_code run_function_name(struct api_call *call, struct str *ret, struct err *err)
+{
+        enum err_code code = api_query_get(call->query, STR("functionName"), &call->arena, ret);
+
+        return code == ERR_OK ? ERR_OK : err_set(err, code, "malformed query");
+}
+
 static void run_get(struct api_call *call)
 {
         const struct api_config *config = &call->api->config;
-        own_buf struct buf function = {0};
         own_json json_t *document = NULL;
+        struct str function;
         struct err err;
 
-        buf_init(&function, 4096);
-        enum err_code code = recorder_flush(config->recorder, &err);
+        enum err_code code = run_function_name(call, &function, &err);
+        if (code == ERR_OK)
+                code = recorder_flush(config->recorder, &err);
         if (code == ERR_OK)
                 code = store_run_get(config->store, call->caller.organization, call->caller.project,
                                      call->name, &document, &err);
-        if (code == ERR_OK && api_query_get(call->query, STR("functionName"), &function) &&
-            function.len > 0 &&
-            !str_eq(json_str(document, "functionName"), (struct str){function.data, function.len}))
+        if (code == ERR_OK && function.len > 0 && !str_eq(json_str(document, "functionName"), function))
                 code = api_not_found(MODEL_RUN, call->name, &err);
         if (code == ERR_NOT_FOUND)
                 api_not_found(MODEL_RUN, call->name, &err);
@@ -57,16 +63,16 @@ static bool run_list_add(void *arg, json_t *run)
 static enum err_code query_integer(struct api_call *call, const char *name, int64_t initial, int64_t *ret,
                                    struct err *err)
 {
-        own_buf struct buf text = {0};
+        struct str text;
+        enum err_code code = api_query_get(call->query, str_of(name), &call->arena, &text);
 
-        buf_init(&text, 256);
         *ret = initial;
-        if (!api_query_get(call->query, str_of(name), &text) || text.len == 0)
+        if (code != ERR_OK)
+                return err_set(err, code, "malformed query");
+        if (text.len == 0 || str_to_i64(text, ret))
                 return ERR_OK;
-        if (str_to_i64((struct str){text.data, text.len}, ret))
-                return ERR_OK;
-        err_set(err, ERR_UNPROCESSABLE, "%s in query must be of type int64: \"%.*s\"", name, (int)text.len,
-                text.data);
+        err_set(err, ERR_UNPROCESSABLE, "%s in query must be of type int64: \"%.*s\"", name,
+                (int)(text.len < 128 ? text.len : 128), text.p);
         err->detail = 601;
         return ERR_UNPROCESSABLE;
 }
@@ -92,21 +98,25 @@ static void run_list(struct api_call *call)
 {
         const struct api_config *config = &call->api->config;
         struct run_list list = {.out = &call->reply};
-        own_buf struct buf function = {0};
         int64_t since_us, limit;
+        struct str function;
         struct err err;
 
-        buf_init(&function, 4096);
-        api_query_get(call->query, STR("functionName"), &function);
-        buf_append_text(&call->reply, "[");
-        enum err_code code = list_query(call, &since_us, &limit, &err);
+        enum err_code code = run_function_name(call, &function, &err);
+        if (code == ERR_OK)
+                code = list_query(call, &since_us, &limit, &err);
+        if (code != ERR_OK) {
+                api_call_fail(call, &err);
+                return;
+        }
         list.max = (uint64_t)limit;
+        if ((code = buf_append_text(&call->reply, "[")) != ERR_OK)
+                err_nomem(&err);
         if (code == ERR_OK)
                 code = recorder_flush(config->recorder, &err);
         if (code == ERR_OK)
                 code = store_run_list(config->store, call->caller.organization, call->caller.project,
-                                      (struct str){function.data, function.len}, since_us, list.max + 1,
-                                      run_list_add, &list, &err);
+                                      function, since_us, list.max + 1, run_list_add, &list, &err);
         if (code == ERR_OK && (list.failed || buf_append_text(&call->reply, "]\n") != ERR_OK))
                 code = err_set(&err, ERR_SYSTEM,
                                "the list does not fit in %d bytes: ask for fewer with limit",

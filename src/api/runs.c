@@ -331,18 +331,17 @@ static enum err_code function_check(struct run_call *run, struct err *err)
 
 static void run_create(struct api_call *call)
 {
-        own_buf struct buf function = {0};
+        struct str function;
         struct run_call *run;
         bool over = false;
         struct err err;
 
-        buf_init(&function, 4096);
-        if (!api_query_get(call->query, STR("functionName"), &function) || function.len == 0) {
-                err_set(&err, ERR_INVALID, "Bad Request: No function specified");
-                api_call_fail(call, &err);
-                return;
-        }
-        if (run_request_read(call, (struct str){function.data, function.len}, &run, &over, &err) != ERR_OK) {
+        enum err_code code = run_function_name(call, &function, &err);
+        if (code == ERR_OK && function.len == 0)
+                code = err_set(&err, ERR_INVALID, "Bad Request: No function specified");
+        if (code == ERR_OK)
+                code = run_request_read(call, function, &run, &over, &err);
+        if (code != ERR_OK) {
                 api_call_fail(call, &err);
                 return;
         }

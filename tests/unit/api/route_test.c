@@ -108,17 +108,21 @@ static void only_json_is_taken_whatever_its_parameters(void **state)
 
 static void a_query_value_is_decoded(void **state)
 {
-        own_buf struct buf out;
+        own_arena struct arena arena;
+        struct str value;
 
         (void)state;
-        buf_init(&out, 64);
-        assert_true(api_query_get(STR("since=-1&functionName=a%20b+c&functionName=d"), STR("functionName"),
-                                  &out));
-        assert_string_equal(buf_text(&out), "a b c");
-        assert_false(api_query_get(STR("since=1"), STR("functionName"), &out));
-        assert_false(api_query_get(STR("functionName=%zz"), STR("functionName"), &out));
-        assert_true(api_query_get(STR("functionName"), STR("functionName"), &out));
-        assert_int_equal(out.len, 0);
+        arena_init(&arena, 4096);
+        assert_int_equal(api_query_get(STR("since=-1&functionName=a%20b+c&functionName=d"),
+                                       STR("functionName"), &arena, &value),
+                         ERR_OK);
+        assert_true(str_eq(value, STR("a b c")));
+        assert_int_equal(api_query_get(STR("since=1"), STR("functionName"), &arena, &value), ERR_OK);
+        assert_int_equal(value.len, 0);
+        assert_int_equal(api_query_get(STR("functionName=%zz"), STR("functionName"), &arena, &value),
+                         ERR_INVALID);
+        assert_int_equal(api_query_get(STR("functionName"), STR("functionName"), &arena, &value), ERR_OK);
+        assert_int_equal(value.len, 0);
 }
 
 int main(void)
