@@ -441,6 +441,8 @@ static void stop_all(struct server *server)
 
 static void fail(struct server *server, const char *text)
 {
+        if (server->failed)
+                return;
         log_error("%s", text);
         server->failed = true;
         stop_all(server);
@@ -466,15 +468,12 @@ static void published(void *arg, enum err_code code, const struct err *err)
                 return;
         }
         log_info("ready in %llu ms", (unsigned long long)(clock_mono_ms() - server->started_ms));
-        malloc_trim(0);
+        malloc_trim(0); /* what the start needed and the rest does not */
 }
 
 static void server_gone(struct server *server)
 {
-        struct err err;
-
         log_info("the older server has ended");
-        (void)err;
         api_server_gone(server->api);
 }
 
