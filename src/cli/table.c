@@ -199,14 +199,16 @@ static enum err_code print_cell(struct buf *out, struct str text, size_t before,
         return code == ERR_OK ? print_blanks(out, after + 1) : code;
 }
 
+/* Where a line follows every row it is as long as the rows are; elsewhere it leaves out the separators. */
 static enum err_code print_dashes(const struct table *table, struct buf *out)
 {
+        size_t count = table->dash_rows ? table->column_count + 1 : 0;
         enum err_code code = ERR_OK;
 
-        for (size_t i = 0; i < table->column_count; i++) {
-                for (size_t n = 0; n < table->width[i] + 2 && code == ERR_OK; n++)
-                        code = buf_append_text(out, "-");
-        }
+        for (size_t i = 0; i < table->column_count; i++)
+                count += table->width[i] + 2;
+        while (count-- > 0 && code == ERR_OK)
+                code = buf_append_text(out, "-");
         return code == ERR_OK ? buf_append_text(out, "\n") : code;
 }
 
