@@ -1,4 +1,5 @@
-/* Stands in for the HTTP server: an exchange is a request that a test wrote and a place for the reply. */
+/* Stands in for the HTTP server: an exchange is a request that a test wrote and a place for the reply. And
+ * what tests begin with. */
 #include "fixture.h"
 
 #include <stdio.h>
@@ -172,4 +173,53 @@ void call_break(void)
         if (last->aborted != NULL)
                 last->aborted(last, last->aborted_arg);
         exchange_free(last);
+}
+
+void wait_reply(struct fixture *fixture, struct reply *reply)
+{
+        for (int i = 0; i < 10000 && !reply->delivered; i++)
+                loop_step(fixture->loop, true);
+        assert_true(reply->delivered);
+}
+
+void call_with(struct fixture *fixture, struct reply *reply, const char *method, const char *target,
+               const char *fields, const char *body)
+{
+        call_begin(fixture, reply, method, target, fields, body);
+        if (!reply->delivered)
+                wait_reply(fixture, reply);
+}
+
+void call(struct fixture *fixture, struct reply *reply, const char *method, const char *target,
+          const char *body)
+{
+        call_with(fixture, reply, method, target, "Content-Type: application/json\nX-Dispatch-Org: ", body);
+}
+
+void make_image(struct fixture *fixture)
+{
+        own_reply struct reply reply = {0};
+
+        call(fixture, &reply, "POST", "/v1/image",
+             "{\"name\":\"python3\",\"baseImageName\":\"dispatchframework/python3-base:0.0.13-knative\"}");
+        assert_int_equal(reply.status, 201);
+        settle(fixture);
+}
+
+void make_function(struct fixture *fixture, const char *name)
+{
+        own_reply struct reply reply = {0};
+        char body[256];
+
+        snprintf(body, sizeof(body), "{\"name\":\"%s\",\"image\":\"python3\",\"source\":\"c291cmNl\"}", name);
+        call(fixture, &reply, "POST", "/v1/function", body);
+        assert_int_equal(reply.status, 201);
+        settle(fixture);
+}
+
+const char *text_of(const json_t *json, const char *key)
+{
+        const char *text = json_string_value(json_object_get(json, key));
+
+        return text != NULL ? text : "";
 }
