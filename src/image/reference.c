@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIST_MAX = 160 };
+enum {
+        LIST_MAX = 160, /* of languages in a text */
+        SHOWN_MAX = 128 /* of what is not a reference, in a text */
+};
 
 /* A reference taken apart; views into the text. */
 struct parts {
@@ -314,6 +317,19 @@ const struct runtime_table *reference_runtimes(const struct reference_table *tab
         return table->runtimes;
 }
 
+/* What a user sent, for a text: it may be anything. */
+static const char *shown(struct str text, char out[SHOWN_MAX])
+{
+        size_t len = text.len < SHOWN_MAX - 1 ? text.len : SHOWN_MAX - 1;
+
+        for (size_t i = 0; i < len; i++)
+                out[i] = text.p[i] >= ' ' && text.p[i] <= '~' ? text.p[i] : '?';
+        out[len] = '\0';
+        if (len < text.len)
+                memcpy(out + len - 3, "...", 3);
+        return out;
+}
+
 static enum err_code resolve_language(const struct reference_table *table, struct str reference,
                                       struct str language, struct reference_base *ret, struct err *err)
 {
@@ -336,18 +352,17 @@ enum err_code reference_resolve(const struct reference_table *table, struct str 
         static const struct str scheme = STR_INIT("builtin:");
         struct parts parts;
         struct str language;
-        char list[LIST_MAX];
+        char list[LIST_MAX], text[SHOWN_MAX];
 
         if (str_starts(reference, scheme)) {
                 language = str_slice(reference, scheme.len, reference.len);
                 if (!language_valid(language))
-                        return err_set(err, ERR_INVALID, "'%.*s' is not builtin:LANGUAGE",
-                                       (int)(reference.len < 128 ? reference.len : 128), reference.p);
+                        return err_set(err, ERR_INVALID, "'%s' is not builtin:LANGUAGE",
+                                       shown(reference, text));
                 return resolve_language(table, reference, language, ret, err);
         }
         if (!parts_parse(reference, false, &parts))
-                return err_set(err, ERR_INVALID, "'%.*s' is not an image reference",
-                               (int)(reference.len < 128 ? reference.len : 128), reference.p);
+                return err_set(err, ERR_INVALID, "'%s' is not an image reference", shown(reference, text));
         for (size_t i = 0; parts.digest.len == 0 && i < table->count; i++)
                 if (rule_fits(&table->rules[i], &parts, &language))
                         return resolve_language(table, reference, language, ret, err);

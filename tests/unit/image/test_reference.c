@@ -170,6 +170,17 @@ static void refuses_what_is_no_reference(void **state)
                 fails(REFERENCE_RULES_DEFAULT, texts[i], ERR_INVALID, "not an image reference");
 }
 
+static void says_nothing_unprintable_about_what_is_no_reference(void **state)
+{
+        char text[300];
+
+        (void)state;
+        fails("", "x\x1b[31m\xc3\xa9y", ERR_INVALID, "'x?[31m??y' is not an image reference");
+        memset(text, 'X', sizeof(text));
+        text[sizeof(text) - 1] = '\0';
+        fails("", text, ERR_INVALID, "XXX...' is not an image reference");
+}
+
 static void refuses_wrong_rules_by_name(void **state)
 {
         static const char *const rules[] = {
@@ -222,6 +233,7 @@ int main(void)
                 cmocka_unit_test(follows_the_users_rules_in_their_order),
                 cmocka_unit_test(takes_no_tag_for_latest_where_a_rule_has_one),
                 cmocka_unit_test(refuses_what_is_no_reference),
+                cmocka_unit_test(says_nothing_unprintable_about_what_is_no_reference),
                 cmocka_unit_test(refuses_wrong_rules_by_name),
                 cmocka_unit_test(works_without_any_runtime),
         };
