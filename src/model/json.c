@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/own.h"
+
 /* What the scanner stands before; the names follow the grammar. */
 enum scan_state {
         SCAN_VALUE,
@@ -352,19 +354,18 @@ static enum err_code scan_report(const struct scan *scan, struct err *err)
         return err_set(err, ERR_INVALID, "invalid character %s %s", quoted, scan->why);
 }
 
-/* jansson quotes the text around the place, which may be a secret; its code and position are enough. */
+/* jansson quotes the text around the place, which may be a secret; its code and position are enough. What the
+ * scan let through can fail for two reasons besides memory, whose end jansson reports as almost anything. */
 static enum err_code report_jansson(const json_error_t *error, struct err *err)
 {
         switch ((int)json_error_code(error)) {
-        case json_error_out_of_memory:
-                return err_nomem(err);
         case json_error_duplicate_key:
                 return err_set(err, ERR_INVALID, "duplicate object key before input byte %d",
                                error->position);
         case json_error_numeric_overflow:
                 return err_set(err, ERR_INVALID, "number out of range before input byte %d", error->position);
         default:
-                return err_set(err, ERR_INVALID, "invalid JSON before input byte %d", error->position);
+                return err_nomem(err);
         }
 }
 
@@ -383,6 +384,38 @@ enum err_code json_parse(struct str text, json_t **ret, struct err *err)
                 return report_jansson(&error, err);
         *ret = value;
         return ERR_OK;
+}
+
+static json_t *clone_object(const json_t *object)
+{
+        json_t *members = (json_t *)object; /* the iterator does not change it */
+        own_json json_t *copy = json_object();
+
+        for (void *at = json_object_iter(members); copy != NULL && at != NULL;
+             at = json_object_iter_next(members, at))
+                if (json_object_set_new(copy, json_object_iter_key(at),
+                                        json_clone(json_object_iter_value(at))) < 0)
+                        return NULL;
+        return take_ptr(&copy);
+}
+
+static json_t *clone_array(const json_t *array)
+{
+        own_json json_t *copy = json_array();
+
+        for (size_t i = 0; copy != NULL && i < json_array_size(array); i++)
+                if (json_array_append_new(copy, json_clone(json_array_get(array, i))) < 0)
+                        return NULL;
+        return take_ptr(&copy);
+}
+
+json_t *json_clone(const json_t *value)
+{
+        if (json_is_object(value))
+                return clone_object(value);
+        if (json_is_array(value))
+                return clone_array(value);
+        return json_copy((json_t *)value);
 }
 
 struct str json_str(const json_t *object, const char *key)

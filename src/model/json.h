@@ -49,6 +49,10 @@ enum err_code json_print_indented(const json_t *value, struct buf *out, struct e
 /* Appends a JSON string literal with its quotes. The bytes must be UTF-8, else ERR_INVALID. */
 enum err_code json_quote(struct str text, struct buf *out);
 
+/* A copy that shares nothing; NULL when out of memory (json_deep_copy then returns a part without saying so).
+ */
+json_t *json_clone(const json_t *value);
+
 /* A string member as a view into the object; p == NULL when absent or not a string. */
 struct str json_str(const json_t *object, const char *key);
 /* A new string value of a view; NULL when out of memory or not UTF-8. */

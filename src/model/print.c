@@ -9,6 +9,8 @@
 
 #include "base/own.h"
 
+static bool is_initial(const struct model_field *field, const json_t *value);
+
 struct print {
         const struct model_resource *resource;
         enum model_dialect dialect;
@@ -17,21 +19,35 @@ struct print {
 static json_t *print_fields(const struct print *print, const struct model_field *fields, const json_t *object,
                             const json_t *around);
 
-/* True if the value is what the field has when nobody set it. */
+static bool is_initial_object(const struct model_field *field, const json_t *value)
+{
+        for (const struct model_field *sub = field->sub; sub->name != NULL; sub++) {
+                const json_t *member = json_object_get(value, sub->name);
+                if (!model_field_empty(sub, member) && !(sub->initial != NULL && is_initial(sub, member)))
+                        return false;
+        }
+        return true;
+}
+
+/* True if the value is what the field has when nobody set it. Compares with the default's text, for a failed
+ * allocation would change what is shown. */
 static bool is_initial(const struct model_field *field, const json_t *value)
 {
-        if (field->type == MODEL_OBJECT) {
-                for (const struct model_field *sub = field->sub; sub->name != NULL; sub++) {
-                        const json_t *member = json_object_get(value, sub->name);
-                        if (!model_field_empty(sub, member) &&
-                            !(sub->initial != NULL && is_initial(sub, member)))
-                                return false;
-                }
-                return true;
-        }
+        struct str initial = str_of(field->initial);
 
-        own_json json_t *initial = json_loads(field->initial, JSON_DECODE_ANY, NULL);
-        return initial != NULL && json_equal(initial, value);
+        if (field->type == MODEL_OBJECT)
+                return is_initial_object(field, value);
+        if (field->type == MODEL_INTEGER)
+                return json_integer_value(value) == strtoll(field->initial, NULL, 10);
+        assert(field->type == MODEL_STRING && initial.len >= 2);
+        return json_is_string(value) &&
+               str_eq(str_slice(initial, 1, initial.len - 1), str_of(json_string_value(value)));
+}
+
+/* What a reply says even if the document does not: no table below the top has a field of that name. */
+static bool is_kind(const struct print *print, const struct model_field *field)
+{
+        return print->dialect == MODEL_PRINT_ALL && strcmp(field->name, "kind") == 0;
 }
 
 static bool is_shown(const struct print *print, const struct model_field *field, const json_t *value)
@@ -64,6 +80,18 @@ static json_t *print_value(const struct print *print, const struct model_field *
         return json_incref(value);
 }
 
+/* Where the field is set, else where it is there and empty (a default may tell that from absent), else NULL.
+ */
+static json_t *find_value(const struct model_field *fields, const struct model_field *field,
+                          const json_t *object, const json_t *around)
+{
+        json_t *value = model_field_value(fields, field, object);
+
+        if (value == NULL && around != NULL)
+                value = json_object_get(around, field->name);
+        return value != NULL ? value : json_object_get(object, field->name);
+}
+
 /*
  * The value of one field, or NULL with *ret_skip when it is not printed. `around` is the document when the
  * object is one of its own fields (a secret's meta), else NULL.
@@ -80,12 +108,9 @@ static json_t *print_field(const struct print *print, const struct model_field *
         if (field->flags & MODEL_NESTED)
                 return print_fields(print, field->sub, json_object_get(object, field->name), object);
 
-        value = model_field_value(fields, canonical, object);
-        if (value == NULL && around != NULL)
-                value = json_object_get(around, field->name);
-        if (value == NULL)
-                value = json_object_get(object,
-                                        field->name); /* empty, which a default may tell from absent */
+        value = find_value(fields, canonical, object, around);
+        if (value == NULL && is_kind(print, field))
+                return json_string(print->resource->kind_name);
         if (is_shown(print, canonical, value))
                 return print_value(print, canonical, value);
         if (field->flags & MODEL_REQUIRED)
@@ -121,29 +146,12 @@ static json_t *print_fields(const struct print *print, const struct model_field 
         return take_ptr(&printed);
 }
 
-/* A copy (of the top level) that says what kind it is. */
-static json_t *with_kind(const struct model_resource *resource, const json_t *document)
-{
-        own_json json_t *copy = json_copy((json_t *)document);
-
-        if (copy == NULL)
-                return NULL;
-        if (model_field_find(resource->fields, "kind") != NULL && json_object_get(copy, "kind") == NULL &&
-            json_object_set_new(copy, "kind", json_string(resource->kind_name)) < 0)
-                return NULL;
-        return take_ptr(&copy);
-}
-
 json_t *model_print(const struct model_resource *resource, const json_t *document, enum model_dialect dialect)
 {
         const struct print print = {resource, dialect};
 
         assert(json_is_object(document));
-        if (dialect != MODEL_PRINT_ALL)
-                return print_fields(&print, resource->fields, document, NULL);
-
-        own_json json_t *kinded = with_kind(resource, document);
-        return kinded != NULL ? print_fields(&print, resource->fields, kinded, NULL) : NULL;
+        return print_fields(&print, resource->fields, document, NULL);
 }
 
 enum err_code model_print_json(const json_t *value, bool pretty, struct buf *out, struct err *err)

@@ -114,7 +114,7 @@ static enum err_code read_alias(struct reader *reader, const yaml_event_t *event
         enum err_code code = spend(reader, event, anchor->weight);
         if (code != ERR_OK)
                 return code;
-        *ret = json_deep_copy(anchor->value);
+        *ret = json_clone(anchor->value);
         return *ret != NULL ? ERR_OK : err_nomem(reader->err);
 }
 

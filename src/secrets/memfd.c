@@ -57,7 +57,7 @@ static bool merge(json_t *into, const json_t *map)
 
         for (void *at = json_object_iter(members); at != NULL; at = json_object_iter_next(members, at))
                 if (json_object_set_new(into, json_object_iter_key(at),
-                                        json_deep_copy(json_object_iter_value(at))) < 0)
+                                        json_clone(json_object_iter_value(at))) < 0)
                         return false;
         return true;
 }
@@ -146,7 +146,7 @@ enum err_code secrets_memfd(struct secrets *secrets, struct store *store, struct
         for (void *at = json_object_iter(texts); at != NULL; at = json_object_iter_next(texts, at)) {
                 const char *name = json_object_iter_key(at);
                 if (json_object_get(flat, name) == NULL &&
-                    json_object_set_new(flat, name, json_deep_copy(json_object_iter_value(at))) < 0)
+                    json_object_set_new(flat, name, json_clone(json_object_iter_value(at))) < 0)
                         return err_nomem(err);
         }
         return print_memfd(flat, ret_fd, err);
