@@ -1,6 +1,7 @@
 /* cli/body.c: flags of the command line as members of a request's body. */
 #include "base/own.h"
 #include "cli/file.h"
+#include "cli/pack.h"
 #include "cli/resource.h"
 
 enum { BODY_FILE_MAX = 16 << 20 };
@@ -77,4 +78,34 @@ enum err_code body_file(struct cli *cli, const char *path, const char *error_pre
         if (code == ERR_OK)
                 code = json_parse((struct str){text.data != NULL ? text.data : "", text.len}, ret, err);
         return code == ERR_OK ? ERR_OK : err_wrap(err, code, "%s", error_prefix);
+}
+
+static enum err_code set_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err)
+{
+        size_t len = base64_encoded_len(bytes->len);
+        own_mem char *text = malloc(len + 1);
+
+        if (text == NULL)
+                return err_nomem(err);
+        base64_encode(bytes->data, bytes->len, text);
+        return body_set(body, member, json_stringn_nocheck(text, len), err);
+}
+
+enum err_code body_source(json_t *body, const char *doing, const char *name, const char *path,
+                          bool has_handler, struct err *err)
+{
+        own_buf struct buf packed = {.max = PACK_BYTES_MAX};
+        bool directory = false;
+        enum err_code code = pack_is_directory(path, &directory, err);
+
+        if (code != ERR_OK)
+                return code;
+        if (directory && !has_handler)
+                return err_set(err, ERR_INVALID,
+                               "error %s function %s: handler is required, source path %s is a directory",
+                               doing, name, path);
+        code = pack_source(path, &packed, err);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "error reading %s", path);
+        return set_base64(body, "source", &packed, err);
 }

@@ -226,11 +226,32 @@ static const struct flag flags_exec[] = {
         {.name = NULL},
 };
 
+#define FLAG_FILE \
+        {"file", 'f', FLAG_STRING, NULL, "YAML file with the resources, one a document; - is standard input", false}
+
+static const struct flag flags_stream[] = {
+        FLAG_FILE,
+        {"work-dir", 'w', FLAG_STRING, ".", "directory that sourcePath and @FILE in it are relative to", false},
+        FLAG_WAIT, {.name = NULL},
+};
+static const struct flag flags_delete_stream[] = {
+        FLAG_FILE,
+        {"work-dir", 'w', FLAG_STRING, ".", "accepted and ignored", true},
+        {.name = NULL},
+};
+
 static const struct command commands_root[] = {
         {.name = "context", .args = "", .brief = "Show and choose the server to talk to", .commands = commands_context,
          .run = context_list, .local = true},
-        {.name = "create", .brief = "Create resources", .commands = commands_create},
-        {.name = "delete", .brief = "Delete resources", .commands = commands_delete},
+        {.name = "create", .args_max = ARGS_VALUES_MAX, .brief = "Create resources",
+         .text = "Create resources: one that is described by arguments and flags, or with -f all of a YAML file.\n"
+                 "Its kinds are BaseImage, Image, Function, Secret and Endpoint.",
+         .example = "  dispatch create -f app.yaml",
+         .flags = flags_stream, .commands = commands_create, .run = stream_create},
+        {.name = "delete", .args_max = ARGS_VALUES_MAX, .brief = "Delete resources",
+         .text = "Delete resources: one by its name, or with -f all that a YAML file names.",
+         .example = "  dispatch delete -f app.yaml",
+         .flags = flags_delete_stream, .commands = commands_delete, .run = stream_delete},
         {.name = "exec", .args = "FUNCTION", .args_min = 1, .args_max = 1,
          .brief = "Run a function and print its output",
          .text = "Run a function. Its input is all of standard input, and its output is printed as it comes. With\n"
@@ -240,7 +261,10 @@ static const struct command commands_root[] = {
          .flags = flags_exec, .run = exec_run},
         {.name = "get", .brief = "List resources, or show one", .commands = commands_get},
         {.name = "manage", .brief = "Manage the client's configuration", .commands = commands_manage},
-        {.name = "update", .brief = "Change resources", .commands = commands_update},
+        {.name = "update", .args_max = ARGS_VALUES_MAX, .brief = "Change resources",
+         .text = "Change resources: one by its name and what to change, or with -f all of a YAML file.",
+         .example = "  dispatch update -f app.yaml",
+         .flags = flags_stream, .commands = commands_update, .run = stream_update},
         {.name = "version", .brief = "Print the versions of client and server", .run = version_run},
         {.name = NULL},
 };

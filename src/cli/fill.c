@@ -4,7 +4,6 @@
  */
 #include "base/own.h"
 #include "cli/file.h"
-#include "cli/pack.h"
 #include "cli/resource.h"
 
 #include <string.h>
@@ -105,35 +104,15 @@ static enum err_code fill_image(struct cli *cli, json_t *body, bool update, stru
         return code == ERR_OK ? set_system_dependencies(cli, body, err) : code;
 }
 
-static enum err_code set_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err)
-{
-        size_t len = base64_encoded_len(bytes->len);
-        own_mem char *text = malloc(len + 1);
-
-        if (text == NULL)
-                return err_nomem(err);
-        base64_encode(bytes->data, bytes->len, text);
-        return body_set(body, member, json_stringn_nocheck(text, len), err);
-}
-
 static enum err_code set_source(struct cli *cli, json_t *body, const char *path, bool update, struct err *err)
 {
         const char *handler = args_text(&cli->args, "handler");
-        own_buf struct buf packed = {.max = PACK_BYTES_MAX};
-        bool directory = false, has_handler = handler != NULL && handler[0] != '\0';
-        enum err_code code = pack_is_directory(path, &directory, err);
+        bool has_handler = handler != NULL && handler[0] != '\0';
 
-        if (code != ERR_OK)
-                return code;
-        has_handler = has_handler || (update && handler == NULL && json_str(body, "handler").len > 0);
-        if (directory && !has_handler)
-                return err_set(err, ERR_INVALID,
-                               "error %s function %s: handler is required, source path %s is a directory",
-                               update ? "updating" : "creating", cli->args.values[0], path);
-        code = pack_source(path, &packed, err);
-        if (code != ERR_OK)
-                return err_wrap(err, code, "error reading %s", path);
-        return set_base64(body, "source", &packed, err);
+        if (update && handler == NULL)
+                has_handler = json_str(body, "handler").len > 0;
+        return body_source(body, update ? "updating" : "creating", cli->args.values[0], path, has_handler,
+                           err);
 }
 
 static enum err_code set_schema(struct cli *cli, json_t *body, const char *member, const char *flag,

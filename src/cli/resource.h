@@ -41,6 +41,10 @@ enum err_code resource_delete(struct cli *cli, struct err *err);
 enum err_code resource_wait(struct cli *cli, enum model_kind kind, const char *name, json_t **object,
                             struct err *err);
 
+/* The source at `path` as member "source"; `doing` ("creating") is for the text of a refusal. */
+enum err_code body_source(json_t *body, const char *doing, const char *name, const char *path,
+                          bool has_handler, struct err *err);
+
 /* Setting members of a body; each does nothing when the flag was not given. */
 
 /* An empty text takes the member out. */
