@@ -287,8 +287,8 @@ static bool start_archive(struct pack *pack)
 
 enum err_code pack_source(const char *path, struct buf *out, struct err *err)
 {
+        struct pack pack = {.out = out}; /* before the archive, which writes into it until it is freed */
         __attribute__((cleanup(release_archive))) struct archive *archive = archive_write_new();
-        struct pack pack = {.archive = archive, .out = out};
         bool directory;
         enum err_code code = pack_is_directory(path, &directory, err);
 
@@ -296,6 +296,7 @@ enum err_code pack_source(const char *path, struct buf *out, struct err *err)
                 return code;
         if (archive == NULL)
                 return err_nomem(err);
+        pack.archive = archive;
         if (!start_archive(&pack))
                 return archive_failed(&pack, path, err);
         if (directory && realpath(path, pack.root) == NULL)
