@@ -38,6 +38,7 @@ struct agent {
         bool replied, child, exiting;
         int exit_status;
         int wake[2];
+        pid_t pid;
 };
 
 /* The agent of this process: the signal and fork handlers have no argument. */
@@ -47,7 +48,11 @@ static void on_sigterm(int signum)
 {
         int saved = errno;
 
-        (void)signum;
+        if (getpid() != the_agent->pid) { /* a child of the handler's, so early that nobody reset it */
+                signal(signum, SIG_DFL);
+                raise(signum);
+                return;
+        }
         if (write(the_agent->wake[1], "", 1) < 0)
                 errno = 0; /* full: it was told before */
         errno = saved;
@@ -267,6 +272,7 @@ static enum err_code watch_signals(struct agent *agent, struct err *err)
 
         if (pipe2(agent->wake, O_CLOEXEC | O_NONBLOCK) < 0)
                 return err_sys(err, "pipe");
+        agent->pid = getpid();
         the_agent = agent;
         sigaction(SIGPIPE, &ignore, NULL);
         if (sigaction(SIGTERM, &term, NULL) < 0)

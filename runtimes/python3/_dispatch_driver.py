@@ -17,11 +17,12 @@ class LoadError(Exception):
 
 
 class Log(io.RawIOBase):
-    """The binary end of sys.stdout and sys.stderr: every write is the agent's at once."""
+    """The binary end of sys.stdout and sys.stderr: what is written is the agent's at once."""
 
-    def __init__(self, fd, write):
+    def __init__(self, fd, write, name):
         self.fd = fd
         self.write = write
+        self.name = name
 
     def writable(self):
         return True
@@ -37,10 +38,9 @@ class Log(io.RawIOBase):
 
 
 def log_stream(fd, write, name):
-    stream = io.TextIOWrapper(Log(fd, write), encoding="utf-8", errors="backslashreplace", newline="\n",
-                              line_buffering=False, write_through=True)
+    stream = io.TextIOWrapper(Log(fd, write, name), encoding="utf-8", errors="backslashreplace", newline="\n",
+                              line_buffering=True)
     stream.mode = "w"
-    Log.name = name
     return stream
 
 

@@ -22,7 +22,7 @@ struct python {
         PyObject *unpack;  /* unpack(result): None, or a response object's (status, headers, content type,
                               body) */
         PyObject *handler;
-        PyObject *streams[2]; /* sys.stdout and sys.stderr as we set them: nothing in them to flush */
+        PyObject *streams[2]; /* sys.stdout and sys.stderr as we set them */
         PyThreadState *released;
         uint64_t reply_bytes_max;
 };
@@ -146,19 +146,29 @@ static PyObject *write_stderr(PyObject *self, PyObject *bytes)
         return log_bytes(2, bytes);
 }
 
-/* A handler that put streams of its own in place of ours may have left text in them. */
+static void flush_stream(PyObject *stream)
+{
+        own_py PyObject *done =
+                stream != NULL && stream != Py_None ? PyObject_CallMethod(stream, "flush", NULL) : NULL;
+
+        if (done == NULL)
+                PyErr_Clear();
+}
+
+/* An unfinished line is in our streams; a handler that put others in their place has text in those. */
 static void flush_streams(struct python *python)
 {
         static const char *const names[] = {"stdout", "stderr"};
+        PyObject *type, *value, *trace; /* what the handler raised stays raised */
 
+        PyErr_Fetch(&type, &value, &trace);
         for (size_t i = 0; i < 2; i++) {
                 PyObject *stream = PySys_GetObject(names[i]);
-                if (stream == NULL || stream == python->streams[i] || stream == Py_None)
-                        continue;
-                own_py PyObject *done = PyObject_CallMethod(stream, "flush", NULL);
-                if (done == NULL)
-                        PyErr_Clear();
+                if (stream != python->streams[i])
+                        flush_stream(stream);
+                flush_stream(python->streams[i]);
         }
+        PyErr_Restore(type, value, trace);
 }
 
 static void keep_streams(struct python *python)
@@ -312,7 +322,7 @@ static void reply_json(struct python *python, struct agent *agent, struct agent_
         /* a little more, so that it is the agent that refuses with the limit's name */
         buf_init(&body, (size_t)python->reply_bytes_max + FIELD_BYTES_MAX);
         if (!pyjson_dump(value, &body)) {
-                if (PyErr_ExceptionMatches(PyExc_MemoryError) && body.len > python->reply_bytes_max / 2)
+                if (PyErr_ExceptionMatches(PyExc_OverflowError))
                         PyErr_Format(PyExc_ValueError, "it is larger than reply-bytes-max, %zu bytes",
                                      (size_t)python->reply_bytes_max);
                 reply_unusable(agent, "the result cannot be sent as JSON: ");

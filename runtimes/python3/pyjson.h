@@ -14,7 +14,7 @@ PyObject *pyjson_load(struct str text);
 
 /* Appends the compact text of what json.dumps takes: dict, list, tuple, str, int, float, bool, None and their
  * subclasses. False with an exception set: TypeError for other types, ValueError for NaN, infinities and what
- * is nested too deep or refers to itself, MemoryError past the buffer's maximum. */
+ * is nested too deep or refers to itself, OverflowError past the buffer's maximum. */
 bool pyjson_dump(PyObject *value, struct buf *out);
 
 /* UTF-8 of a str as a new bytes object; half surrogates become '?'. NULL with an exception set. */

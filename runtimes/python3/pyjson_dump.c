@@ -8,12 +8,18 @@ enum { DEPTH_MAX = JSON_SCAN_DEPTH_MAX };
 
 static bool dump_value(PyObject *value, struct buf *out, unsigned depth);
 
+static bool was_put(enum err_code code)
+{
+        if (code == ERR_TOO_LARGE)
+                PyErr_SetString(PyExc_OverflowError, "the result is too large");
+        else if (code != ERR_OK)
+                PyErr_NoMemory();
+        return code == ERR_OK;
+}
+
 static bool put(struct buf *out, struct str text)
 {
-        if (buf_append(out, text.p, text.len) == ERR_OK)
-                return true;
-        PyErr_SetString(PyExc_MemoryError, "the result is too large");
-        return false;
+        return was_put(buf_append(out, text.p, text.len));
 }
 
 static struct str bytes_view(PyObject *bytes)
@@ -37,10 +43,7 @@ static bool dump_string(PyObject *value, struct buf *out)
 
         if (bytes == NULL)
                 return false;
-        if (json_put_string(out, bytes_view(bytes)) == ERR_OK)
-                return true;
-        PyErr_SetString(PyExc_MemoryError, "the result is too large");
-        return false;
+        return was_put(json_put_string(out, bytes_view(bytes)));
 }
 
 static bool dump_integer(PyObject *value, struct buf *out)

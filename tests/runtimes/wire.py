@@ -212,7 +212,10 @@ class Agent:
         elif kind == DATA:
             reply.body += payload
             if give_credit:
-                self.send(frame(CREDIT, stream, struct.pack("<I", len(payload))))
+                try:
+                    self.send(frame(CREDIT, stream, struct.pack("<I", len(payload))))
+                except OSError:
+                    pass  # it has ended; what it sent is still to be read
         elif kind == END:
             reply.usage = struct.unpack("<QQQ", payload)
         elif kind == CREDIT:
