@@ -65,6 +65,9 @@ static void refuse(struct peer *peer, int status, const char *reason)
             json_put_string(&body, str_of(reason)) == ERR_OK && buf_append(&body, "}", 1) == ERR_OK)
                 reply.body = (struct str){body.data, body.len};
         peer_write(peer, &reply);
+        shutdown(peer->fd, SHUT_WR);
+        peer->closing = true;
+        buf_clear(&peer->in);
 }
 
 /* Field names in lower case, in `names`. */
@@ -121,7 +124,7 @@ static bool on_head(struct peer *peer)
                        (peer->to_head || str_eq(request->method, STR("GET")));
         if (!keep_head(peer)) {
                 refuse(peer, 431, "request header is too large");
-                return false;
+                return true;
         }
         return !peer->parser.expect_continue || send_all(peer->fd, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 }
@@ -155,8 +158,10 @@ bool peer_parse(struct peer *peer)
                         peer->complete = true;
                 else if (event == HTTP_ERROR)
                         refuse(peer, peer->parser.status, peer->parser.reason);
+                if (peer->closing)
+                        return true;
                 buf_consume(&peer->in, used);
-                if (!fine || event == HTTP_ERROR)
+                if (!fine)
                         return false;
                 if (event == HTTP_MORE)
                         return !peer->ended;
@@ -164,8 +169,23 @@ bool peer_parse(struct peer *peer)
         return true;
 }
 
+static bool drop_rest(struct peer *peer)
+{
+        char piece[4096];
+        ssize_t n;
+
+        while ((n = recv(peer->fd, piece, sizeof(piece), MSG_DONTWAIT)) > 0) {
+                peer->dropped += (size_t)n;
+                if (peer->dropped > PEER_LINGER_MAX)
+                        return false;
+        }
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 bool peer_read(struct peer *peer)
 {
+        if (peer->closing)
+                return drop_rest(peer);
         if (peer->in.max - peer->in.len < READ_SIZE)
                 return true; /* enough is waiting */
         if (buf_reserve(&peer->in, READ_SIZE) != ERR_OK)

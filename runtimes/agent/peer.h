@@ -15,7 +15,9 @@ enum {
         PEER_FIELDS_MAX = 100,
         PEER_HEAD_MAX = 65536,
         PEER_IDLE_MS = 75000, /* without a byte: between requests and within one */
-        PEER_WRITE_MS = 60000
+        PEER_WRITE_MS = 60000,
+        PEER_LINGER_MS = 2000,    /* for a refused sender to read the refusal */
+        PEER_LINGER_MAX = 1 << 20 /* bytes of it that are still taken */
 };
 
 struct peer {
@@ -29,7 +31,10 @@ struct peer {
         struct frame_field request_fields[FRAME_FIELDS_MAX];
         size_t request_field_count;
         bool has_head, complete, too_large, keep_alive, health, to_head;
-        bool ended;         /* no more bytes will come, or they are not to be trusted */
+        bool ended;   /* no more bytes will come */
+        bool closing; /* refused: what still comes is dropped, for a close with bytes unread would reset the
+                         connection under the refusal */
+        size_t dropped;
         uint64_t order;     /* in which complete requests are served */
         uint64_t active_ms; /* when the last byte came */
 };
@@ -37,8 +42,8 @@ struct peer {
 struct peer *peer_create(int fd); /* takes the descriptor over; NULL: no memory */
 void peer_destroy(struct peer *peer);
 
-/* Reads and parses what is there, up to one whole request. False: the connection is over (what was wrong has
- * been answered). */
+/* Reads and parses what is there, up to one whole request. False: the connection is over. What is wrong is
+ * answered here. */
 bool peer_read(struct peer *peer);
 /* Parses what was read beyond the request that has been answered. */
 bool peer_parse(struct peer *peer);

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -135,6 +136,15 @@ static void start_draining(struct port *port)
         accept_all(port);
         own_fd_release(&port->listener);
         port->listener = -1;
+}
+
+/* SIGTERM may have come while the handler ran. */
+static void notice_sigterm(struct port *port)
+{
+        struct pollfd wake = {.fd = port->base.wake_fd, .events = POLLIN};
+
+        if (!draining(port) && poll(&wake, 1, 0) == 1)
+                start_draining(port);
 }
 
 /* Waits for up to timeout_ms and handles what came. */
@@ -269,6 +279,7 @@ static enum err_code port_reply(struct transport *t, const struct agent_reply *r
         struct peer *peer = port->current;
 
         (void)err;
+        notice_sigterm(port);
         bool alive = port->keep_logs ? write_message(port, reply, usage) : write_plain(port, reply, usage);
         port->current = NULL;
         buf_clear(&port->logs[0]);

@@ -250,4 +250,4 @@ class Agent:
 
 def fcntl_dup(fd):
     import fcntl
-    return fcntl.fcntl(fd, fcntl.F_DUPFD, 50)
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 50)
