@@ -172,16 +172,30 @@ enum err_code secrets_open_sealed(struct secrets *secrets, const struct store_ke
         return decrypt(secrets, key, id, bytes, len, ret, err);
 }
 
-void secrets_wipe(json_t *map)
+/* Behind jansson's back: nobody else holds the string, and its memory is given back next. */
+static void wipe_string(json_t *string)
+{
+        sodium_memzero((char *)json_string_value(string), json_string_length(string));
+}
+
+static void wipe(json_t *value)
 {
         const char *key;
-        json_t *value;
+        json_t *member;
+        size_t index;
 
-        json_object_foreach(map, key, value)
-        {
-                /* Behind jansson's back: the value is never read again. */
-                if (json_is_string(value))
-                        sodium_memzero((char *)json_string_value(value), json_string_length(value));
-        }
-        json_decref(map);
+        if (value->refcount != 1)
+                return;
+        if (json_is_string(value))
+                wipe_string(value);
+        json_object_foreach(value, key, member) wipe(member);
+        json_array_foreach(value, index, member) wipe(member);
+}
+
+void secrets_wipe(json_t *tree)
+{
+        if (tree == NULL)
+                return;
+        wipe(tree);
+        json_decref(tree);
 }

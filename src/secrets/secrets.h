@@ -37,8 +37,9 @@ enum err_code secrets_seal(struct secrets *secrets, const struct store_key *key,
  * to secrets_wipe. */
 enum err_code secrets_open_sealed(struct secrets *secrets, const struct store_key *key, const char *id,
                                   const json_t *sealed, json_t **ret, struct err *err);
-/* Overwrites the strings of a tree that nobody else holds a part of, and releases it. Takes NULL. */
-void secrets_wipe(json_t *map);
+/* Overwrites the strings of a tree, at any depth, that nobody else holds, and releases it. What is shared is
+ * left alone: release the other holders first. Takes NULL. */
+void secrets_wipe(json_t *tree);
 
 /*
  * What a handler gets of the named secrets, CONTRACT 0.9: the flat map of all keys, later names win, and each

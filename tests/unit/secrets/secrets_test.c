@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -301,6 +302,35 @@ static void test_a_secret_over_the_limit_is_refused(void **state)
         assert_null(text);
 }
 
+static bool freed_in_clear;
+
+static void watching_free(void *memory)
+{
+        if (memory != NULL && memmem(memory, malloc_usable_size(memory), "hunter2", 7) != NULL)
+                freed_in_clear = true;
+        free(memory);
+}
+
+static void test_wiping_reaches_every_string_that_nobody_else_holds(void **state)
+{
+        json_t *held, *tree;
+
+        (void)state;
+        json_set_alloc_funcs(malloc, watching_free);
+        freed_in_clear = false;
+        held = json_string("hunter2 held");
+        tree = json_pack("{s:s,s:{s:[s,i]},s:O,s:b}", "a", "hunter2 a", "b", "c", "hunter2 c", 1, "d", held,
+                         "e", 1);
+        secrets_wipe(json_incref(tree));
+        assert_string_equal(json_string_value(json_object_get(tree, "a")), "hunter2 a");
+        secrets_wipe(tree);
+        assert_false(freed_in_clear);
+        assert_string_equal(json_string_value(held), "hunter2 held");
+        json_decref(held);
+        assert_true(freed_in_clear);
+        json_set_alloc_funcs(malloc, free);
+}
+
 #define secrets_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -315,6 +345,7 @@ int main(void)
                 secrets_test(test_a_missing_secret_is_named),
                 secrets_test(test_the_file_that_an_instance_gets_cannot_be_changed),
                 secrets_test(test_values_never_reach_the_disk_in_clear),
+                cmocka_unit_test(test_wiping_reaches_every_string_that_nobody_else_holds),
                 secrets_test(test_a_secret_over_the_limit_is_refused),
         };
 
