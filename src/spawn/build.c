@@ -1,0 +1,337 @@
+/*
+ * spawn/build.c: one build job from its frame to the layer in its place.
+ *
+ *   sandbox ─▶ report ─▶ worker puts the layer in its place ─▶ BUILT
+ *      └─────────┴──────────────┴─▶ the staging folder is discarded ─▶ BUILT with the reason
+ *
+ * The helper unpacks archives that anybody sent, so what it reports is as hostile as they are.
+ */
+#include "spawn/build.h"
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "spawn/buildroot.h"
+#include "spawn/layers.h"
+#include "spawn/link.h"
+#include "spawn/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+enum { BUILD_CPU_MILLICORES = 2000, BUILD_PIDS_MAX = 64, BUILD_TMP_MIB = 64 };
+
+struct build {
+        struct instance instance; /* first: what the table holds */
+        struct worker worker;
+        struct spawn_build asked;
+        struct spawn_report report;
+        int report_fd;
+        char staging[32]; /* its folder, by name; "": gone */
+};
+
+static unsigned jobs_taken; /* bits: slots of user ids */
+
+static struct build *build_of(struct instance *instance)
+{
+        return OWNER_OF(instance, struct build, instance);
+}
+
+/* The last of a job: its folder goes, the server hears, the memory is freed. */
+static void build_finish(struct build *build, enum err_code code, const char *text)
+{
+        struct instance *instance = &build->instance;
+        struct spawn *spawn = instance->spawn;
+        union spawn_frame frame = {.built = {.head = {.op = SPAWN_BUILT, .id = instance->id}, .code = code}};
+        int none = -1;
+
+        if (build->staging[0] != '\0' &&
+            state_discard(&spawn->state, spawn->state.staging_fd, build->staging, NULL) == ERR_OK)
+                spawn_remover_wake(spawn);
+        snprintf(frame.built.text, sizeof(frame.built.text), "%s", text);
+        if (code == ERR_OK)
+                memcpy(frame.built.layer, build->report.layer, sizeof(frame.built.layer));
+        memcpy(frame.built.info, build->report.info, sizeof(frame.built.info));
+        if (instance->link != NULL)
+                link_send(instance->link, &frame, &none);
+        if (build->report_fd >= 0)
+                close(build->report_fd);
+        if (instance->slot < SPAWN_JOBS_MAX)
+                jobs_taken &= ~(1U << instance->slot);
+        instance_free(instance);
+}
+
+/* One line without control characters, NUL-terminated. */
+static bool text_valid(const char *text, size_t size)
+{
+        size_t len = strnlen(text, size);
+
+        if (len == size)
+                return false;
+        for (size_t i = 0; i < len; i++) {
+                unsigned char c = (unsigned char)text[i];
+                if ((c < ' ' && c != '\n' && c != '\t') || c == 0x7f)
+                        return false;
+        }
+        return true;
+}
+
+/* A built-in layer is named by what is in it, within its language. */
+static bool layer_valid(const struct spawn_build *asked, const char *layer)
+{
+        char prefix[SPAWN_NAME_MAX + 16];
+        int len = snprintf(prefix, sizeof(prefix), "builtin-%s-", asked->language);
+
+        return spawn_name_valid(layer, SPAWN_NAME_MAX) && strncmp(layer, prefix, (size_t)len) == 0;
+}
+
+static bool report_read(struct build *build)
+{
+        struct spawn_report *report = &build->report;
+        unsigned char bytes[sizeof(*report) + 1];
+        ssize_t got = recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        bool builtin = strcmp(build->asked.kind, "builtin") == 0;
+
+        if (got != sizeof(*report))
+                return false;
+        memcpy(report, bytes, sizeof(*report));
+        if (report->code < ERR_CODE_COUNT && report->reserved == 0 &&
+            text_valid(report->text, sizeof(report->text)) &&
+            text_valid(report->info, sizeof(report->info)) &&
+            (report->code != ERR_OK || !builtin || layer_valid(&build->asked, report->layer))) {
+                if (!builtin)
+                        memcpy(report->layer, build->asked.layer, sizeof(report->layer));
+                return true;
+        }
+        memset(report, 0, sizeof(*report));
+        return false;
+}
+
+static void on_committed(struct worker *worker, enum err_code code)
+{
+        struct build *build = OWNER_OF(worker, struct build, worker);
+
+        if (code == ERR_OK)
+                build->staging[0] = '\0';
+        /* A layer of that name is the same layer: names are digests. */
+        if (code == ERR_OK || code == ERR_CONFLICT)
+                build_finish(build, ERR_OK, build->report.text);
+        else
+                build_finish(build, code,
+                             "the new layer could not be put in its place; see the server's log");
+}
+
+static void build_commit(struct build *build)
+{
+        const struct state *state = &build->instance.spawn->state;
+        struct worker_task task = {.run = layers_commit,
+                                   .layers_fd = state->layers_fd,
+                                   .staging_fd = state->staging_fd,
+                                   .layer = build->report.layer};
+        struct err err;
+
+        memcpy(task.from, build->staging, sizeof(task.from));
+        if (worker_start(&build->worker, &build->instance.spawn->events, &task, on_committed, &err) != ERR_OK)
+                build_finish(build, ERR_SYSTEM, err.text);
+}
+
+static void job_running(struct instance *instance)
+{
+        (void)instance; /* the server hears of its end only */
+}
+
+static void job_failed(struct instance *instance, enum err_code code, const char *text)
+{
+        struct build *build = build_of(instance);
+
+        build->report.code = code;
+        snprintf(build->report.text, sizeof(build->report.text), "%s", text);
+}
+
+static void job_ended(struct instance *instance, const struct instance_end *end)
+{
+        struct build *build = build_of(instance);
+        char text[SPAWN_TEXT_MAX];
+
+        if (instance->failed) {
+                snprintf(text, sizeof(text), "%s", build->report.text);
+                build_finish(build, (enum err_code)build->report.code, text);
+        } else if (instance->killed || instance->link == NULL) {
+                build_finish(build, ERR_CANCELLED, "the build was stopped");
+        } else if (end->usage.oom_kills > 0) {
+                snprintf(text, sizeof(text), "the build needs more than its %u MiB of memory",
+                         build->asked.memory_mib);
+                build_finish(build, ERR_TOO_LARGE, text);
+        } else if (end->by_signal || end->value != 0 || !report_read(build)) {
+                snprintf(text, sizeof(text), "the build ended without a report (%s %d)",
+                         end->by_signal ? "signal" : "exit status", end->value);
+                build_finish(build, ERR_SYSTEM, text);
+        } else if (build->report.code != ERR_OK) {
+                memcpy(text, build->report.text, sizeof(text));
+                build_finish(build, (enum err_code)build->report.code, text);
+        } else {
+                build_commit(build);
+        }
+}
+
+static const struct instance_kind job_kind = {
+        .running = job_running, .failed = job_failed, .ended = job_ended};
+
+static enum err_code staging_make(struct build *build, struct err *err)
+{
+        int staging_fd = build->instance.spawn->state.staging_fd;
+        uid_t uid = SPAWN_JOB_UID_FIRST + build->instance.slot;
+        char name[sizeof(build->staging)];
+
+        snprintf(name, sizeof(name), "job-%u", build->instance.slot);
+        if (mkdirat(staging_fd, name, 0755) < 0)
+                return err_sys(err, "make the staging folder");
+        memcpy(build->staging, name, sizeof(name));
+        if (fchownat(staging_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0 ||
+            fchmodat(staging_fd, name, 0755, 0) < 0)
+                return err_sys(err, "make the staging folder");
+        return ERR_OK;
+}
+
+static enum err_code root_open(struct spawn *spawn, enum buildroot_kind kind, int *ret_fd, struct err *err)
+{
+        int *root = &spawn->build_roots[kind];
+        char where[PATH_MAX];
+
+        if (*root < 0) {
+                snprintf(where, sizeof(where), "%s/mnt", spawn->state.path);
+                enum err_code code = buildroot_open(where, kind, root, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        return mounts_open_tree(*root, ret_fd, err);
+}
+
+static enum err_code mounts_open(struct build *build, struct mounts *mounts, struct err *err)
+{
+        struct spawn *spawn = build->instance.spawn;
+        bool builtin = strcmp(build->asked.kind, "builtin") == 0;
+        own_fd int runtime_fd = -1, out_fd = -1;
+        enum err_code code;
+
+        code = root_open(spawn, builtin ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE, &mounts->root_fd, err);
+        if (code != ERR_OK)
+                return code;
+        code = layers_open(spawn->runtime_fd, "runtime", build->asked.language, &runtime_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_read_only(runtime_fd, &mounts->runtime_fd, err);
+        else if (code == ERR_NOT_FOUND)
+                code = ERR_OK;
+        if (code == ERR_OK)
+                code = layers_open(spawn->state.staging_fd, "staging folder", build->staging, &out_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_writable(out_fd, &mounts->out_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
+        return code;
+}
+
+static enum err_code job_make(struct build *build, struct err *err)
+{
+        struct instance *instance = &build->instance;
+        struct spawn *spawn = instance->spawn;
+        struct cgroup_limits limits = {.memory_bytes = (uint64_t)build->asked.memory_mib << 20,
+                                       .cpu_millicores = BUILD_CPU_MILLICORES,
+                                       .pids_max = BUILD_PIDS_MAX};
+        struct sandbox_spec spec = {.uid = SPAWN_JOB_UID_FIRST + instance->slot,
+                                    .filter = filter_find("build"),
+                                    .tmp_mib = BUILD_TMP_MIB,
+                                    .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};
+        struct mounts mounts;
+
+        mounts_init(&mounts);
+        enum err_code code = mounts_open(build, &mounts, err);
+        if (code == ERR_OK)
+                code = cgroup_create(spawn->cgroups, "dispatch", "build", &limits, &instance->cgroup, err);
+        if (code == ERR_OK) {
+                spec.mounts = &mounts;
+                spec.cgroup = instance->cgroup;
+                code = sandbox_make(&spawn->host, &spec, &instance->sandbox, err);
+        }
+        mounts_finish(&mounts);
+        return code;
+}
+
+static enum err_code job_run(struct build *build, int *archive_fd, struct err *err)
+{
+        const struct spawn_build *asked = &build->asked;
+        char argv[SPAWN_ARGV_MAX];
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return err_sys(err, "make the pair for the report");
+        own_fd int theirs = pair[1];
+        build->report_fd = pair[0];
+        int len = snprintf(argv, sizeof(argv), "dispatch-build%c%s%c%s%c%u%c%u", 0, asked->kind, 0,
+                           asked->language, 0, asked->disk_mib, 0, asked->files_max);
+        struct sandbox_process process = {.argv = argv,
+                                          .argv_len = (size_t)len + 1,
+                                          .argc = 5,
+                                          .fds = {theirs, archive_fd != NULL ? *archive_fd : -1},
+                                          .fd_count = archive_fd != NULL ? 2 : 1,
+                                          .program_fd = build->instance.spawn->helper_fd};
+        return sandbox_start(&build->instance.sandbox, &process, err);
+}
+
+static bool slot_take(unsigned *ret)
+{
+        for (unsigned slot = 0; slot < SPAWN_JOBS_MAX; slot++) {
+                if (!(jobs_taken & (1U << slot))) {
+                        jobs_taken |= 1U << slot;
+                        *ret = slot;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static enum err_code job_create(struct build *build, int *archive_fd, struct err *err)
+{
+        if (!slot_take(&build->instance.slot))
+                return err_set(err, ERR_LIMIT, "at most %d builds run at once", SPAWN_JOBS_MAX);
+        enum err_code code = staging_make(build, err);
+        if (code == ERR_OK)
+                code = job_make(build, err);
+        if (code == ERR_OK)
+                code = job_run(build, archive_fd, err);
+        if (code == ERR_OK)
+                code = instance_watch(&build->instance, err);
+        return code;
+}
+
+void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, int *archive_fd)
+{
+        struct build *build = calloc(1, sizeof(*build));
+        struct err err;
+
+        if (build == NULL) {
+                union spawn_frame frame = {
+                        .built = {.head = {.op = SPAWN_BUILT, .id = asked->head.id}, .code = ERR_NO_MEMORY}};
+                int none = -1;
+                link_send(link, &frame, &none);
+                return;
+        }
+        build->instance = (struct instance){.control = {.fd = -1},
+                                            .exit = {.fd = -1},
+                                            .kind = &job_kind,
+                                            .spawn = spawn,
+                                            .link = link,
+                                            .id = asked->head.id,
+                                            .begun_us = clock_mono_us(),
+                                            .slot = SPAWN_JOBS_MAX,
+                                            .channel_fd = -1};
+        build->asked = *asked;
+        build->report_fd = -1;
+        enum err_code code = job_create(build, archive_fd, &err);
+        if (code != ERR_OK)
+                build_finish(build, code, err.text);
+}

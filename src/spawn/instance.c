@@ -1,0 +1,399 @@
+/* spawn/instance.c: makes the sandbox of an instance, watches it, and tells its server. */
+#include "spawn/instance.h"
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "spawn/layers.h"
+#include "spawn/link.h"
+#include "spawn/spawn.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+
+enum {
+        MEMORY_PER_INSTANCE = 1024 * 1024, /* the least that one costs */
+        DESCRIPTORS_PER_INSTANCE = 2,
+        DESCRIPTORS_OTHER = 512,
+        PROCESSES_PER_INSTANCE = 2,
+        PROCESSES_OTHER = 1024,
+        PIDS_OF_INIT = 1
+};
+
+static unsigned pid_max_read(void)
+{
+        own_file FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+        unsigned max = 0;
+
+        if (file == NULL || fscanf(file, "%u", &max) != 1)
+                return 32768;
+        return max;
+}
+
+static unsigned least(uint64_t a, uint64_t b)
+{
+        return (unsigned)(a < b ? a : b);
+}
+
+void instances_init(struct instances *instances)
+{
+        unsigned pids = pid_max_read(), max = INSTANCES_MAX;
+        struct rlimit files = {.rlim_cur = 1024};
+        struct sysinfo host;
+
+        *instances = (struct instances){.count = 0};
+        if (sysinfo(&host) == 0)
+                max = least(max, (uint64_t)host.totalram * host.mem_unit / MEMORY_PER_INSTANCE);
+        (void)getrlimit(RLIMIT_NOFILE, &files);
+        max = least(max, files.rlim_cur > DESCRIPTORS_OTHER
+                                 ? (files.rlim_cur - DESCRIPTORS_OTHER) / DESCRIPTORS_PER_INSTANCE
+                                 : 16);
+        max = least(max, pids > PROCESSES_OTHER ? (pids - PROCESSES_OTHER) / PROCESSES_PER_INSTANCE : 16);
+        instances->max = max > 0 ? max : 1;
+}
+
+static bool slot_take(struct instances *instances, unsigned *ret)
+{
+        for (unsigned i = 0; i < instances->max; i++) {
+                unsigned slot = (instances->slot_next + i) % instances->max;
+                if (!(instances->slots[slot / 8] & (1U << slot % 8))) {
+                        instances->slots[slot / 8] |= (unsigned char)(1U << slot % 8);
+                        instances->slot_next = (slot + 1) % instances->max;
+                        *ret = slot;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static struct instance **bucket_of(struct instances *instances, uint64_t id)
+{
+        return &instances->buckets[id % INSTANCES_BUCKETS];
+}
+
+static struct instance *instance_find(struct instances *instances, const struct link *link, uint64_t id)
+{
+        for (struct instance *one = *bucket_of(instances, id); one != NULL; one = one->next) {
+                if (one->link == link && one->id == id)
+                        return one;
+        }
+        return NULL;
+}
+
+/* Why the sandbox could not be made, as its server should hear it. */
+static void start_failed(struct instance *instance, enum err_code code, struct err *err)
+{
+        struct cgroup_usage usage;
+
+        cgroup_usage(instance->cgroup, &usage);
+        if (instance->killed)
+                code = err_set(err, ERR_CANCELLED, "killed while it was being started");
+        else if (usage.oom_kills > 0)
+                code = err_set(err, ERR_TOO_LARGE,
+                               "out of memory while it was being started: the limit is too small");
+        instance->failed = true;
+        sandbox_kill(&instance->sandbox);
+        instance->kind->failed(instance, code, err->text);
+}
+
+/* Reads until its process runs its program or cannot; what comes after that is read when it is gone. */
+static void reports_read(struct instance *instance)
+{
+        struct err err;
+
+        while (instance->control.fd >= 0) {
+                enum err_code code = sandbox_report(&instance->sandbox, &err);
+                if (code == ERR_LIMIT)
+                        return;
+                if (code == ERR_OK && instance->sandbox.state != SANDBOX_RUNNING)
+                        continue;
+                events_remove(&instance->spawn->events, &instance->control);
+                if (code == ERR_OK)
+                        instance->kind->running(instance);
+                else
+                        start_failed(instance, code, &err);
+        }
+}
+
+static void on_control_ready(struct events_source *source, uint32_t epoll_events)
+{
+        (void)epoll_events;
+        reports_read(OWNER_OF(source, struct instance, control));
+}
+
+static void on_exit_ready(struct events_source *source, uint32_t epoll_events)
+{
+        struct instance *instance = OWNER_OF(source, struct instance, exit);
+        struct instance_end end;
+
+        (void)epoll_events;
+        /* One that ran and ended between two turns of the loop has both to tell, in this order. */
+        reports_read(instance);
+        if (!sandbox_reap(&instance->sandbox, &end.by_signal, &end.value))
+                return;
+        events_remove(&instance->spawn->events, &instance->control);
+        events_remove(&instance->spawn->events, &instance->exit);
+        cgroup_usage(instance->cgroup, &end.usage);
+        instance->kind->ended(instance, &end);
+}
+
+enum err_code instance_watch(struct instance *instance, struct err *err)
+{
+        struct events *events = &instance->spawn->events;
+        struct instances *instances = &instance->spawn->instances;
+        enum err_code code;
+
+        code = events_add(events, &instance->control, instance->sandbox.control_fd, EPOLLIN, on_control_ready,
+                          err);
+        if (code == ERR_OK)
+                code = events_add(events, &instance->exit, instance->sandbox.pid_fd, EPOLLIN, on_exit_ready,
+                                  err);
+        if (code != ERR_OK)
+                return code;
+        struct instance **bucket = bucket_of(instances, instance->id);
+        instance->next = *bucket;
+        *bucket = instance;
+        instances->count++;
+        return ERR_OK;
+}
+
+void instance_free(struct instance *instance)
+{
+        struct instances *instances = &instance->spawn->instances;
+
+        for (struct instance **slot = bucket_of(instances, instance->id); *slot != NULL;
+             slot = &(*slot)->next) {
+                if (*slot == instance) {
+                        *slot = instance->next;
+                        instances->count--;
+                        break;
+                }
+        }
+        events_remove(&instance->spawn->events, &instance->control);
+        events_remove(&instance->spawn->events, &instance->exit);
+        sandbox_finish(&instance->sandbox);
+        cgroup_release(instance->cgroup);
+        if (instance->channel_fd >= 0)
+                close(instance->channel_fd);
+        events_free_later(&instance->spawn->events, instance);
+}
+
+static void started_send(struct instance *instance, enum err_code code, const char *text)
+{
+        union spawn_frame frame = {
+                .started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
+                            .ok = code == ERR_OK,
+                            .code = code,
+                            .sandbox_us = (uint32_t)(clock_mono_us() - instance->begun_us)}};
+
+        snprintf(frame.started.text, sizeof(frame.started.text), "%s", text);
+        if (instance->link != NULL)
+                link_send(instance->link, &frame, &instance->channel_fd);
+}
+
+static void instance_running(struct instance *instance)
+{
+        started_send(instance, ERR_OK, "");
+}
+
+static void instance_failed(struct instance *instance, enum err_code code, const char *text)
+{
+        if (instance->channel_fd >= 0)
+                close(take_fd(&instance->channel_fd));
+        started_send(instance, code, text);
+}
+
+static void instance_ended(struct instance *instance, const struct instance_end *end)
+{
+        union spawn_frame frame = {.exited = {.head = {.op = SPAWN_EXITED, .id = instance->id},
+                                              .by_signal = end->by_signal,
+                                              .value = end->value,
+                                              .oom_kills = end->usage.oom_kills,
+                                              .pids_refused = end->usage.pids_refused,
+                                              .cpu_us = end->usage.cpu_us,
+                                              .memory_peak_bytes = end->usage.memory_peak_bytes}};
+        int none = -1;
+
+        if (instance->link != NULL && !instance->failed)
+                link_send(instance->link, &frame, &none);
+        instance->spawn->instances.slots[instance->slot / 8] &= (unsigned char)~(1U << instance->slot % 8);
+        instance_free(instance);
+}
+
+static const struct instance_kind instance_kind = {
+        .running = instance_running, .failed = instance_failed, .ended = instance_ended};
+
+/* The frame's names, as mounts. */
+static enum err_code mounts_open(const struct spawn *spawn, const struct spawn_start *start,
+                                 struct mounts *mounts, struct err *err)
+{
+        int layers[SPAWN_LAYERS_MAX];
+        uint32_t opened = 0;
+        enum err_code code = ERR_OK;
+
+        while (code == ERR_OK && opened < start->layer_count) {
+                code = layers_open(spawn->state.layers_fd, "layer", start->layers[opened], &layers[opened],
+                                   err);
+                opened += code == ERR_OK;
+        }
+        if (code == ERR_OK)
+                code = mounts_open_root(layers, opened, &mounts->root_fd, err);
+        while (opened > 0)
+                close(layers[--opened]);
+        if (code != ERR_OK)
+                return code;
+
+        own_fd int code_fd = -1, runtime_fd = -1;
+        if (start->code[0] != '\0') {
+                code = layers_open(spawn->state.layers_fd, "layer", start->code, &code_fd, err);
+                if (code == ERR_OK)
+                        code = mounts_open_read_only(code_fd, &mounts->code_fd, err);
+        }
+        if (code == ERR_OK)
+                code = layers_open(spawn->runtime_fd, "runtime", start->runtime, &runtime_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_read_only(runtime_fd, &mounts->runtime_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
+        return code;
+}
+
+/* First step: the sandbox. */
+static enum err_code instance_make(struct instance *instance, const struct spawn_start *start,
+                                   struct err *err)
+{
+        const struct spawn *spawn = instance->spawn;
+        struct cgroup_limits limits = {.memory_bytes = (uint64_t)start->memory_mib << 20,
+                                       .cpu_millicores = start->cpu_millicores,
+                                       .pids_max = start->pids_max + PIDS_OF_INIT};
+        struct sandbox_spec spec = {.uid = SPAWN_UID_FIRST + instance->slot,
+                                    .filter = filter_find(start->filter),
+                                    .tmp_mib = start->tmp_mib};
+        struct mounts mounts;
+
+        if (spec.filter == NULL)
+                return err_set(err, ERR_INVALID, "there is no seccomp filter '%s'", start->filter);
+        mounts_init(&mounts);
+        enum err_code code = mounts_open(spawn, start, &mounts, err);
+        if (code == ERR_OK)
+                code = cgroup_create(spawn->cgroups, start->organization, start->function, &limits,
+                                     &instance->cgroup, err);
+        if (code == ERR_OK) {
+                spec.mounts = &mounts;
+                spec.cgroup = instance->cgroup;
+                code = sandbox_make(&spawn->host, &spec, &instance->sandbox, err);
+        }
+        mounts_finish(&mounts);
+        return code;
+}
+
+static size_t argv_length(const char *argv, uint32_t argc)
+{
+        size_t len = 0;
+
+        for (uint32_t i = 0; i < argc; i++)
+                len += strlen(argv + len) + 1;
+        return len;
+}
+
+/* Second step: the process in it. */
+static enum err_code instance_run(struct instance *instance, const struct spawn_start *start, struct err *err)
+{
+        struct sandbox_process process = {.argv = start->argv,
+                                          .argv_len = argv_length(start->argv, start->argc),
+                                          .argc = start->argc,
+                                          .fd_count = 1,
+                                          .program_fd = -1,
+                                          .output = true};
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return err_sys(err, "make the channel");
+        own_fd int theirs = pair[1];
+        instance->channel_fd = pair[0];
+        process.fds[0] = theirs;
+        return sandbox_start(&instance->sandbox, &process, err);
+}
+
+static enum err_code instance_create(struct instance *instance, const struct spawn_start *start,
+                                     struct err *err)
+{
+        struct instances *instances = &instance->spawn->instances;
+
+        if (instance_find(instances, instance->link, instance->id) != NULL)
+                return err_set(err, ERR_CONFLICT, "the id is in use");
+        if (!slot_take(instances, &instance->slot))
+                return err_set(err, ERR_LIMIT, "the host carries at most %u instances", instances->max);
+        enum err_code code = instance_make(instance, start, err);
+        if (code == ERR_OK)
+                code = instance_run(instance, start, err);
+        if (code == ERR_OK)
+                code = instance_watch(instance, err);
+        if (code != ERR_OK)
+                instances->slots[instance->slot / 8] &= (unsigned char)~(1U << instance->slot % 8);
+        return code;
+}
+
+void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start)
+{
+        struct instance *instance = calloc(1, sizeof(*instance));
+        struct err err;
+
+        if (instance == NULL) {
+                union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = start->head.id},
+                                                       .code = ERR_NO_MEMORY,
+                                                       .text = "out of memory"}};
+                int none = -1;
+                link_send(link, &frame, &none);
+                return;
+        }
+        *instance = (struct instance){.control = {.fd = -1},
+                                      .exit = {.fd = -1},
+                                      .kind = &instance_kind,
+                                      .spawn = spawn,
+                                      .link = link,
+                                      .id = start->head.id,
+                                      .begun_us = clock_mono_us(),
+                                      .channel_fd = -1};
+        enum err_code code = instance_create(instance, start, &err);
+        if (code != ERR_OK) {
+                instance_failed(instance, code, err.text);
+                instance_free(instance);
+        }
+}
+
+void instance_kill(struct instances *instances, const struct link *link, uint64_t id)
+{
+        struct instance *instance = instance_find(instances, link, id);
+
+        if (instance == NULL)
+                return;
+        instance->killed = true;
+        sandbox_kill(&instance->sandbox);
+}
+
+void instances_link_closed(struct instances *instances, struct link *link)
+{
+        for (size_t i = 0; i < INSTANCES_BUCKETS; i++) {
+                for (struct instance *one = instances->buckets[i]; one != NULL; one = one->next) {
+                        if (one->link != link)
+                                continue;
+                        one->link = NULL;
+                        sandbox_kill(&one->sandbox);
+                }
+        }
+}
+
+void instances_kill_all(struct instances *instances)
+{
+        for (size_t i = 0; i < INSTANCES_BUCKETS; i++) {
+                for (struct instance *one = instances->buckets[i]; one != NULL; one = one->next)
+                        sandbox_kill(&one->sandbox);
+        }
+}

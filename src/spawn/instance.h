@@ -1,0 +1,80 @@
+/*
+ * spawn/instance.h: what runs in sandboxes for the servers: instances, and build jobs (build.h), which share
+ * the table, the sandbox's lifecycle and SPAWN_KILL.
+ */
+#ifndef DISPATCH_SPAWN_INSTANCE_H
+#define DISPATCH_SPAWN_INSTANCE_H
+
+#include "sandbox/sandbox.h"
+#include "spawn/events.h"
+#include "wire/spawn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct spawn;
+struct link;
+struct instance;
+
+/* How an instance ended. */
+struct instance_end {
+        bool by_signal;
+        int value;
+        struct cgroup_usage usage;
+};
+
+/* What differs between an instance and a build job. */
+struct instance_kind {
+        /* Its process runs its program. */
+        void (*running)(struct instance *instance);
+        /* It could not be made or run; `ended` still follows. */
+        void (*failed)(struct instance *instance, enum err_code code, const char *text);
+        /* Its sandbox is gone; instance_free, now or later. */
+        void (*ended)(struct instance *instance, const struct instance_end *end);
+};
+
+struct instance {
+        struct events_source control, exit;
+        const struct instance_kind *kind;
+        struct spawn *spawn;
+        struct link *link;     /* NULL: closed since */
+        struct instance *next; /* in its bucket */
+        uint64_t id;
+        uint64_t begun_us;
+        unsigned slot;  /* its user id is the range's first + slot */
+        int channel_fd; /* the server's end, until it is sent */
+        bool failed;    /* to start */
+        bool killed;    /* by SPAWN_KILL */
+        struct sandbox sandbox;
+        struct cgroup *cgroup;
+};
+
+enum { INSTANCES_BUCKETS = 256, INSTANCES_MAX = 16384 };
+
+struct instances {
+        struct instance *buckets[INSTANCES_BUCKETS];
+        unsigned char slots[INSTANCES_MAX / 8]; /* taken: 1 */
+        unsigned max;                           /* what the host carries */
+        unsigned count;
+        unsigned slot_next; /* where the search begins: a slot rests before it is taken again */
+};
+
+/* By the host's memory, processes and descriptors. */
+void instances_init(struct instances *instances);
+
+/* SPAWN_START; the answer is SPAWN_STARTED. */
+void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start);
+/* SPAWN_KILL; an id that is not there is fine. */
+void instance_kill(struct instances *instances, const struct link *link, uint64_t id);
+/* Kills everything of the link, which goes on without it. */
+void instances_link_closed(struct instances *instances, struct link *link);
+/* Kills everything. */
+void instances_kill_all(struct instances *instances);
+
+/* Adds one whose sandbox is being made to the table and the loop. */
+enum err_code instance_watch(struct instance *instance, struct err *err);
+/* Takes it out of the table and gives back its cgroup. A sandbox that still runs is ended. */
+void instance_free(struct instance *instance);
+
+#endif

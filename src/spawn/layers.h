@@ -1,0 +1,23 @@
+/*
+ * spawn/layers.h: the layers below the state directory, by name.
+ */
+#ifndef DISPATCH_SPAWN_LAYERS_H
+#define DISPATCH_SPAWN_LAYERS_H
+
+#include "base/err.h"
+#include "spawn/worker.h"
+
+#include <stdbool.h>
+
+/* Opens a folder (O_PATH) directly below dir_fd; the name is a valid name of a frame. ERR_NOT_FOUND. */
+enum err_code layers_open(int dir_fd, const char *what, const char *name, int *ret_fd, struct err *err);
+bool layers_exists(int layers_fd, const char *name);
+
+/*
+ * Tasks for a worker. Commit: makes the folder task->from durable and puts it in its place, at once and for
+ * good (ERR_CONFLICT: a layer of that name is there already, and stays). Remove: removes what was discarded.
+ */
+enum err_code layers_commit(const struct worker_task *task, struct err *err);
+enum err_code layers_remove(const struct worker_task *task, struct err *err);
+
+#endif

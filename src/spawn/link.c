@@ -1,0 +1,217 @@
+/* spawn/link.c: reads, dispatches and sends frames; the operations themselves are in instance.c, build.c,
+ * server.c. */
+#include "spawn/link.h"
+
+#include "base/log.h"
+#include "base/own.h"
+#include "spawn/build.h"
+#include "spawn/layers.h"
+#include "spawn/server.h"
+#include "spawn/spawn.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+enum { FRAMES_PER_TURN = 16 };
+
+struct link_frame {
+        struct link_frame *next;
+        int fd;
+        _Alignas(8) unsigned char bytes[]; /* spawn_frame_size of them */
+};
+
+static void frame_drop(struct link_frame *frame)
+{
+        if (frame->fd >= 0)
+                close(frame->fd);
+        free(frame);
+}
+
+static const union spawn_frame *frame_of(const struct link_frame *waiting)
+{
+        return (const union spawn_frame *)(const void *)waiting->bytes;
+}
+
+void link_close(struct link *link)
+{
+        int fd = link->source.fd;
+
+        if (fd < 0)
+                return;
+        events_remove(&link->spawn->events, &link->source);
+        close(fd);
+        while (link->first != NULL) {
+                struct link_frame *frame = link->first;
+                link->first = frame->next;
+                frame_drop(frame);
+        }
+        link->last = NULL;
+        instances_link_closed(&link->spawn->instances, link);
+}
+
+static void frame_keep(struct link *link, const union spawn_frame *frame, int *fd)
+{
+        size_t size = spawn_frame_size(frame->head.op);
+        struct link_frame *waiting = malloc(sizeof(*waiting) + size);
+
+        if (waiting == NULL) {
+                /* An answer that is lost would leave the server waiting for ever; a closed link does not. */
+                log_error("out of memory: a link to the server is closed");
+                link_close(link);
+                return;
+        }
+        waiting->next = NULL;
+        waiting->fd = take_fd(fd);
+        memcpy(waiting->bytes, frame, size);
+        if (link->last == NULL)
+                link->first = waiting;
+        else
+                link->last->next = waiting;
+        link->last = waiting;
+        events_want(&link->spawn->events, &link->source, EPOLLOUT);
+}
+
+void link_send(struct link *link, const union spawn_frame *frame, int *fd)
+{
+        own_fd int passed = take_fd(fd);
+        struct err err;
+
+        if (link->source.fd < 0)
+                return;
+        enum err_code code = link->first != NULL
+                                     ? ERR_LIMIT
+                                     : spawn_send(link->source.fd, frame, &passed, passed >= 0 ? 1 : 0, &err);
+        if (code == ERR_LIMIT)
+                frame_keep(link, frame, &passed);
+        else if (code != ERR_OK)
+                link_close(link);
+}
+
+static void waiting_send(struct link *link)
+{
+        while (link->first != NULL) {
+                struct link_frame *waiting = link->first;
+                enum err_code code = spawn_send(link->source.fd, frame_of(waiting), &waiting->fd,
+                                                waiting->fd >= 0 ? 1 : 0, NULL);
+                if (code == ERR_LIMIT)
+                        return;
+                if (code != ERR_OK) {
+                        link_close(link);
+                        return;
+                }
+                link->first = waiting->next;
+                frame_drop(waiting);
+        }
+        link->last = NULL;
+        events_want(&link->spawn->events, &link->source, EPOLLIN);
+}
+
+static void layer_answer(struct link *link, const struct spawn_layer *asked)
+{
+        union spawn_frame answer = {.layer = *asked};
+        int none = -1;
+
+        answer.head.op = SPAWN_LAYER;
+        answer.layer.exists = layers_exists(link->spawn->state.layers_fd, asked->layer);
+        link_send(link, &answer, &none);
+}
+
+static void layer_drop(struct link *link, const struct spawn_layer *asked)
+{
+        struct err err;
+        enum err_code code =
+                state_discard(&link->spawn->state, link->spawn->state.layers_fd, asked->layer, &err);
+
+        if (code != ERR_OK && code != ERR_NOT_FOUND)
+                log_error("%s", err.text);
+        if (code == ERR_OK)
+                spawn_remover_wake(link->spawn);
+        layer_answer(link, asked);
+}
+
+/* False: the frame has no business on this way. */
+static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds, size_t fd_count)
+{
+        bool wants_fd = frame->head.op == SPAWN_BUILD && strcmp(frame->build.kind, "source") == 0;
+
+        if (fd_count != (wants_fd ? 1 : 0))
+                return false;
+        switch ((enum spawn_op)frame->head.op) {
+        case SPAWN_READY:
+                server_ready(link->server);
+                return true;
+        case SPAWN_START:
+                instance_start(link->spawn, link, &frame->start);
+                return true;
+        case SPAWN_KILL:
+                instance_kill(&link->spawn->instances, link, frame->head.id);
+                return true;
+        case SPAWN_BUILD:
+                build_start(link->spawn, link, &frame->build, wants_fd ? &fds[0] : NULL);
+                return true;
+        case SPAWN_LAYER_STAT:
+                layer_answer(link, &frame->layer);
+                return true;
+        case SPAWN_LAYER_DROP:
+                layer_drop(link, &frame->layer);
+                return true;
+        case SPAWN_HELLO:
+        case SPAWN_SERVER_GONE:
+        case SPAWN_STARTED:
+        case SPAWN_EXITED:
+        case SPAWN_BUILT:
+        case SPAWN_LAYER:
+                break;
+        }
+        return false;
+}
+
+/* False: nothing more to read now. */
+static bool frame_read(struct link *link)
+{
+        union spawn_frame frame;
+        int fds[SPAWN_FDS_MAX];
+        size_t count = 0;
+        struct err err;
+        enum err_code code = spawn_receive(link->source.fd, &frame, fds, &count, &err);
+
+        if (code == ERR_LIMIT)
+                return false;
+        if (code == ERR_OK && !dispatch(link, &frame, fds, count))
+                code = err_set(&err, ERR_INVALID, "bad frame: not for spawn");
+        for (size_t i = 0; i < count; i++) {
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        }
+        if (code == ERR_OK)
+                return true;
+        if (code != ERR_CANCELLED)
+                log_error("a link to the server is closed: %s", err.text);
+        link_close(link);
+        return false;
+}
+
+static void on_link_ready(struct events_source *source, uint32_t epoll_events)
+{
+        struct link *link = OWNER_OF(source, struct link, source);
+
+        if (link->first != NULL) {
+                if (epoll_events & (EPOLLHUP | EPOLLERR))
+                        link_close(link);
+                else
+                        waiting_send(link);
+                return;
+        }
+        for (int i = 0; i < FRAMES_PER_TURN && link->source.fd >= 0 && link->first == NULL; i++) {
+                if (!frame_read(link))
+                        return;
+        }
+}
+
+enum err_code link_open(struct link *link, struct spawn *spawn, struct server *server, int fd,
+                        struct err *err)
+{
+        *link = (struct link){.spawn = spawn, .server = server};
+        return events_add(&spawn->events, &link->source, fd, EPOLLIN, on_link_ready, err);
+}

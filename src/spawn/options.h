@@ -1,0 +1,30 @@
+/*
+ * spawn/options.h: the command line of dispatch-spawn, which dispatch-server makes from its own.
+ */
+#ifndef DISPATCH_SPAWN_OPTIONS_H
+#define DISPATCH_SPAWN_OPTIONS_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OPTIONS_LISTEN_MAX = 8, OPTIONS_LOOPS_MAX = 64 };
+
+/* Everything points into argv. */
+struct options {
+        const char *state_dir;
+        const char *runtime_dir;
+        const char *user;
+        const char *build_helper;
+        const char *server;
+        const char *listen[OPTIONS_LISTEN_MAX]; /* ROLE=ADDRESS */
+        size_t listen_count;
+        uint32_t loops;
+        uint32_t drain_ms;
+        char **server_argv; /* NULL-terminated; [0] is its name */
+};
+
+enum err_code options_parse(int argc, char **argv, struct options *ret, struct err *err);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * spawn/spawn.h: what the parts of dispatch-spawn share: the host, the loop, the tables. One of it, one
+ * thread.
+ */
+#ifndef DISPATCH_SPAWN_SPAWN_H
+#define DISPATCH_SPAWN_SPAWN_H
+
+#include "sandbox/sandbox.h"
+#include "spawn/events.h"
+#include "spawn/instance.h"
+#include "spawn/listen.h"
+#include "spawn/options.h"
+#include "spawn/state.h"
+#include "spawn/worker.h"
+
+#include <stdbool.h>
+
+enum {
+        SPAWN_UID_FIRST = 0x70000000,     /* of the instances, one each */
+        SPAWN_JOB_UID_FIRST = 0x6fffff00, /* of the build jobs: apart, since layers keep them as owner */
+        SPAWN_JOBS_MAX = 16
+};
+
+struct server;
+
+struct spawn {
+        struct options options;
+        struct events events;
+        struct events_source signals;
+        struct state state;
+        struct listen_set listeners;
+        char *listeners_text;
+        struct sandbox_host host;
+        struct cgroup_tree *cgroups;
+        struct events_timer sweep; /* asks again for cgroups that could not be removed */
+
+        int runtime_fd; /* the folder of the runtimes */
+        int helper_fd;  /* dispatch-build */
+        int build_roots[2];
+
+        struct instances instances;
+        struct worker remover;
+        bool remover_wanted; /* something was discarded since it started */
+
+        struct server *servers; /* the current one first, then those that drain */
+        struct events_timer restart;
+        uint32_t generation; /* of the last server started */
+        unsigned failures;   /* in a row */
+        bool ever_ready;
+        bool stopping;
+        int exit_status;
+};
+
+/* Starts the remover, unless it runs: then it is started again afterwards. */
+void spawn_remover_wake(struct spawn *spawn);
+
+#endif

@@ -1,0 +1,249 @@
+/* spawn/state.c: opens, locks and lays out the state directory. */
+#include "spawn/state.h"
+
+#include "base/own.h"
+#include "base/str.h"
+#include "spawn/tree.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct ids {
+        uint32_t uid, gid;
+        bool found;
+};
+
+static struct ids ids_look_up(const char *user)
+{
+        uint64_t number;
+        bool is_number = str_to_u64(str_of(user), &number) && number > 0 && number < UINT32_MAX;
+        const struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(user);
+
+        if (entry != NULL)
+                return (struct ids){entry->pw_uid, entry->pw_gid, true};
+        if (is_number)
+                return (struct ids){(uint32_t)number, (uint32_t)number, true};
+        return (struct ids){STATE_ID_RESERVED, STATE_ID_RESERVED, false};
+}
+
+enum err_code state_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *err)
+{
+        struct ids ids;
+        int ends[2];
+
+        /* In a child: the user database may load libraries (nsswitch.conf), which would stay in memory here.
+         */
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return err_sys(err, "pipe");
+        own_fd int in = ends[0], out = ends[1];
+        pid_t pid = fork();
+        if (pid == 0) {
+                ids = ids_look_up(user);
+                _exit(write(out, &ids, sizeof(ids)) == sizeof(ids) ? 0 : 1);
+        }
+        close(take_fd(&out));
+        ssize_t got = pid < 0 ? -1 : read(in, &ids, sizeof(ids));
+        if (pid > 0)
+                (void)waitpid(pid, NULL, 0);
+        if (got != sizeof(ids))
+                return err_set(err, ERR_SYSTEM, "look up the user '%s'", user);
+        if (ids.uid == 0)
+                return err_set(err, ERR_INVALID,
+                               "the server must not run as root: choose another user with --user");
+        *ret_uid = ids.uid;
+        *ret_gid = ids.gid;
+        return ERR_OK;
+}
+
+static enum err_code folder_open(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid, int *ret_fd,
+                                 struct err *err)
+{
+        if (mkdirat(dir_fd, name, mode) < 0 && errno != EEXIST)
+                return err_sys(err, "make the folder '%s'", name);
+        own_fd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
+                return err_sys(err, "open the folder '%s'", name);
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}
+
+/* mkdir -p. */
+static enum err_code path_make(const char *path, struct err *err)
+{
+        own_mem char *copy = strdup(path);
+
+        if (copy == NULL)
+                return err_nomem(err);
+        for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+                *slash = '\0';
+                if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+                        return err_sys(err, "make the folder %s", copy);
+                *slash = '/';
+        }
+        if (mkdir(copy, 0711) < 0 && errno != EEXIST)
+                return err_sys(err, "make the folder %s", copy);
+        return ERR_OK;
+}
+
+static enum err_code lock_take(struct state *state, struct err *err)
+{
+        state->lock_fd = openat(state->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (state->lock_fd < 0)
+                return err_sys(err, "open %s/lock", state->path);
+        if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0)
+                return ERR_OK;
+        if (errno == EWOULDBLOCK)
+                return err_set(
+                        err, ERR_CONFLICT,
+                        "another server runs on the state directory %s; stop it, or choose another with "
+                        "--state-dir",
+                        state->path);
+        return err_sys(err, "lock %s/lock", state->path);
+}
+
+static enum err_code layout_make(struct state *state, struct err *err)
+{
+        own_fd int server_fd = -1;
+        enum err_code code = folder_open(state->fd, "server", 0700, state->uid, state->gid, &server_fd, err);
+
+        if (code == ERR_OK)
+                code = folder_open(state->fd, "layers", 0700, 0, 0, &state->layers_fd, err);
+        if (code == ERR_OK)
+                code = folder_open(state->fd, "staging", 0700, 0, 0, &state->staging_fd, err);
+        if (code == ERR_OK)
+                code = folder_open(state->fd, "mnt", 0700, 0, 0, &state->mnt_fd, err);
+        return code;
+}
+
+static enum err_code state_open_at(const char *path, struct state *state, struct err *err)
+{
+        enum err_code code = path_make(path, err);
+
+        if (code != ERR_OK)
+                return code;
+        state->path = realpath(path, NULL);
+        if (state->path == NULL)
+                return err_sys(err, "open the state directory %s", path);
+        if (asprintf(&state->server_path, "%s/server", state->path) < 0) {
+                state->server_path = NULL;
+                return err_nomem(err);
+        }
+        state->fd = open(state->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (state->fd < 0)
+                return err_sys(err, "open the state directory %s", path);
+        code = lock_take(state, err);
+        if (code != ERR_OK)
+                return code;
+        if (fchown(state->fd, 0, 0) < 0 || fchmod(state->fd, 0711) < 0)
+                return err_sys(err, "take the state directory %s", path);
+        return layout_make(state, err);
+}
+
+enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *ret, struct err *err)
+{
+        struct state state = {.fd = -1,
+                              .lock_fd = -1,
+                              .layers_fd = -1,
+                              .staging_fd = -1,
+                              .mnt_fd = -1,
+                              .uid = uid,
+                              .gid = gid};
+        enum err_code code = state_open_at(path, &state, err);
+
+        if (code != ERR_OK) {
+                state_finish(&state);
+                return code;
+        }
+        *ret = state;
+        return ERR_OK;
+}
+
+void state_finish(struct state *state)
+{
+        const int fds[] = {state->mnt_fd, state->staging_fd, state->layers_fd, state->lock_fd, state->fd};
+
+        for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        }
+        free(state->path);
+        free(state->server_path);
+        *state = (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
+}
+
+void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX])
+{
+        uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, 64 bits */
+
+        for (const char *p = state->path; *p != '\0'; p++)
+                hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
+        snprintf(out, STATE_CGROUP_NAME_MAX, "dispatch-%016llx", (unsigned long long)hash);
+}
+
+enum err_code state_discard(struct state *state, int dir_fd, const char *name, struct err *err)
+{
+        char drop[32];
+
+        for (;;) {
+                snprintf(drop, sizeof(drop), "drop-%llu", (unsigned long long)state->next_drop++);
+                if (renameat2(dir_fd, name, state->staging_fd, drop, RENAME_NOREPLACE) == 0)
+                        return ERR_OK;
+                if (errno == ENOENT)
+                        return err_set(err, ERR_NOT_FOUND, "there is no layer '%s'", name);
+                if (errno != EEXIST)
+                        return err_sys(err, "discard the layer '%s'", name);
+        }
+}
+
+/* The next entry of staging whose name begins so. Starts over each time: the folder is being changed. */
+static bool entry_find(int staging_fd, const char *prefix, char *out, size_t size)
+{
+        own_fd int fd = openat(staging_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        const struct dirent *entry;
+
+        if (dir == NULL)
+                return false;
+        (void)take_fd(&fd);
+        while ((entry = readdir(dir)) != NULL) {
+                if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0) {
+                        snprintf(out, size, "%s", entry->d_name);
+                        return true;
+                }
+        }
+        return false;
+}
+
+enum err_code state_discard_leftovers(struct state *state, struct err *err)
+{
+        static const char *const prefixes[] = {"job-", ".moved-"};
+        char name[256];
+
+        for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+                while (entry_find(state->staging_fd, prefixes[i], name, sizeof(name))) {
+                        enum err_code code = state_discard(state, state->staging_fd, name, err);
+                        if (code != ERR_OK)
+                                return code;
+                }
+        }
+        return ERR_OK;
+}
+
+enum err_code state_discarded_remove(int staging_fd, struct err *err)
+{
+        char name[256];
+
+        while (entry_find(staging_fd, "drop-", name, sizeof(name))) {
+                enum err_code code = tree_remove(staging_fd, name, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        return ERR_OK;
+}

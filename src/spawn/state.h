@@ -1,0 +1,51 @@
+/*
+ * spawn/state.h: the state directory: its lock and its folders.
+ *
+ *   DIR            0711 root
+ *   DIR/lock       held as long as spawn runs
+ *   DIR/cgroups    where its cgroups stand (sandbox/cgroup.h)
+ *   DIR/server     0700 the server's user: all that is the server's
+ *   DIR/layers     0700 root: one folder a layer
+ *   DIR/staging    0700 root: layers being made (job-N) or removed (drop-N)
+ *   DIR/mnt        0700 root: where spawn attaches its mounts, in its own mount namespace
+ */
+#ifndef DISPATCH_SPAWN_STATE_H
+#define DISPATCH_SPAWN_STATE_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { STATE_ID_RESERVED = 63200, STATE_CGROUP_NAME_MAX = 32 };
+
+struct state {
+        char *path; /* absolute, without links */
+        char *server_path;
+        int fd;
+        int lock_fd;
+        int layers_fd, staging_fd, mnt_fd;
+        uid_t uid; /* the server's user */
+        gid_t gid;
+        uint64_t next_drop;
+};
+
+/* user: a name, or a number. A name that does not exist is the reserved id; a number is its own group unless
+ * the user database says otherwise. */
+enum err_code state_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *err);
+
+/* Makes what is missing. ERR_CONFLICT: another server runs on it. After sandbox_host_enter. */
+enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *ret, struct err *err);
+void state_finish(struct state *state);
+
+/* "dispatch-" and a hash of the path. */
+void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX]);
+
+/* Gives a folder of layers or staging to the remover (a name drop-N). */
+enum err_code state_discard(struct state *state, int dir_fd, const char *name, struct err *err);
+/* Gives all that an older spawn left in staging to the remover. */
+enum err_code state_discard_leftovers(struct state *state, struct err *err);
+/* Removes everything that was given to the remover. Blocks: for a worker. */
+enum err_code state_discarded_remove(int staging_fd, struct err *err);
+
+#endif
