@@ -68,13 +68,11 @@ enum err_code body_list(struct cli *cli, json_t *body, const char *member, const
         return body_set(body, member, take_ptr(&list), err);
 }
 
-enum err_code body_file(struct cli *cli, const char *path, const char *error_prefix, json_t **ret,
-                        struct err *err)
+enum err_code body_file(const char *path, const char *error_prefix, json_t **ret, struct err *err)
 {
         own_buf struct buf text = {.max = BODY_FILE_MAX};
         enum err_code code = file_read(path, &text, err);
 
-        (void)cli;
         if (code == ERR_OK)
                 code = json_parse((struct str){text.data != NULL ? text.data : "", text.len}, ret, err);
         return code == ERR_OK ? ERR_OK : err_wrap(err, code, "%s", error_prefix);

@@ -132,10 +132,12 @@ static enum err_code run(struct cli *cli, int argc, char *const argv[])
 /* A reader that went away (`| head`) is no error worth a line; a full disk is. */
 static enum err_code finish_output(struct cli *cli)
 {
+        char reason[TEXT_ERRNO_MAX];
+
         if (fflush(cli->out) == 0 && ferror(cli->out) == 0)
                 return ERR_OK;
         if (errno != EPIPE)
-                fprintf(cli->err, "writing the output failed: %s\n", strerror(errno));
+                fprintf(cli->err, "writing the output failed: %s\n", text_errno(errno, reason));
         return ERR_SYSTEM;
 }
 

@@ -76,7 +76,7 @@ static enum err_code set_system_dependencies(struct cli *cli, json_t *body, stru
         if (path == NULL || path[0] == '\0')
                 return ERR_OK;
 
-        enum err_code code = body_file(cli, path, prefix, &file, err);
+        enum err_code code = body_file(path, prefix, &file, err);
         if (code != ERR_OK)
                 return code;
         json_t *packages = json_object_get(file, "packages");
@@ -128,7 +128,7 @@ static enum err_code set_schema(struct cli *cli, json_t *body, const char *membe
                 return set_null(json_object_get(body, "schema"), member, err);
         snprintf(prefix, sizeof(prefix), "error reading --%s", flag);
 
-        enum err_code code = body_file(cli, path, prefix, &schema, err);
+        enum err_code code = body_file(path, prefix, &schema, err);
         if (code != ERR_OK)
                 return code;
         if (!json_is_object(schema))

@@ -56,7 +56,6 @@ enum err_code body_list(struct cli *cli, json_t *body, const char *member, const
 /* Takes over `value`, NULL meaning out of memory. */
 enum err_code body_set(json_t *body, const char *member, json_t *value, struct err *err);
 /* The JSON file that the flag names. */
-enum err_code body_file(struct cli *cli, const char *path, const char *error_prefix, json_t **ret,
-                        struct err *err);
+enum err_code body_file(const char *path, const char *error_prefix, json_t **ret, struct err *err);
 
 #endif
