@@ -68,27 +68,27 @@ int reply_status(const struct invocation *inv)
         return strcmp(inv->error_type, "InputError") == 0 ? 400 : 500;
 }
 
-/* {"code","message","error":{"type","message"}}: without the stack trace, since a caller of a public endpoint
- * is a stranger. */
-static enum err_code error_body(const struct invocation *inv, int status, struct buf *out)
+/* {"code","message","error":{"type","message","stacktrace"?}}: strangers do not get to see the stack. */
+static json_t *error_document(const struct invocation *inv, int status, bool trusted)
 {
-        own_json json_t *error = NULL;
-        struct str message = str_of(inv->err.text);
-        enum err_code code;
+        own_json json_t *told = NULL;
+        own_json json_t *error = json_pack("{s:s, s:s}", "type", inv->error_type, "message", inv->err.text);
 
-        if (json_parse((struct str){inv->error.data, inv->error.len}, &error, NULL) == ERR_OK) {
-                struct str told = json_str(error, "message");
-                if (told.p != NULL)
-                        message = told;
-        }
-        code = buf_printf(out, "{\"code\":%d,\"message\":", status);
-        if (code == ERR_OK)
-                code = json_quote(message, out);
-        if (code == ERR_OK)
-                code = buf_printf(out, ",\"error\":{\"type\":\"%s\",\"message\":", inv->error_type);
-        if (code == ERR_OK)
-                code = json_quote(message, out);
-        return code == ERR_OK ? buf_append_text(out, "}}\n") : code;
+        if (json_parse((struct str){inv->error.data, inv->error.len}, &told, NULL) == ERR_OK &&
+            json_is_string(json_object_get(told, "message")))
+                json_object_set(error, "message", json_object_get(told, "message"));
+        if (trusted && json_is_array(json_object_get(told, "stacktrace")))
+                json_object_set(error, "stacktrace", json_object_get(told, "stacktrace"));
+        return json_pack("{s:i, s:O, s:O}", "code", status, "message", json_object_get(error, "message"),
+                         "error", error);
+}
+
+static enum err_code error_body(const struct invocation *inv, int status, bool trusted, struct buf *out)
+{
+        own_json json_t *document = error_document(inv, status, trusted);
+        enum err_code code = document != NULL ? json_print(document, out, NULL) : ERR_NO_MEMORY;
+
+        return code == ERR_OK ? buf_append(out, "\n", 1) : code;
 }
 
 /* "queue;dur=0.012, handler;dur=1.300, start;desc=hot" (W3C Server Timing), milliseconds. */
@@ -122,20 +122,17 @@ static void add_head(struct fields *fields, const struct buf *head)
         }
 }
 
-static void reply_failure(struct http_exchange *exchange, struct fields *fields, const struct invocation *inv,
-                          int status)
-{
-        own_buf struct buf body = {.max = ERROR_BODY_MAX};
+static void reply_failure(struct http_exchange *exchange, struct fields *fields, XX struct buf body = {.max = ERROR_BODY_MAX};
 
         add(fields, STR("Content-Type"), STR("application/json"));
         if (err_retry_helps(inv->code) && status != 504)
                 add(fields, STR("Retry-After"), STR("1"));
-        if (error_body(inv, status, &body) != ERR_OK)
+        if (error_body(inv, status, trusted, &body) != ERR_OK)
                 buf_clear(&body);
         http_reply_buf(exchange, status, done(fields), &body);
 }
 
-void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors)
+void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors, bool trusted)
 {
         struct fields fields = {.count = 0};
         char timing[256];
@@ -145,7 +142,7 @@ void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors
         add(&fields, STR("Dispatch-Run-Id"), str_of(inv->run_id));
         add(&fields, STR("Server-Timing"), timing_text(inv, timing, sizeof(timing)));
         if (inv->error_type != NULL || inv->code != ERR_OK) {
-                reply_failure(exchange, &fields, inv, status);
+                reply_failure(exchange, &fields, inv, status, trusted);
                 return;
         }
         if (inv->content.len > 0)

@@ -12,8 +12,9 @@
 void reply_error(struct http_exchange *exchange, int status, const char *message,
                  const struct http_field *extra, bool cors);
 
-/* The result of a run. The body is taken over when it is too large to be kept beside the reply. */
-void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors);
+/* The result of a run. The body is taken over when it is too large to be kept beside the reply. trusted: the
+ * caller is of the function's organization and may see where in the code an error came from. */
+void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors, bool trusted);
 
 /* 200 without a body: a preflight, a run that nobody waits for. */
 void reply_empty(struct http_exchange *exchange, bool cors);

@@ -362,7 +362,7 @@ static void busy(struct invocation *inv)
         inv->code = ERR_LIMIT;
 }
 
-static void errors_have_status_type_and_message_but_no_trace(void **state)
+static void errors_have_status_type_and_message_but_a_trace_for_ours_alone(void **state)
 {
         (void)state;
         shape = input_error;
@@ -370,11 +370,13 @@ static void errors_have_status_type_and_message_but_no_trace(void **state)
                   "{\"code\":400,\"message\":\"request body is not "
                   "json\",\"error\":{\"type\":\"InputError\",\"message\":\"request body is not "
                   "json\"}}");
+        reply_has("GET /x HTTP/1.1\r\nHost: h.example\r\nX-Dispatch-Org: org\r\n\r\n", "HTTP/1.1 400 ",
+                  "\"stacktrace\":[\"secret place\"]");
         shape = timed_out;
         reply_has("GET /x HTTP/1.1\r\nHost: h.example\r\n\r\n", "HTTP/1.1 504 ", "\"message\":\"too long\"");
         shape = busy;
         reply_has("GET /x HTTP/1.1\r\nHost: h.example\r\n\r\n", "HTTP/1.1 429 ", "Retry-After: 1\r\n");
-        assert_int_equal(stored(), 3);
+        assert_int_equal(stored(), 4);
 }
 
 static void cors_answers_the_preflight_and_marks_replies(void **state)
@@ -466,7 +468,7 @@ int main(void)
                 TEST(the_reply_is_the_payload_with_run_id_and_timing),
                 TEST(unknown_hosts_and_paths_are_404_and_other_methods_405),
                 TEST(a_content_type_that_is_none_is_415_and_a_large_body_413),
-                TEST(errors_have_status_type_and_message_but_no_trace),
+                TEST(errors_have_status_type_and_message_but_a_trace_for_ours_alone),
                 TEST(cors_answers_the_preflight_and_marks_replies),
                 TEST(an_https_only_endpoint_refuses_and_does_not_run),
                 TEST(a_function_that_is_missing_or_broken_is_told),
