@@ -122,7 +122,10 @@ static void add_head(struct fields *fields, const struct buf *head)
         }
 }
 
-static void reply_failure(struct http_exchange *exchange, struct fields *fields, XX struct buf body = {.max = ERROR_BODY_MAX};
+static void reply_failure(struct http_exchange *exchange, struct fields *fields, const struct invocation *inv,
+                          int status, bool trusted)
+{
+        own_buf struct buf body = {.max = ERROR_BODY_MAX};
 
         add(fields, STR("Content-Type"), STR("application/json"));
         if (err_retry_helps(inv->code) && status != 504)
