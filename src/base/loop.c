@@ -17,6 +17,7 @@ struct loop {
         uv_async_t wake;
         _Atomic(struct loop_task *) posted;
         atomic_bool stop;
+        bool stepping;         /* in loop_step, which ends with the first callback */
         unsigned handle_count; /* handles not yet destroyed, without wake */
 };
 
@@ -73,10 +74,18 @@ static void loop_tasks_run(struct loop *loop)
         }
 }
 
+/* In one pass libuv runs timers and then waits for descriptors: a step must not wait after a timer fired. */
+static void loop_happened(struct loop *loop)
+{
+        if (loop->stepping)
+                uv_stop(&loop->uv);
+}
+
 static void loop_on_wake(uv_async_t *wake)
 {
         struct loop *loop = wake->data;
 
+        loop_happened(loop);
         loop_tasks_run(loop);
         if (atomic_load(&loop->stop))
                 uv_stop(&loop->uv);
@@ -140,7 +149,9 @@ uint64_t loop_now_ms(const struct loop *loop)
 
 void loop_step(struct loop *loop, bool wait)
 {
+        loop->stepping = wait;
         uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+        loop->stepping = false;
 }
 
 void loop_post(struct loop *loop, struct loop_task *task)
@@ -164,6 +175,7 @@ static void loop_timer_on_fire(uv_timer_t *uv)
 {
         struct loop_timer *timer = uv->data;
 
+        loop_happened(timer->loop);
         timer->fire(timer->arg);
 }
 
@@ -221,6 +233,7 @@ static void loop_poll_on_ready(uv_poll_t *uv, int status, int uv_events)
         int events =
                 (uv_events & UV_READABLE ? LOOP_READABLE : 0) | (uv_events & UV_WRITABLE ? LOOP_WRITABLE : 0);
 
+        loop_happened(poll->loop);
         if (status < 0)
                 events = LOOP_READABLE | LOOP_WRITABLE;
         poll->ready(poll->arg, events);
@@ -270,6 +283,7 @@ static void loop_signal_on_fire(uv_signal_t *uv, int signum)
         struct loop_signal *signal = uv->data;
 
         (void)signum;
+        loop_happened(signal->loop);
         signal->fire(signal->arg);
 }
 

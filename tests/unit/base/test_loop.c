@@ -67,6 +67,29 @@ static void a_timer_fires_once_after_its_delay(void **state)
         loop_timer_destroy(timer);
 }
 
+static void count(void *arg)
+{
+        struct fixture *fixture = arg;
+
+        fixture->fired++;
+}
+
+static void a_waiting_step_ends_when_a_timer_fired(void **state)
+{
+        struct fixture *fixture = *state;
+        struct loop_timer *due = loop_timer_create(fixture->loop, count, fixture);
+        struct loop_timer *later = loop_timer_create(fixture->loop, count, fixture);
+        uint64_t start = clock_mono_ms();
+
+        loop_timer_start(due, 0);
+        loop_timer_start(later, 5000);
+        while (fixture->fired == 0)
+                loop_step(fixture->loop, true);
+        assert_true(clock_mono_ms() - start < 4000);
+        loop_timer_destroy(due);
+        loop_timer_destroy(later);
+}
+
 static void starting_a_running_timer_moves_it(void **state)
 {
         struct fixture *fixture = *state;
@@ -285,6 +308,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 loop_test(a_timer_fires_once_after_its_delay),
+                loop_test(a_waiting_step_ends_when_a_timer_fired),
                 loop_test(starting_a_running_timer_moves_it),
                 loop_test(a_stopped_or_destroyed_timer_never_fires),
                 loop_test(a_timer_may_destroy_itself_when_it_fires),
