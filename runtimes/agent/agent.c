@@ -1,233 +1,12 @@
-/*
- * runtimes/agent/agent.c: one agent process: load the handler, then one invocation after the other.
- *
- * What a handler prints reaches `lines` from two sides: agent_log (the language's own streams) and `capture`
- * (descriptors 1 and 2). The lock covers both and the sending side of the transport, since a handler's
- * threads may print at any time.
- */
-#include "runtimes/agent/agent.h"
+/* runtimes/agent/agent.c: the life of an agent: load the handler, then one invocation after the other. */
+#include "runtimes/agent/agent_impl.h"
 
 #include "base/own.h"
-#include "runtimes/agent/capture.h"
-#include "runtimes/agent/lines.h"
-#include "runtimes/agent/transport.h"
-#include "runtimes/agent/usage.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <signal.h>
 #include <sys/socket.h>
 
-enum { CHANNEL_FD = 3, REPLY_FIELDS_MAX = 100, REPLY_FIELD_BYTES_MAX = 65536, EXIT_AGENT = 70 };
-
-struct agent {
-        const struct agent_runtime *runtime;
-        struct transport *transport;
-        pthread_mutex_t lock;
-        struct lines lines;
-        struct capture capture[2];
-        struct specialisation special;
-        struct agent_function function;
-        struct buf own_secrets; /* where no engine hands them over */
-        struct buf context;     /* of the invocation at hand; kept for its memory */
-        struct usage_start usage;
-        enum err_code reply_code; /* how sending the last reply went */
-        struct err reply_err;
-        bool replied, child, exiting;
-        int exit_status;
-        int wake[2];
-        pid_t pid;
-};
-
-/* The agent of this process: the signal and fork handlers have no argument. */
-static struct agent *the_agent;
-
-static void on_sigterm(int signum)
-{
-        int saved = errno;
-
-        if (getpid() != the_agent->pid) { /* a child of the handler's, so early that nobody reset it */
-                signal(signum, SIG_DFL);
-                raise(signum);
-                return;
-        }
-        if (write(the_agent->wake[1], "", 1) < 0)
-                errno = 0; /* full: it was told before */
-        errno = saved;
-}
-
-/* A child that the handler forked is ended by SIGTERM like any other, and must not wake its parent. */
-static void forget_sigterm(void)
-{
-        struct sigaction now;
-
-        if (sigaction(SIGTERM, NULL, &now) == 0 && now.sa_handler == on_sigterm)
-                signal(SIGTERM, SIG_DFL);
-        close(the_agent->wake[0]);
-        close(the_agent->wake[1]);
-}
-
-static void before_fork(void)
-{
-        if (the_agent != NULL)
-                pthread_mutex_lock(&the_agent->lock);
-}
-
-static void after_fork_parent(void)
-{
-        if (the_agent != NULL)
-                pthread_mutex_unlock(&the_agent->lock);
-}
-
-static void after_fork_child(void)
-{
-        if (the_agent == NULL)
-                return;
-        the_agent->child = true;
-        the_agent->transport->ops->abandon(the_agent->transport);
-        forget_sigterm();
-        pthread_mutex_unlock(&the_agent->lock);
-}
-
-bool agent_is_child(const struct agent *agent)
-{
-        return agent->child;
-}
-
-static void sink(void *arg, int stream, struct str text)
-{
-        struct agent *agent = arg;
-
-        agent->transport->ops->log(agent->transport, stream, text);
-}
-
-static void put_stdout(void *arg, struct str text)
-{
-        lines_put(arg, 1, text);
-}
-
-static void put_stderr(void *arg, struct str text)
-{
-        lines_put(arg, 2, text);
-}
-
-/* What was written to the descriptor of `stream` since last time. */
-static void take_captured(struct agent *agent, int stream)
-{
-        if (capture_take(&agent->capture[stream - 1], stream == 1 ? put_stdout : put_stderr, &agent->lines))
-                lines_truncate(&agent->lines, stream);
-}
-
-/* In a forked child there is no agent to log to; the descriptor is what the parent captures. */
-static void write_plain(int fd, struct str text)
-{
-        while (text.len > 0) {
-                ssize_t n = write(fd, text.p, text.len);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return;
-                text = str_slice(text, (size_t)n, text.len);
-        }
-}
-
-void agent_log(struct agent *agent, int stream, struct str text)
-{
-        assert(stream == 1 || stream == 2);
-        if (agent->child) {
-                write_plain(stream, text);
-                return;
-        }
-        pthread_mutex_lock(&agent->lock);
-        take_captured(agent, stream);
-        lines_put(&agent->lines, stream, text);
-        pthread_mutex_unlock(&agent->lock);
-}
-
-/* The end of a run's or of the load's output. With the lock held. */
-static void finish_logs(struct agent *agent)
-{
-        for (int stream = 1; stream <= 2; stream++) {
-                take_captured(agent, stream);
-                capture_rewind(&agent->capture[stream - 1]);
-        }
-        lines_flush(&agent->lines);
-}
-
-static int status_of(const struct agent_reply *reply)
-{
-        if (reply->status != 0)
-                return reply->status;
-        if (reply->error == NULL)
-                return 200;
-        return strcmp(reply->error, AGENT_INPUT_ERROR) == 0 ? 400 : 500;
-}
-
-/* Why a reply cannot be sent as it is, or an empty text. */
-static void check_reply(const struct agent *agent, const struct agent_reply *reply, char why[160])
-{
-        size_t bytes = 0;
-
-        why[0] = '\0';
-        for (size_t i = 0; i < reply->field_count; i++) {
-                assert(agent_field_valid(reply->fields[i].name, reply->fields[i].value));
-                bytes += reply->fields[i].name.len + reply->fields[i].value.len;
-        }
-        if (reply->field_count > REPLY_FIELDS_MAX || bytes > REPLY_FIELD_BYTES_MAX)
-                snprintf(why, 160, "the response has more than %d header fields or %d bytes of them",
-                         REPLY_FIELDS_MAX, REPLY_FIELD_BYTES_MAX);
-        else if (reply->error == NULL && reply->body.len > agent->function.reply_bytes_max)
-                snprintf(why, 160, "the reply has %zu bytes, more than reply-bytes-max, %" PRIu64,
-                         reply->body.len, agent->function.reply_bytes_max);
-}
-
-static void send_reply(struct agent *agent, const struct agent_reply *reply)
-{
-        struct agent_reply copy = *reply;
-        struct frame_usage usage;
-
-        copy.status = status_of(reply);
-        if (reply->error != NULL && copy.content_type.p == NULL)
-                copy.content_type = STR("application/json");
-        usage_end(&agent->usage, &usage);
-        pthread_mutex_lock(&agent->lock);
-        finish_logs(agent);
-        agent->reply_code = agent->transport->ops->reply(agent->transport, &copy, &usage, &agent->reply_err);
-        pthread_mutex_unlock(&agent->lock);
-}
-
-void agent_reply(struct agent *agent, const struct agent_reply *reply)
-{
-        char why[160];
-
-        if (agent->child)
-                _exit(0);
-        assert(!agent->replied);
-        check_reply(agent, reply, why);
-        if (why[0] != '\0') {
-                agent_reply_error(agent, AGENT_FUNCTION_ERROR, str_of(why), NULL, 0);
-                return;
-        }
-        agent->replied = true;
-        send_reply(agent, reply);
-}
-
-void agent_reply_error(struct agent *agent, const char *type, struct str message, const struct str *trace,
-                       size_t count)
-{
-        own_buf struct buf json;
-        struct agent_reply reply = {.error = type, .content_type = STR("application/json")};
-
-        buf_init(&json, AGENT_ERROR_MAX);
-        if (agent_error_put(&json, type, message, trace, count) == ERR_OK)
-                reply.body = (struct str){json.data, json.len};
-        else
-                reply.body =
-                        STR("{\"type\":\"SystemError\",\"message\":\"out of memory\",\"stacktrace\":[]}");
-        agent_reply(agent, &reply);
-}
+enum { CHANNEL_FD = 3, EXIT_AGENT = 70 };
 
 int agent_poll_fd(const struct agent *agent)
 {
@@ -265,43 +44,26 @@ static enum err_code open_transport(struct agent *agent, struct err *err)
         return channel_create(CHANNEL_FD, agent->wake[0], &agent->lock, &agent->transport, err);
 }
 
-static enum err_code watch_signals(struct agent *agent, struct err *err)
-{
-        struct sigaction term = {.sa_handler = on_sigterm, .sa_flags = SA_RESTART},
-                         ignore = {.sa_handler = SIG_IGN};
-
-        if (pipe2(agent->wake, O_CLOEXEC | O_NONBLOCK) < 0)
-                return err_sys(err, "pipe");
-        agent->pid = getpid();
-        the_agent = agent;
-        sigaction(SIGPIPE, &ignore, NULL);
-        if (sigaction(SIGTERM, &term, NULL) < 0)
-                return err_sys(err, "sigaction");
-        return ERR_OK;
-}
-
 static enum err_code agent_open(struct agent *agent, struct err *err)
 {
         pthread_mutex_init(&agent->lock, NULL);
         buf_init(&agent->own_secrets, AGENT_CONTEXT_MAX);
         buf_init(&agent->context, AGENT_CONTEXT_MAX);
         agent->capture[0].fd = agent->capture[1].fd = -1;
-        enum err_code code = watch_signals(agent, err);
+        enum err_code code = process_watch(agent, err);
         if (code == ERR_OK)
                 code = open_transport(agent, err);
         if (code == ERR_OK)
                 code = agent->transport->ops->specialise(agent->transport, &agent->special, err);
         if (code != ERR_OK)
                 return code;
-        if (pthread_atfork(before_fork, after_fork_parent, after_fork_child) != 0)
-                return err_nomem(err);
-        lines_init(&agent->lines, agent->special.log_bytes_max, sink, agent);
-        return ERR_OK;
+        lines_init(&agent->lines, agent->special.log_bytes_max, output_sink, agent);
+        return process_watch_forks(err);
 }
 
 static void agent_close(struct agent *agent)
 {
-        the_agent = NULL;
+        process_forget(agent);
         if (agent->transport != NULL)
                 agent->transport->ops->destroy(agent->transport);
         lines_finish(&agent->lines);
@@ -309,8 +71,6 @@ static void agent_close(struct agent *agent)
                 explicit_bzero(agent->own_secrets.data, agent->own_secrets.len);
         buf_finish(&agent->own_secrets);
         buf_finish(&agent->context);
-        own_fd_release(&agent->wake[0]);
-        own_fd_release(&agent->wake[1]);
         pthread_mutex_destroy(&agent->lock);
 }
 
@@ -359,7 +119,7 @@ static enum err_code load(struct agent *agent, const char *handler, bool *ret_lo
         if (agent->child)
                 _exit(0);
         pthread_mutex_lock(&agent->lock);
-        finish_logs(agent);
+        output_finish(agent);
         enum err_code code = agent->transport->ops->ready(agent->transport, *ret_loaded ? NULL : &error, err);
         pthread_mutex_unlock(&agent->lock);
         return code;
@@ -443,7 +203,7 @@ int agent_main(const struct agent_runtime *runtime, const char *handler)
         if (status == EXIT_AGENT) {
                 char line[ERR_TEXT_MAX + 32];
                 int len = snprintf(line, sizeof(line), "dispatch agent: %s\n", err.text);
-                write_plain(2, (struct str){line, (size_t)len});
+                output_plain(2, (struct str){line, (size_t)len});
         }
         return status;
 }

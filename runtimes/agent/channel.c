@@ -1,11 +1,10 @@
 /*
- * runtimes/agent/channel.c: the invocation channel over a stream socket.
+ * runtimes/agent/channel.c: the invocation channel over a stream socket: requests one after the other, logs
+ * and replies.
  *
- * The server may open several streams at once; the agent gathers them all and runs them one after the other,
- * in the order in which they began. A stream's body is taken in as it comes and credit is given back, so only
- * AGENT_BODY_MAX bounds it; replies wait for the server's credit.
+ * Credit for bodies is given back as they are taken in; replies wait for the server's credit.
  */
-#include "runtimes/agent/transport.h"
+#include "runtimes/agent/channel_impl.h"
 
 #include "base/own.h"
 
@@ -14,70 +13,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-
-enum {
-        READ_SIZE = 65536,
-        IN_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX + READ_SIZE,
-        OUT_MAX = 4 * (FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX),
-        LOG_PIECE = 32768,
-        STREAMS_MAX = 128, /* begun and not yet replied to */
-        SECRETS_MAX = 4 << 20,
-        CREDIT_STEP = FRAME_WINDOW / 2
-};
-
-struct stream {
-        struct stream *next;
-        uint32_t id;
-        struct buf head; /* what the fields point into */
-        struct frame_field *fields;
-        size_t field_count;
-        struct buf body, secrets;
-        uint32_t credit_due;
-        uint64_t window; /* bytes that may be sent */
-        bool complete, gone, too_large;
-};
-
-struct channel {
-        struct transport base;
-        int fd, passed_fd;
-        struct buf in, out, log_piece;
-        struct stream *first, *current;
-        size_t stream_count;
-        uint32_t last_id;
-        bool closed, specialised;
-        struct buf start; /* payload of SPECIALISE, what the strings of the specialisation point into */
-        struct buf secrets;
-};
-
-static struct channel *channel_of(struct transport *t)
-{
-        return (struct channel *)t;
-}
-
-static void stream_destroy(struct stream *stream)
-{
-        if (stream == NULL)
-                return;
-        buf_finish(&stream->head);
-        buf_finish(&stream->body);
-        if (stream->secrets.data != NULL)
-                explicit_bzero(stream->secrets.data, stream->secrets.len);
-        buf_finish(&stream->secrets);
-        free(stream->fields);
-        free(stream);
-}
-
-static struct stream *stream_find(struct channel *ch, uint32_t id)
-{
-        if (ch->current != NULL && ch->current->id == id)
-                return ch->current;
-        for (struct stream *s = ch->first; s != NULL; s = s->next) {
-                if (s->id == id)
-                        return s;
-        }
-        return NULL;
-}
 
 static enum err_code send_out(struct channel *ch, struct err *err)
 {
@@ -128,314 +63,6 @@ static enum err_code flush_credit(struct channel *ch, struct err *err)
         return ch->out.len > 0 ? send_out(ch, err) : ERR_OK;
 }
 
-static enum err_code copy_fields(struct stream *stream, struct str payload, struct err *err)
-{
-        struct frame_field fields[FRAME_FIELDS_MAX];
-        size_t count;
-
-        buf_init(&stream->head, FRAME_PAYLOAD_MAX);
-        if (buf_append(&stream->head, payload.p, payload.len) != ERR_OK)
-                return err_nomem(err);
-        enum err_code code =
-                frame_parse_fields((struct str){stream->head.data, stream->head.len}, fields, &count, err);
-        if (code != ERR_OK)
-                return code;
-        stream->fields = calloc(count + 1, sizeof(*fields));
-        if (stream->fields == NULL)
-                return err_nomem(err);
-        memcpy(stream->fields, fields, count * sizeof(*fields));
-        stream->field_count = count;
-        return ERR_OK;
-}
-
-static enum err_code on_head(struct channel *ch, const struct frame *frame, struct err *err)
-{
-        if (frame->stream <= ch->last_id)
-                return err_set(err, ERR_INVALID, "stream %u begins again", frame->stream);
-        if (ch->stream_count == STREAMS_MAX)
-                return err_set(err, ERR_INVALID, "more than %d streams at once", STREAMS_MAX);
-        struct stream *stream = calloc(1, sizeof(*stream));
-        if (stream == NULL)
-                return err_nomem(err);
-        stream->id = frame->stream;
-        stream->window = FRAME_WINDOW;
-        buf_init(&stream->body, AGENT_BODY_MAX);
-        buf_init(&stream->secrets, FRAME_PAYLOAD_MAX);
-        enum err_code code = copy_fields(stream, frame->payload, err);
-        if (code != ERR_OK) {
-                stream_destroy(stream);
-                return code;
-        }
-
-        struct stream **last = &ch->first;
-        while (*last != NULL)
-                last = &(*last)->next;
-        *last = stream;
-        ch->stream_count++;
-        ch->last_id = frame->stream;
-        return ERR_OK;
-}
-
-static enum err_code on_data(struct stream *stream, struct str bytes, struct err *err)
-{
-        stream->credit_due += (uint32_t)bytes.len;
-        if (stream->too_large)
-                return ERR_OK;
-        enum err_code code = buf_append(&stream->body, bytes.p, bytes.len);
-        if (code == ERR_TOO_LARGE) {
-                stream->too_large = true;
-                buf_finish(&stream->body);
-                return ERR_OK;
-        }
-        return code == ERR_OK ? ERR_OK : err_nomem(err);
-}
-
-/* The caller is gone: a stream that waits is dropped, the one that runs goes on unheard. */
-static void on_reset(struct channel *ch, struct stream *stream)
-{
-        stream->gone = true;
-        if (stream == ch->current)
-                return;
-        for (struct stream **at = &ch->first; *at != NULL; at = &(*at)->next) {
-                if (*at == stream) {
-                        *at = stream->next;
-                        break;
-                }
-        }
-        stream_destroy(stream);
-        ch->stream_count--;
-}
-
-static enum err_code on_stream_frame(struct channel *ch, const struct frame *frame, struct err *err)
-{
-        struct stream *stream = stream_find(ch, frame->stream);
-        uint32_t credit;
-
-        if (stream == NULL)
-                return frame->stream <= ch->last_id
-                               ? ERR_OK /* of a stream that is over */
-                               : err_set(err, ERR_INVALID, "stream %u did not begin", frame->stream);
-        bool input = frame->type == FRAME_DATA || frame->type == FRAME_SECRETS || frame->type == FRAME_END;
-        if (input && stream->complete)
-                return err_set(err, ERR_INVALID, "stream %u goes on behind its end", frame->stream);
-        if (frame->type == FRAME_DATA)
-                return on_data(stream, frame->payload, err);
-        if (frame->type == FRAME_SECRETS)
-                return buf_append(&stream->secrets, frame->payload.p, frame->payload.len) == ERR_OK
-                               ? ERR_OK
-                               : err_set(err, ERR_INVALID, "secrets of stream %u are too large",
-                                         frame->stream);
-        if (frame->type == FRAME_END) {
-                stream->complete = true;
-        } else if (frame->type == FRAME_RESET) {
-                on_reset(ch, stream);
-        } else if (frame->type == FRAME_CREDIT) {
-                enum err_code code = frame_parse_credit(frame->payload, &credit, err);
-                if (code != ERR_OK)
-                        return code;
-                stream->window += credit;
-        }
-        return ERR_OK;
-}
-
-static enum err_code on_frame(struct channel *ch, const struct frame *frame, struct err *err)
-{
-        switch (frame->type) {
-        case FRAME_SPECIALISE:
-                if (ch->specialised)
-                        return err_set(err, ERR_INVALID, "specialised twice");
-                ch->specialised = true;
-                return buf_append(&ch->start, frame->payload.p, frame->payload.len) == ERR_OK
-                               ? ERR_OK
-                               : err_nomem(err);
-        case FRAME_HEAD:
-                return ch->specialised ? on_head(ch, frame, err)
-                                       : err_set(err, ERR_INVALID, "a request before SPECIALISE");
-        case FRAME_DATA:
-        case FRAME_END:
-        case FRAME_RESET:
-        case FRAME_CREDIT:
-        case FRAME_SECRETS:
-                return on_stream_frame(ch, frame, err);
-        case FRAME_UPGRADE:
-        case FRAME_LOG:
-        case FRAME_READY:
-        case FRAME_FAILED:
-                break;
-        }
-        return err_set(err, ERR_INVALID, "a frame of type %d from the server", (int)frame->type);
-}
-
-static enum err_code take_frames(struct channel *ch, struct err *err)
-{
-        enum err_code code;
-        size_t at = 0;
-
-        for (;;) {
-                struct frame frame;
-                size_t used;
-
-                code = frame_parse((struct str){ch->in.data + at, ch->in.len - at}, &frame, &used, err);
-                if (code != ERR_OK)
-                        break;
-                code = on_frame(ch, &frame, err);
-                if (code != ERR_OK)
-                        break;
-                at += used;
-        }
-        buf_consume(&ch->in, at);
-        return code == ERR_LIMIT ? ERR_OK : code;
-}
-
-/* Keeps the descriptor that came with a message; a second one is not expected and closed. */
-static void take_descriptors(struct channel *ch, struct msghdr *msg)
-{
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-                        continue;
-                size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                for (size_t i = 0; i < count; i++) {
-                        int fd;
-                        memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-                        if (ch->passed_fd < 0)
-                                ch->passed_fd = fd;
-                        else
-                                close(fd);
-                }
-        }
-}
-
-/* Reads what is there, without waiting. */
-static enum err_code receive(struct channel *ch, struct err *err)
-{
-        _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
-
-        if (buf_reserve(&ch->in, READ_SIZE) != ERR_OK)
-                return err_nomem(err);
-        struct iovec bytes = {ch->in.data + ch->in.len, READ_SIZE};
-        struct msghdr msg = {.msg_iov = &bytes,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-
-        ssize_t n = recvmsg(ch->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return ERR_OK;
-        if (n <= 0) {
-                ch->closed = true;
-                return err_set(err, ERR_CANCELLED, "the channel is closed");
-        }
-        take_descriptors(ch, &msg);
-        ch->in.len += (size_t)n;
-        return take_frames(ch, err);
-}
-
-/* Waits for bytes, and for SIGTERM where `interruptible`. */
-static enum err_code wait_and_receive(struct channel *ch, bool interruptible, struct err *err)
-{
-        struct pollfd fds[2] = {{.fd = ch->fd, .events = POLLIN}, {.fd = ch->base.wake_fd, .events = POLLIN}};
-
-        if (poll(fds, interruptible ? 2 : 1, -1) < 0)
-                return errno == EINTR ? ERR_OK : err_sys(err, "poll");
-        if (fds[0].revents != 0)
-                return receive(ch, err);
-        return interruptible && fds[1].revents != 0 ? err_set(err, ERR_CANCELLED, "told to end") : ERR_OK;
-}
-
-/* The secrets' JSON object from the descriptor that came along; the object is checked by its user. */
-static enum err_code read_secrets(struct channel *ch, struct err *err)
-{
-        own_fd int fd = take_fd(&ch->passed_fd);
-        struct stat st;
-
-        if (fd < 0)
-                return ERR_OK;
-        if (fstat(fd, &st) < 0 || st.st_size > SECRETS_MAX)
-                return err_set(err, ERR_INVALID, "the secrets' descriptor is no memfd of at most %d bytes",
-                               SECRETS_MAX);
-        if (buf_reserve(&ch->secrets, (size_t)st.st_size) != ERR_OK)
-                return err_nomem(err);
-        while (ch->secrets.len < (size_t)st.st_size) {
-                ssize_t n = pread(fd, ch->secrets.data + ch->secrets.len,
-                                  (size_t)st.st_size - ch->secrets.len, (off_t)ch->secrets.len);
-                if (n <= 0)
-                        return err_sys(err, "read secrets");
-                ch->secrets.len += (size_t)n;
-        }
-        return ERR_OK;
-}
-
-static enum err_code set_variable(struct str name, struct str value, struct err *err)
-{
-        own_mem char *key = strndup(name.p, name.len), *text = strndup(value.p, value.len);
-
-        if (key == NULL || text == NULL)
-                return err_nomem(err);
-        return setenv(key, text, 1) < 0 ? err_sys(err, "setenv '%s'", key) : ERR_OK;
-}
-
-/* A field as a string that lives as long as the channel: the copy follows the payload in `start`. */
-static const char *field_text(struct channel *ch, struct str value)
-{
-        const char *text = ch->start.data + ch->start.len;
-
-        if (value.p == NULL)
-                return "";
-        if (buf_append(&ch->start, value.p, value.len) != ERR_OK || buf_append(&ch->start, "", 1) != ERR_OK)
-                return NULL;
-        return text;
-}
-
-static uint64_t field_number(const struct frame_field *fields, size_t count, struct str name,
-                             uint64_t otherwise)
-{
-        uint64_t value;
-
-        return str_to_u64(frame_field_get(fields, count, name), &value) ? value : otherwise;
-}
-
-static enum err_code read_specialisation(struct channel *ch, struct specialisation *ret, struct err *err)
-{
-        struct frame_field fields[FRAME_FIELDS_MAX];
-        size_t count = 0;
-
-        /* No text moves any more once twice the payload is reserved. */
-        if (buf_reserve(&ch->start, ch->start.len + 2) != ERR_OK)
-                return err_nomem(err);
-        enum err_code code =
-                frame_parse_fields((struct str){ch->start.data, ch->start.len}, fields, &count, err);
-        for (size_t i = 0; i < count && code == ERR_OK; i++) {
-                if (str_starts(fields[i].name, STR("env-")))
-                        code = set_variable(str_slice(fields[i].name, 4, fields[i].name.len), fields[i].value,
-                                            err);
-        }
-        if (code == ERR_OK)
-                code = read_secrets(ch, err);
-        if (code != ERR_OK)
-                return code;
-        *ret = (struct specialisation){
-                .function = field_text(ch, frame_field_get(fields, count, STR("function"))),
-                .handler = field_text(ch, frame_field_get(fields, count, STR("handler"))),
-                .timeout_ms = field_number(fields, count, STR("timeout-ms"), 0),
-                .log_bytes_max = field_number(fields, count, STR("log-bytes-max"), AGENT_LOG_MAX),
-                .reply_bytes_max = field_number(fields, count, STR("reply-bytes-max"), AGENT_REPLY_MAX),
-                .secrets = {ch->secrets.data, ch->secrets.len},
-        };
-        return ret->function != NULL && ret->handler != NULL ? ERR_OK : err_nomem(err);
-}
-
-static enum err_code channel_specialise(struct transport *t, struct specialisation *ret, struct err *err)
-{
-        struct channel *ch = channel_of(t);
-
-        while (!ch->specialised) {
-                enum err_code code = wait_and_receive(ch, true, err);
-                if (code != ERR_OK)
-                        return code;
-        }
-        return read_specialisation(ch, ret, err);
-}
-
 static enum err_code channel_ready(struct transport *t, const struct buf *error, struct err *err)
 {
         struct channel *ch = channel_of(t);
@@ -473,7 +100,7 @@ static enum err_code channel_next(struct transport *t, struct agent_request *ret
                 enum err_code code = flush_credit(ch, err);
                 pthread_mutex_unlock(t->lock);
                 if (code == ERR_OK)
-                        code = wait_and_receive(ch, true, err);
+                        code = channel_wait(ch, true, err);
                 if (code != ERR_OK)
                         return code;
         }
@@ -542,7 +169,7 @@ static enum err_code wait_for_credit(struct channel *ch, struct err *err)
         while (code == ERR_OK && ch->current->window == 0 && !ch->current->gone) {
                 code = flush_credit(ch, err);
                 if (code == ERR_OK)
-                        code = wait_and_receive(ch, false, err);
+                        code = channel_wait(ch, false, err);
         }
         return code;
 }
@@ -601,7 +228,7 @@ static bool channel_poll(struct transport *t)
 {
         struct channel *ch = channel_of(t);
 
-        if (receive(ch, NULL) != ERR_OK)
+        if (channel_receive(ch, NULL) != ERR_OK)
                 return false;
         pthread_mutex_lock(t->lock);
         flush_credit(ch, NULL);

@@ -5,167 +5,18 @@
  * runtime that waits for its handler with poll(2) can have /healthz answered meanwhile. What handlers print
  * goes on to the process's own standard output and error, and into the reply where that is a whole message.
  */
-#include "runtimes/agent/transport.h"
+#include "runtimes/agent/port_impl.h"
 
 #include "base/clock.h"
 #include "base/own.h"
-#include "runtimes/agent/capture.h"
 #include "runtimes/agent/message.h"
-#include "runtimes/agent/peer.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { PEERS_MAX = 256, BACKLOG = 256, EVENTS = 32, PORT_DEFAULT = 8080, DRAIN_MS = 10000, TICK_MS = 1000 };
-
-struct port {
-        struct transport base;
-        int epoll, listener; /* listener: -1 once draining */
-        struct peer *peers, *current;
-        size_t peer_count;
-        uint64_t order;
-        uint64_t drain_until_ms; /* 0: not draining */
-        bool message_api;        /* every request is a message (CONTRACT 8.2) */
-        uint64_t log_bytes_max;
-        struct buf logs[2]; /* of the request at hand, where its reply carries them */
-        bool keep_logs;
-        int originals[2]; /* what descriptors 1 and 2 were */
-};
-
-static struct port *port_of(struct transport *t)
-{
-        return (struct port *)t;
-}
-
-static bool watch(struct port *port, int fd, void *what)
-{
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = what};
-
-        return epoll_ctl(port->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
-static void drop(struct port *port, struct peer *peer)
-{
-        assert(peer != port->current);
-        for (struct peer **at = &port->peers; *at != NULL; at = &(*at)->next) {
-                if (*at == peer) {
-                        *at = peer->next;
-                        break;
-                }
-        }
-        port->peer_count--;
-        peer_destroy(peer);
-}
-
-static void accept_all(struct port *port)
-{
-        for (;;) {
-                int fd = accept4(port->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-                if (fd < 0)
-                        return;
-                struct peer *peer = port->peer_count < PEERS_MAX ? peer_create(fd) : NULL;
-                if (peer == NULL) {
-                        if (port->peer_count >= PEERS_MAX)
-                                close(fd);
-                        continue;
-                }
-                peer->next = port->peers;
-                port->peers = peer;
-                port->peer_count++;
-                if (!watch(port, fd, peer))
-                        drop(port, peer);
-        }
-}
-
-static bool draining(const struct port *port)
-{
-        return port->drain_until_ms != 0;
-}
-
-/* Answers what needs no handler. False: the connection is over. */
-static bool answer_health(struct port *port, struct peer *peer)
-{
-        while (peer->complete && peer->health) {
-                struct peer_reply reply = {.status = 200,
-                                           .content_type = STR("application/json"),
-                                           .body = STR("{}"),
-                                           .close = draining(port)};
-                if (!peer_write(peer, &reply))
-                        return false;
-                peer_next(peer);
-                if (!peer_parse(peer))
-                        return false;
-        }
-        if (peer->complete) {
-                peer->order = ++port->order;
-                epoll_ctl(port->epoll, EPOLL_CTL_DEL, peer->fd, NULL); /* until it is replied to */
-        }
-        return true;
-}
-
-static void on_peer(struct port *port, struct peer *peer)
-{
-        if (!peer_read(peer) || !answer_health(port, peer))
-                drop(port, peer);
-}
-
-/* Connections without a byte for too long end. */
-static void sweep(struct port *port)
-{
-        uint64_t now = clock_mono_ms();
-
-        for (struct peer *peer = port->peers, *next; peer != NULL; peer = next) {
-                next = peer->next;
-                bool idle = !peer->has_head && peer->in.len == 0;
-                if (!peer->complete && (now - peer->active_ms > PEER_IDLE_MS || (draining(port) && idle)))
-                        drop(port, peer);
-        }
-}
-
-/* SIGTERM: no new connections; what was begun is finished within DRAIN_MS. */
-static void start_draining(struct port *port)
-{
-        if (draining(port))
-                return;
-        epoll_ctl(port->epoll, EPOLL_CTL_DEL, port->base.wake_fd, NULL);
-        port->drain_until_ms = clock_mono_ms() + DRAIN_MS;
-        accept_all(port);
-        own_fd_release(&port->listener);
-        port->listener = -1;
-}
-
-/* SIGTERM may have come while the handler ran. */
-static void notice_sigterm(struct port *port)
-{
-        struct pollfd wake = {.fd = port->base.wake_fd, .events = POLLIN};
-
-        if (!draining(port) && poll(&wake, 1, 0) == 1)
-                start_draining(port);
-}
-
-/* Waits for up to timeout_ms and handles what came. */
-static enum err_code step(struct port *port, int timeout_ms, struct err *err)
-{
-        struct epoll_event events[EVENTS];
-        int count = epoll_wait(port->epoll, events, EVENTS, timeout_ms);
-
-        if (count < 0 && errno != EINTR)
-                return err_sys(err, "epoll_wait");
-        for (int i = 0; i < count; i++) {
-                if (events[i].data.ptr == &port->listener)
-                        accept_all(port);
-                else if (events[i].data.ptr == &port->base)
-                        start_draining(port);
-                else
-                        on_peer(port, events[i].data.ptr);
-        }
-        sweep(port);
-        return ERR_OK;
-}
+enum { BACKLOG = 256, PORT_DEFAULT = 8080, TICK_MS = 1000 };
 
 static struct peer *first_complete(const struct port *port)
 {
@@ -203,13 +54,13 @@ static enum err_code port_next(struct transport *t, struct agent_request *ret, s
         struct peer *peer;
 
         while ((peer = first_complete(port)) == NULL) {
-                if (draining(port) && (port->peers == NULL || clock_mono_ms() > port->drain_until_ms))
+                if (port_draining(port) && (port->peers == NULL || clock_mono_ms() > port->drain_until_ms))
                         return err_set(err, ERR_CANCELLED, "told to end");
-                enum err_code code = step(port,
-                                          draining(port)        ? TICK_MS / 10
-                                          : port->peers != NULL ? TICK_MS
-                                                                : -1,
-                                          err);
+                enum err_code code = port_step(port,
+                                               port_draining(port)   ? TICK_MS / 10
+                                               : port->peers != NULL ? TICK_MS
+                                                                     : -1,
+                                               err);
                 if (code != ERR_OK)
                         return code;
         }
@@ -246,7 +97,7 @@ static bool write_message(struct port *port, const struct agent_reply *reply, co
         struct peer_reply whole = {.status = 200,
                                    .content_type = STR(MESSAGE_CONTENT_TYPE),
                                    .handler_us = usage->handler_us,
-                                   .close = draining(port)};
+                                   .close = port_draining(port)};
 
         buf_init(&message, 6 * (size_t)AGENT_BODY_MAX);
         if (port->message_api)
@@ -267,7 +118,7 @@ static bool write_plain(struct port *port, const struct agent_reply *reply, cons
                                    .error = reply->error,
                                    .handler_us = usage->handler_us,
                                    .body = reply->body,
-                                   .close = draining(port)};
+                                   .close = port_draining(port)};
 
         return peer_write(port->current, &plain);
 }
@@ -279,17 +130,17 @@ static enum err_code port_reply(struct transport *t, const struct agent_reply *r
         struct peer *peer = port->current;
 
         (void)err;
-        notice_sigterm(port);
+        port_notice_sigterm(port);
         bool alive = port->keep_logs ? write_message(port, reply, usage) : write_plain(port, reply, usage);
         port->current = NULL;
         buf_clear(&port->logs[0]);
         buf_clear(&port->logs[1]);
         if (alive) {
                 peer_next(peer);
-                alive = watch(port, peer->fd, peer) && peer_parse(peer) && answer_health(port, peer);
+                alive = port_watch(port, peer->fd, peer) && peer_parse(peer) && port_answer(port, peer);
         }
         if (!alive)
-                drop(port, peer);
+                port_drop(port, peer);
         return ERR_OK;
 }
 
@@ -302,7 +153,7 @@ static bool port_poll(struct transport *t)
 {
         struct port *port = port_of(t);
 
-        return step(port, 0, NULL) == ERR_OK;
+        return port_step(port, 0, NULL) == ERR_OK;
 }
 
 static uint64_t environment_number(const char *name, uint64_t otherwise)
@@ -345,7 +196,7 @@ static enum err_code port_ready(struct transport *t, const struct buf *error, st
         }
         if (listen(port->listener, BACKLOG) < 0)
                 return err_sys(err, "listen");
-        if (!watch(port, port->listener, &port->listener))
+        if (!port_watch(port, port->listener, &port->listener))
                 return err_sys(err, "epoll_ctl");
         return ERR_OK;
 }
@@ -428,7 +279,7 @@ static enum err_code open_port(struct port *port, struct capture capture[2], str
         if (number > UINT16_MAX)
                 return err_set(err, ERR_INVALID, "PORT is not a port number");
         port->epoll = epoll_create1(EPOLL_CLOEXEC);
-        if (port->epoll < 0 || !watch(port, port->base.wake_fd, &port->base))
+        if (port->epoll < 0 || !port_watch(port, port->base.wake_fd, &port->base))
                 return err_sys(err, "epoll");
         enum err_code code = bind_port((uint16_t)number, &port->listener, err);
         for (int i = 0; i < 2 && code == ERR_OK; i++)

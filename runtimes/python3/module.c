@@ -1,116 +1,20 @@
 /*
  * runtimes/python3/module.c: the extension _dispatch: the agent library, driven by and driving Python.
  *
- * _dispatch.serve(load, explain, response) runs the agent until it ends. The interpreter's lock is released
- * while the agent waits or sends, and taken to load the handler and for each run. The handler is called from
- * here, so that no frame of the agent's stands in its stack traces.
+ * _dispatch.serve(load, explain, unpack, handler) runs the agent until it ends. The interpreter's lock is
+ * released while the agent waits or sends, and taken to load the handler and for each run. The handler is
+ * called from here, so that no frame of the agent's stands in its stack traces.
  */
-#include "runtimes/python3/pyjson.h"
+#include "runtimes/python3/agent.h"
 
 #include "base/own.h"
-#include "runtimes/agent/agent.h"
 
 #include <errno.h>
 
 extern char **environ;
 
-enum { PAYLOAD_MAX = AGENT_BODY_MAX, TRACE_LINES_MAX = 512, FIELDS_MAX = 100, FIELD_BYTES_MAX = 65536 };
-
-struct python {
-        PyObject *load;    /* load(handler, folder, environment): the handler, or (type, message, trace) */
-        PyObject *explain; /* explain(exception): (type, message, trace) */
-        PyObject *unpack;  /* unpack(result): None, or a response object's (status, headers, content type,
-                              body) */
-        PyObject *handler;
-        PyObject *streams[2]; /* sys.stdout and sys.stderr as we set them */
-        PyThreadState *released;
-        uint64_t reply_bytes_max;
-};
-
 /* The agent that serves, for what is printed; NULL before and after. */
 static struct agent *serving;
-
-/* Turns a str or bytes object into a new bytes object. */
-static PyObject *to_bytes(PyObject *object)
-{
-        if (PyUnicode_Check(object))
-                return pyjson_utf8(object);
-        return PyBytes_FromObject(object);
-}
-
-static struct str view(PyObject *bytes)
-{
-        return (struct str){PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)};
-}
-
-/* An error as Python's side describes it: (type, message, [line, ...]). */
-struct problem {
-        PyObject *type, *message; /* bytes */
-        PyObject *lines[TRACE_LINES_MAX];
-        struct str views[TRACE_LINES_MAX];
-        size_t count;
-};
-
-static void problem_finish(struct problem *problem)
-{
-        Py_XDECREF(problem->type);
-        Py_XDECREF(problem->message);
-        for (size_t i = 0; i < problem->count; i++)
-                Py_XDECREF(problem->lines[i]);
-}
-
-static bool problem_read_lines(struct problem *problem, PyObject *list)
-{
-        Py_ssize_t size = PyList_Check(list) ? PyList_Size(list) : 0;
-
-        for (Py_ssize_t i = 0; i < size && problem->count < TRACE_LINES_MAX; i++) {
-                /* a long trace keeps its end, which names the error */
-                Py_ssize_t from = problem->count == TRACE_LINES_MAX - 1 ? size - 1 : i;
-                PyObject *line = to_bytes(PyList_GetItem(list, from));
-                if (line == NULL)
-                        return false;
-                problem->views[problem->count] = view(line);
-                problem->lines[problem->count++] = line;
-        }
-        return true;
-}
-
-static bool problem_read(struct problem *problem, PyObject *tuple)
-{
-        if (tuple == NULL || !PyTuple_Check(tuple) || PyTuple_Size(tuple) != 3)
-                return false;
-        problem->type = to_bytes(PyTuple_GetItem(tuple, 0));
-        problem->message = to_bytes(PyTuple_GetItem(tuple, 1));
-        return problem->type != NULL && problem->message != NULL &&
-               problem_read_lines(problem, PyTuple_GetItem(tuple, 2));
-}
-
-/* The exception that is set, as an object; it is set no more. */
-static PyObject *take_exception(void)
-{
-        PyObject *type, *value, *trace;
-
-        PyErr_Fetch(&type, &value, &trace);
-        PyErr_NormalizeException(&type, &value, &trace);
-        if (trace != NULL && value != NULL)
-                PyException_SetTraceback(value, trace);
-        Py_XDECREF(type);
-        Py_XDECREF(trace);
-        return value;
-}
-
-/* Describes the exception that is set. Even a str() of it that fails must not stop us. */
-static bool explain(struct python *python, struct problem *ret)
-{
-        own_py PyObject *exception = take_exception();
-        own_py PyObject *told =
-                exception != NULL ? PyObject_CallFunctionObjArgs(python->explain, exception, NULL) : NULL;
-
-        if (told != NULL && problem_read(ret, told))
-                return true;
-        PyErr_Clear();
-        return false;
-}
 
 static PyObject *log_bytes(int stream, PyObject *object)
 {
@@ -198,10 +102,10 @@ static PyObject *environment(void)
 
 static bool load_failed(struct python *python, PyObject *told, struct buf *error)
 {
-        __attribute__((cleanup(problem_finish))) struct problem problem = {0};
+        own_problem struct problem problem = {0};
         enum err_code code;
 
-        if (told != NULL ? problem_read(&problem, told) : explain(python, &problem))
+        if (told != NULL ? problem_read(&problem, told) : problem_explain(python, &problem))
                 code = agent_error_put(error, PyBytes_AsString(problem.type), view(problem.message),
                                        problem.views, problem.count);
         else
@@ -256,170 +160,6 @@ static PyObject *payload_object(const struct agent_invocation *invocation)
         }
         Py_INCREF(Py_None);
         return Py_None;
-}
-
-/* Sends without the interpreter's lock: the other side may be slow, and other threads can go on. */
-static void reply_unlocked(struct agent *agent, const struct agent_reply *reply)
-{
-        PyThreadState *state = PyEval_SaveThread();
-        agent_reply(agent, reply);
-        PyEval_RestoreThread(state);
-}
-
-static void reply_problem(struct agent *agent, const char *type, struct str message, const struct str *trace,
-                          size_t count)
-{
-        PyThreadState *state = PyEval_SaveThread();
-        agent_reply_error(agent, type, message, trace, count);
-        PyEval_RestoreThread(state);
-}
-
-/* The handler raised, or what it returned cannot be sent. */
-static void reply_exception(struct python *python, struct agent *agent)
-{
-        __attribute__((cleanup(problem_finish))) struct problem problem = {0};
-
-        if (explain(python, &problem))
-                reply_problem(agent,
-                              strcmp(PyBytes_AsString(problem.type), AGENT_INPUT_ERROR) == 0
-                                      ? AGENT_INPUT_ERROR
-                                      : AGENT_FUNCTION_ERROR,
-                              view(problem.message), problem.views, problem.count);
-        else
-                reply_problem(agent, AGENT_FUNCTION_ERROR, STR("an exception that cannot be described"), NULL,
-                              0);
-}
-
-/* A result that is the function's mistake, not its caller's: its exception's text in one message. */
-static void reply_unusable(struct agent *agent, const char *what)
-{
-        own_py PyObject *exception = take_exception();
-        own_py PyObject *text = exception != NULL ? PyObject_Str(exception) : NULL;
-        own_py PyObject *bytes = text != NULL ? pyjson_utf8(text) : NULL;
-        own_buf struct buf message;
-
-        PyErr_Clear();
-        buf_init(&message, AGENT_ERROR_MAX);
-        buf_append_text(&message, what);
-        if (bytes != NULL) {
-                struct str why = view(bytes);
-                buf_append(&message, why.p, why.len);
-        }
-        reply_problem(agent, AGENT_FUNCTION_ERROR, (struct str){message.data, message.len}, NULL, 0);
-}
-
-static bool is_bytes(PyObject *object)
-{
-        if (PyBytes_Check(object) || PyByteArray_Check(object))
-                return true;
-        return PyObject_TypeCheck(object, &PyMemoryView_Type);
-}
-
-static void reply_json(struct python *python, struct agent *agent, struct agent_reply *reply, PyObject *value)
-{
-        own_buf struct buf body;
-
-        /* a little more, so that it is the agent that refuses with the limit's name */
-        buf_init(&body, (size_t)python->reply_bytes_max + FIELD_BYTES_MAX);
-        if (!pyjson_dump(value, &body)) {
-                if (PyErr_ExceptionMatches(PyExc_OverflowError))
-                        PyErr_Format(PyExc_ValueError, "it is larger than reply-bytes-max, %zu bytes",
-                                     (size_t)python->reply_bytes_max);
-                reply_unusable(agent, "the result cannot be sent as JSON: ");
-                return;
-        }
-        reply->body = (struct str){body.data, body.len};
-        if (reply->content_type.p == NULL)
-                reply->content_type = STR("application/json");
-        reply_unlocked(agent, reply);
-}
-
-static void reply_bytes(struct agent *agent, struct agent_reply *reply, PyObject *value)
-{
-        own_py PyObject *bytes = to_bytes(value);
-
-        if (bytes == NULL) {
-                reply_unusable(agent, "the result cannot be sent: ");
-                return;
-        }
-        reply->body = view(bytes);
-        if (reply->content_type.p == NULL)
-                reply->content_type = PyUnicode_Check(value) ? STR("text/plain; charset=utf-8")
-                                                             : STR("application/octet-stream");
-        reply_unlocked(agent, reply);
-}
-
-/* The header fields of a response object, [(name, value), ...]: bytes objects that unpack() made. */
-static bool read_fields(PyObject *list, struct frame_field *fields, size_t *ret_count)
-{
-        Py_ssize_t size = PyList_Size(list);
-
-        if (size > FIELDS_MAX) {
-                PyErr_Format(PyExc_ValueError, "more than %d header fields", FIELDS_MAX);
-                return false;
-        }
-        for (Py_ssize_t i = 0; i < size; i++) {
-                PyObject *pair = PyList_GetItem(list, i);
-                struct str name = view(PyTuple_GetItem(pair, 0)), value = view(PyTuple_GetItem(pair, 1));
-                if (!agent_field_valid(name, value)) {
-                        PyErr_Format(PyExc_ValueError, "header field %R is not allowed",
-                                     PyTuple_GetItem(pair, 0));
-                        return false;
-                }
-                fields[i] = (struct frame_field){name, value};
-        }
-        *ret_count = (size_t)size;
-        return true;
-}
-
-/* (status, headers, content type or None, body) */
-static void reply_response(struct python *python, struct agent *agent, PyObject *parts)
-{
-        struct frame_field fields[FIELDS_MAX];
-        struct agent_reply reply = {.fields = fields};
-        PyObject *type = PyTuple_GetItem(parts, 2), *body = PyTuple_GetItem(parts, 3);
-
-        if (!read_fields(PyTuple_GetItem(parts, 1), fields, &reply.field_count)) {
-                reply_unusable(agent, "the response cannot be sent: ");
-                return;
-        }
-        reply.status = (int)PyLong_AsLong(PyTuple_GetItem(parts, 0));
-        if (type != Py_None)
-                reply.content_type = view(type);
-        if (body == Py_None)
-                reply_unlocked(agent, &reply);
-        else if (is_bytes(body) || PyUnicode_Check(body))
-                reply_bytes(agent, &reply, body);
-        else
-                reply_json(python, agent, &reply, body);
-}
-
-/* True for what JSON has, so that the common results need no look at their attributes. */
-static bool is_plain(PyObject *object)
-{
-        return object == Py_None || PyDict_Check(object) || PyList_Check(object) || PyTuple_Check(object) ||
-               PyUnicode_Check(object) || PyLong_Check(object) || PyFloat_Check(object);
-}
-
-static void reply_result(struct python *python, struct agent *agent, PyObject *result)
-{
-        struct agent_reply reply = {.status = 0};
-
-        if (is_bytes(result)) {
-                reply_bytes(agent, &reply, result);
-                return;
-        }
-        if (is_plain(result)) {
-                reply_json(python, agent, &reply, result);
-                return;
-        }
-        own_py PyObject *parts = PyObject_CallFunctionObjArgs(python->unpack, result, NULL);
-        if (parts == NULL)
-                reply_unusable(agent, "the response cannot be sent: ");
-        else if (parts == Py_None)
-                reply_json(python, agent, &reply, result);
-        else
-                reply_response(python, agent, parts);
 }
 
 static void run_locked(struct python *python, struct agent *agent, const struct agent_invocation *invocation)

@@ -1,0 +1,251 @@
+/*
+ * runtimes/agent/channel_in.c: the frames that the server sends: streams begin, fill, end and are reset.
+ *
+ * The server may open several streams at once; they are gathered in the order in which they began. A body is
+ * taken in as it comes, so only AGENT_BODY_MAX bounds it.
+ */
+#include "runtimes/agent/channel_impl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+void stream_destroy(struct stream *stream)
+{
+        if (stream == NULL)
+                return;
+        buf_finish(&stream->head);
+        buf_finish(&stream->body);
+        if (stream->secrets.data != NULL)
+                explicit_bzero(stream->secrets.data, stream->secrets.len);
+        buf_finish(&stream->secrets);
+        free(stream->fields);
+        free(stream);
+}
+
+static struct stream *stream_find(struct channel *ch, uint32_t id)
+{
+        if (ch->current != NULL && ch->current->id == id)
+                return ch->current;
+        for (struct stream *s = ch->first; s != NULL; s = s->next) {
+                if (s->id == id)
+                        return s;
+        }
+        return NULL;
+}
+
+static enum err_code copy_fields(struct stream *stream, struct str payload, struct err *err)
+{
+        struct frame_field fields[FRAME_FIELDS_MAX];
+        size_t count;
+
+        buf_init(&stream->head, FRAME_PAYLOAD_MAX);
+        if (buf_append(&stream->head, payload.p, payload.len) != ERR_OK)
+                return err_nomem(err);
+        enum err_code code =
+                frame_parse_fields((struct str){stream->head.data, stream->head.len}, fields, &count, err);
+        if (code != ERR_OK)
+                return code;
+        stream->fields = calloc(count + 1, sizeof(*fields));
+        if (stream->fields == NULL)
+                return err_nomem(err);
+        memcpy(stream->fields, fields, count * sizeof(*fields));
+        stream->field_count = count;
+        return ERR_OK;
+}
+
+static enum err_code on_head(struct channel *ch, const struct frame *frame, struct err *err)
+{
+        if (frame->stream <= ch->last_id)
+                return err_set(err, ERR_INVALID, "stream %u begins again", frame->stream);
+        if (ch->stream_count == STREAMS_MAX)
+                return err_set(err, ERR_INVALID, "more than %d streams at once", STREAMS_MAX);
+        struct stream *stream = calloc(1, sizeof(*stream));
+        if (stream == NULL)
+                return err_nomem(err);
+        stream->id = frame->stream;
+        stream->window = FRAME_WINDOW;
+        buf_init(&stream->body, AGENT_BODY_MAX);
+        buf_init(&stream->secrets, FRAME_PAYLOAD_MAX);
+        enum err_code code = copy_fields(stream, frame->payload, err);
+        if (code != ERR_OK) {
+                stream_destroy(stream);
+                return code;
+        }
+
+        struct stream **last = &ch->first;
+        while (*last != NULL)
+                last = &(*last)->next;
+        *last = stream;
+        ch->stream_count++;
+        ch->last_id = frame->stream;
+        return ERR_OK;
+}
+
+static enum err_code on_data(struct stream *stream, struct str bytes, struct err *err)
+{
+        stream->credit_due += (uint32_t)bytes.len;
+        if (stream->too_large)
+                return ERR_OK;
+        enum err_code code = buf_append(&stream->body, bytes.p, bytes.len);
+        if (code == ERR_TOO_LARGE) {
+                stream->too_large = true;
+                buf_finish(&stream->body);
+                return ERR_OK;
+        }
+        return code == ERR_OK ? ERR_OK : err_nomem(err);
+}
+
+/* The caller is gone: a stream that waits is dropped, the one that runs goes on unheard. */
+static void on_reset(struct channel *ch, struct stream *stream)
+{
+        stream->gone = true;
+        if (stream == ch->current)
+                return;
+        for (struct stream **at = &ch->first; *at != NULL; at = &(*at)->next) {
+                if (*at == stream) {
+                        *at = stream->next;
+                        break;
+                }
+        }
+        stream_destroy(stream);
+        ch->stream_count--;
+}
+
+static enum err_code on_stream_frame(struct channel *ch, const struct frame *frame, struct err *err)
+{
+        struct stream *stream = stream_find(ch, frame->stream);
+        uint32_t credit;
+
+        if (stream == NULL)
+                return frame->stream <= ch->last_id
+                               ? ERR_OK /* of a stream that is over */
+                               : err_set(err, ERR_INVALID, "stream %u did not begin", frame->stream);
+        bool input = frame->type == FRAME_DATA || frame->type == FRAME_SECRETS || frame->type == FRAME_END;
+        if (input && stream->complete)
+                return err_set(err, ERR_INVALID, "stream %u goes on behind its end", frame->stream);
+        if (frame->type == FRAME_DATA)
+                return on_data(stream, frame->payload, err);
+        if (frame->type == FRAME_SECRETS)
+                return buf_append(&stream->secrets, frame->payload.p, frame->payload.len) == ERR_OK
+                               ? ERR_OK
+                               : err_set(err, ERR_INVALID, "secrets of stream %u are too large",
+                                         frame->stream);
+        if (frame->type == FRAME_END) {
+                stream->complete = true;
+        } else if (frame->type == FRAME_RESET) {
+                on_reset(ch, stream);
+        } else if (frame->type == FRAME_CREDIT) {
+                enum err_code code = frame_parse_credit(frame->payload, &credit, err);
+                if (code != ERR_OK)
+                        return code;
+                stream->window += credit;
+        }
+        return ERR_OK;
+}
+
+static enum err_code on_frame(struct channel *ch, const struct frame *frame, struct err *err)
+{
+        switch (frame->type) {
+        case FRAME_SPECIALISE:
+                if (ch->specialised)
+                        return err_set(err, ERR_INVALID, "specialised twice");
+                ch->specialised = true;
+                return buf_append(&ch->start, frame->payload.p, frame->payload.len) == ERR_OK
+                               ? ERR_OK
+                               : err_nomem(err);
+        case FRAME_HEAD:
+                return ch->specialised ? on_head(ch, frame, err)
+                                       : err_set(err, ERR_INVALID, "a request before SPECIALISE");
+        case FRAME_DATA:
+        case FRAME_END:
+        case FRAME_RESET:
+        case FRAME_CREDIT:
+        case FRAME_SECRETS:
+                return on_stream_frame(ch, frame, err);
+        case FRAME_UPGRADE:
+        case FRAME_LOG:
+        case FRAME_READY:
+        case FRAME_FAILED:
+                break;
+        }
+        return err_set(err, ERR_INVALID, "a frame of type %d from the server", (int)frame->type);
+}
+
+static enum err_code take_frames(struct channel *ch, struct err *err)
+{
+        enum err_code code;
+        size_t at = 0;
+
+        for (;;) {
+                struct frame frame;
+                size_t used;
+
+                code = frame_parse((struct str){ch->in.data + at, ch->in.len - at}, &frame, &used, err);
+                if (code != ERR_OK)
+                        break;
+                code = on_frame(ch, &frame, err);
+                if (code != ERR_OK)
+                        break;
+                at += used;
+        }
+        buf_consume(&ch->in, at);
+        return code == ERR_LIMIT ? ERR_OK : code;
+}
+
+/* Keeps the descriptor that came with a message; a second one is not expected and closed. */
+static void take_descriptors(struct channel *ch, struct msghdr *msg)
+{
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+                for (size_t i = 0; i < count; i++) {
+                        int fd;
+                        memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+                        if (ch->passed_fd < 0)
+                                ch->passed_fd = fd;
+                        else
+                                close(fd);
+                }
+        }
+}
+
+/* Reads what is there, without waiting. */
+enum err_code channel_receive(struct channel *ch, struct err *err)
+{
+        _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
+
+        if (buf_reserve(&ch->in, READ_SIZE) != ERR_OK)
+                return err_nomem(err);
+        struct iovec bytes = {ch->in.data + ch->in.len, READ_SIZE};
+        struct msghdr msg = {.msg_iov = &bytes,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+
+        ssize_t n = recvmsg(ch->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return ERR_OK;
+        if (n <= 0) {
+                ch->closed = true;
+                return err_set(err, ERR_CANCELLED, "the channel is closed");
+        }
+        take_descriptors(ch, &msg);
+        ch->in.len += (size_t)n;
+        return take_frames(ch, err);
+}
+
+/* Waits for bytes, and for SIGTERM where `interruptible`. */
+enum err_code channel_wait(struct channel *ch, bool interruptible, struct err *err)
+{
+        struct pollfd fds[2] = {{.fd = ch->fd, .events = POLLIN}, {.fd = ch->base.wake_fd, .events = POLLIN}};
+
+        if (poll(fds, interruptible ? 2 : 1, -1) < 0)
+                return errno == EINTR ? ERR_OK : err_sys(err, "poll");
+        if (fds[0].revents != 0)
+                return channel_receive(ch, err);
+        return interruptible && fds[1].revents != 0 ? err_set(err, ERR_CANCELLED, "told to end") : ERR_OK;
+}

@@ -1,0 +1,100 @@
+/* runtimes/agent/channel_start.c: SPECIALISE: what the instance becomes, its environment and its secrets. */
+#include "runtimes/agent/channel_impl.h"
+
+#include "base/own.h"
+
+#include <sys/stat.h>
+
+/* The secrets' JSON object from the descriptor that came along; the object is checked by its user. */
+static enum err_code read_secrets(struct channel *ch, struct err *err)
+{
+        own_fd int fd = take_fd(&ch->passed_fd);
+        struct stat st;
+
+        if (fd < 0)
+                return ERR_OK;
+        if (fstat(fd, &st) < 0 || st.st_size > SECRETS_MAX)
+                return err_set(err, ERR_INVALID, "the secrets' descriptor is no memfd of at most %d bytes",
+                               SECRETS_MAX);
+        if (buf_reserve(&ch->secrets, (size_t)st.st_size) != ERR_OK)
+                return err_nomem(err);
+        while (ch->secrets.len < (size_t)st.st_size) {
+                ssize_t n = pread(fd, ch->secrets.data + ch->secrets.len,
+                                  (size_t)st.st_size - ch->secrets.len, (off_t)ch->secrets.len);
+                if (n <= 0)
+                        return err_sys(err, "read secrets");
+                ch->secrets.len += (size_t)n;
+        }
+        return ERR_OK;
+}
+
+static enum err_code set_variable(struct str name, struct str value, struct err *err)
+{
+        own_mem char *key = strndup(name.p, name.len), *text = strndup(value.p, value.len);
+
+        if (key == NULL || text == NULL)
+                return err_nomem(err);
+        return setenv(key, text, 1) < 0 ? err_sys(err, "setenv '%s'", key) : ERR_OK;
+}
+
+/* A field as a string that lives as long as the channel: the copy follows the payload in `start`. */
+static const char *field_text(struct channel *ch, struct str value)
+{
+        const char *text = ch->start.data + ch->start.len;
+
+        if (value.p == NULL)
+                return "";
+        if (buf_append(&ch->start, value.p, value.len) != ERR_OK || buf_append(&ch->start, "", 1) != ERR_OK)
+                return NULL;
+        return text;
+}
+
+static uint64_t field_number(const struct frame_field *fields, size_t count, struct str name,
+                             uint64_t otherwise)
+{
+        uint64_t value;
+
+        return str_to_u64(frame_field_get(fields, count, name), &value) ? value : otherwise;
+}
+
+static enum err_code read_specialisation(struct channel *ch, struct specialisation *ret, struct err *err)
+{
+        struct frame_field fields[FRAME_FIELDS_MAX];
+        size_t count = 0;
+
+        /* No text moves any more once twice the payload is reserved. */
+        if (buf_reserve(&ch->start, ch->start.len + 2) != ERR_OK)
+                return err_nomem(err);
+        enum err_code code =
+                frame_parse_fields((struct str){ch->start.data, ch->start.len}, fields, &count, err);
+        for (size_t i = 0; i < count && code == ERR_OK; i++) {
+                if (str_starts(fields[i].name, STR("env-")))
+                        code = set_variable(str_slice(fields[i].name, 4, fields[i].name.len), fields[i].value,
+                                            err);
+        }
+        if (code == ERR_OK)
+                code = read_secrets(ch, err);
+        if (code != ERR_OK)
+                return code;
+        *ret = (struct specialisation){
+                .function = field_text(ch, frame_field_get(fields, count, STR("function"))),
+                .handler = field_text(ch, frame_field_get(fields, count, STR("handler"))),
+                .timeout_ms = field_number(fields, count, STR("timeout-ms"), 0),
+                .log_bytes_max = field_number(fields, count, STR("log-bytes-max"), AGENT_LOG_MAX),
+                .reply_bytes_max = field_number(fields, count, STR("reply-bytes-max"), AGENT_REPLY_MAX),
+                .secrets = {ch->secrets.data, ch->secrets.len},
+        };
+        return ret->function != NULL && ret->handler != NULL ? ERR_OK : err_nomem(err);
+}
+
+enum err_code channel_specialise(struct transport *t, struct specialisation *ret, struct err *err)
+{
+        struct channel *ch = channel_of(t);
+
+        while (!ch->specialised) {
+                enum err_code code = channel_wait(ch, true, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        return read_specialisation(ch, ret, err);
+}

@@ -1,0 +1,153 @@
+/*
+ * runtimes/agent/output.c: what leaves the agent: the handler's prints and its reply.
+ *
+ * Prints reach `lines` from two sides: agent_log (the language's own streams) and `capture` (descriptors 1
+ * and 2). The lock covers both and the sending side of the transport, since a handler's threads may print at
+ * any time.
+ */
+#include "runtimes/agent/agent_impl.h"
+
+#include "base/own.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+
+enum { REPLY_FIELDS_MAX = 100, REPLY_FIELD_BYTES_MAX = 65536 };
+
+bool agent_is_child(const struct agent *agent)
+{
+        return agent->child;
+}
+
+void output_sink(void *arg, int stream, struct str text)
+{
+        struct agent *agent = arg;
+
+        agent->transport->ops->log(agent->transport, stream, text);
+}
+
+static void put_stdout(void *arg, struct str text)
+{
+        lines_put(arg, 1, text);
+}
+
+static void put_stderr(void *arg, struct str text)
+{
+        lines_put(arg, 2, text);
+}
+
+/* What was written to the descriptor of `stream` since last time. */
+static void take_captured(struct agent *agent, int stream)
+{
+        if (capture_take(&agent->capture[stream - 1], stream == 1 ? put_stdout : put_stderr, &agent->lines))
+                lines_truncate(&agent->lines, stream);
+}
+
+/* In a forked child there is no agent to log to; the descriptor is what the parent captures. */
+void output_plain(int fd, struct str text)
+{
+        while (text.len > 0) {
+                ssize_t n = write(fd, text.p, text.len);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return;
+                text = str_slice(text, (size_t)n, text.len);
+        }
+}
+
+void agent_log(struct agent *agent, int stream, struct str text)
+{
+        assert(stream == 1 || stream == 2);
+        if (agent->child) {
+                output_plain(stream, text);
+                return;
+        }
+        pthread_mutex_lock(&agent->lock);
+        take_captured(agent, stream);
+        lines_put(&agent->lines, stream, text);
+        pthread_mutex_unlock(&agent->lock);
+}
+
+void output_finish(struct agent *agent)
+{
+        for (int stream = 1; stream <= 2; stream++) {
+                take_captured(agent, stream);
+                capture_rewind(&agent->capture[stream - 1]);
+        }
+        lines_flush(&agent->lines);
+}
+
+static int status_of(const struct agent_reply *reply)
+{
+        if (reply->status != 0)
+                return reply->status;
+        if (reply->error == NULL)
+                return 200;
+        return strcmp(reply->error, AGENT_INPUT_ERROR) == 0 ? 400 : 500;
+}
+
+/* Why a reply cannot be sent as it is, or an empty text. */
+static void check_reply(const struct agent *agent, const struct agent_reply *reply, char why[160])
+{
+        size_t bytes = 0;
+
+        why[0] = '\0';
+        for (size_t i = 0; i < reply->field_count; i++) {
+                assert(agent_field_valid(reply->fields[i].name, reply->fields[i].value));
+                bytes += reply->fields[i].name.len + reply->fields[i].value.len;
+        }
+        if (reply->field_count > REPLY_FIELDS_MAX || bytes > REPLY_FIELD_BYTES_MAX)
+                snprintf(why, 160, "the response has more than %d header fields or %d bytes of them",
+                         REPLY_FIELDS_MAX, REPLY_FIELD_BYTES_MAX);
+        else if (reply->error == NULL && reply->body.len > agent->function.reply_bytes_max)
+                snprintf(why, 160, "the reply has %zu bytes, more than reply-bytes-max, %" PRIu64,
+                         reply->body.len, agent->function.reply_bytes_max);
+}
+
+static void send_reply(struct agent *agent, const struct agent_reply *reply)
+{
+        struct agent_reply copy = *reply;
+        struct frame_usage usage;
+
+        copy.status = status_of(reply);
+        if (reply->error != NULL && copy.content_type.p == NULL)
+                copy.content_type = STR("application/json");
+        usage_end(&agent->usage, &usage);
+        pthread_mutex_lock(&agent->lock);
+        output_finish(agent);
+        agent->reply_code = agent->transport->ops->reply(agent->transport, &copy, &usage, &agent->reply_err);
+        pthread_mutex_unlock(&agent->lock);
+}
+
+void agent_reply(struct agent *agent, const struct agent_reply *reply)
+{
+        char why[160];
+
+        if (agent->child)
+                _exit(0);
+        assert(!agent->replied);
+        check_reply(agent, reply, why);
+        if (why[0] != '\0') {
+                agent_reply_error(agent, AGENT_FUNCTION_ERROR, str_of(why), NULL, 0);
+                return;
+        }
+        agent->replied = true;
+        send_reply(agent, reply);
+}
+
+void agent_reply_error(struct agent *agent, const char *type, struct str message, const struct str *trace,
+                       size_t count)
+{
+        own_buf struct buf json;
+        struct agent_reply reply = {.error = type, .content_type = STR("application/json")};
+
+        buf_init(&json, AGENT_ERROR_MAX);
+        if (agent_error_put(&json, type, message, trace, count) == ERR_OK)
+                reply.body = (struct str){json.data, json.len};
+        else
+                reply.body =
+                        STR("{\"type\":\"SystemError\",\"message\":\"out of memory\",\"stacktrace\":[]}");
+        agent_reply(agent, &reply);
+}
