@@ -21,6 +21,7 @@ void json_scan_init(struct json_scan *scan, struct str text)
         scan->text = text;
         scan->at = 0;
         scan->depth = 0;
+        memset(scan->in_object, 0, sizeof(scan->in_object));
         scan->state = WANT_VALUE;
 }
 
@@ -326,7 +327,7 @@ enum err_code json_scan_next(struct json_scan *scan, struct json_token *ret, str
 enum err_code json_check(struct str text, struct err *err)
 {
         struct json_scan scan;
-        struct json_token token;
+        struct json_token token = {0};
         enum err_code code;
 
         json_scan_init(&scan, text);
@@ -346,7 +347,7 @@ bool json_is_object(struct str text)
 /* Steps over one whole value and returns its text. */
 static bool skip_value(struct json_scan *scan, struct str *ret)
 {
-        struct json_token token;
+        struct json_token token = {0};
         unsigned depth = scan->depth;
         size_t from = SIZE_MAX;
 
@@ -371,7 +372,7 @@ struct str json_member(struct str object, struct str name)
 {
         struct str value, found = {NULL, 0};
         struct json_scan scan;
-        struct json_token token;
+        struct json_token token = {0};
 
         json_scan_init(&scan, object);
         if (json_scan_next(&scan, &token, NULL) != ERR_OK || token.type != JSON_TOKEN_OBJECT)

@@ -92,6 +92,7 @@ const char *buf_text(struct buf *buf)
 {
         if (buf->data == NULL && buf_reserve(buf, 0) != ERR_OK)
                 return NULL;
+        assert(buf->data != NULL);
         buf->data[buf->len] = '\0';
         return buf->data;
 }

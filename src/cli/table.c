@@ -112,7 +112,7 @@ static void break_lines(const struct str *words, size_t count, size_t limit, siz
 static enum err_code wrap(struct table *table, struct str text, struct table_cell *ret)
 {
         struct str words[WORDS_MAX];
-        size_t next[WORDS_MAX];
+        size_t next[WORDS_MAX] = {0};
         size_t count = split_words(text, words), lines = 0;
 
         break_lines(words, count, TABLE_WRAP, next);

@@ -56,6 +56,7 @@ static json_t *text_json(struct str text)
 {
         if (str_is_utf8(text) && memchr(text.p != NULL ? text.p : "", '\0', text.len) == NULL)
                 return json_stringn(text.p != NULL ? text.p : "", text.len);
+        assert(text.p != NULL);
 
         own_buf struct buf clean = {.max = text.len * 3 + 1};
         for (size_t i = 0; i < text.len; i++) {

@@ -33,11 +33,11 @@ void *http_user(struct http_exchange *exchange)
 struct str http_peer(struct http_exchange *exchange)
 {
         union {
+                struct sockaddr_storage storage;
                 struct sockaddr any;
                 struct sockaddr_in v4;
                 struct sockaddr_in6 v6;
-                struct sockaddr_storage storage;
-        } peer;
+        } peer = {0};
         socklen_t len = sizeof(peer);
         char text[INET6_ADDRSTRLEN];
         char *name = NULL;

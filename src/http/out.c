@@ -4,6 +4,7 @@
  */
 #include "http/out.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,7 @@ static void out_drop(struct out *out, size_t sent)
         out->len -= sent;
         while (sent > 0) {
                 struct out_piece *piece = out->first;
+                assert(piece != NULL);
                 size_t len = piece->len - piece->at;
                 if (sent < len) {
                         piece->at += sent;

@@ -389,6 +389,7 @@ size_t cgroup_sweep(struct cgroup_tree *tree, size_t max)
                 max = tree->released_count;
         while (max-- > 0) {
                 struct cgroup *cgroup = tree->released;
+                assert(cgroup != NULL);
                 tree->released = cgroup->next;
                 tree->released_count--;
                 if (!folder_remove(tree, cgroup->path)) {

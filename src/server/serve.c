@@ -413,21 +413,24 @@ static enum err_code start_workers(struct server *server, struct err *err)
 /* "http://127.0.0.1:8080" of a listener; the port may have been chosen by the kernel. */
 static void listener_url(const struct listeners *listeners, enum role role, char *out, size_t size)
 {
-        struct sockaddr_storage address = {0};
+        union {
+                struct sockaddr_storage storage;
+                struct sockaddr any;
+                struct sockaddr_in v4;
+                struct sockaddr_in6 v6;
+        } address = {0};
         socklen_t len = sizeof(address);
         char host[INET6_ADDRSTRLEN] = "";
         bool v6;
         in_port_t port;
 
         snprintf(out, size, "nowhere");
-        if (listeners->counts[role] == 0 ||
-            getsockname(listeners->fds[role][0], (struct sockaddr *)&address, &len) < 0)
+        if (listeners->counts[role] == 0 || getsockname(listeners->fds[role][0], &address.any, &len) < 0)
                 return;
-        v6 = address.ss_family == AF_INET6;
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)&address;
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)&address;
-        port = ntohs(v6 ? in6->sin6_port : in->sin_port);
-        inet_ntop(address.ss_family, v6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, host,
+        v6 = address.any.sa_family == AF_INET6;
+        port = ntohs(v6 ? address.v6.sin6_port : address.v4.sin_port);
+        inet_ntop(address.any.sa_family,
+                  v6 ? (const void *)&address.v6.sin6_addr : (const void *)&address.v4.sin_addr, host,
                   sizeof(host));
         snprintf(out, size, v6 ? "http://[%s]:%u" : "http://%s:%u", host, port);
 }
