@@ -49,7 +49,7 @@ void store_row_finish(struct store_row *row); /* takes a zeroed one */
 
 /*
  * Opens "sqlite:DIR" (a folder of the server's own, made with mode 0700 if it is missing; the file in it is
- * dispatch.db, mode 0600); creates or migrates the schema, checks the integrity: all of a file up to 64 MiB,
+ * dispatch.db, mode 0600); creates or migrates the schema, checks the integrity: all of a file up to 8 MiB,
  * the definitions alone in a larger one. Two processes may have it open, each waits for the other's writes.
  * Every text names the file and says what to do: ERR_CORRUPT; ERR_PRECONDITION when the schema is newer than
  * this program, or older than it can migrate; ERR_UNAVAILABLE when the disk is full or another process keeps

@@ -35,8 +35,8 @@ static const char *const steps[] = {
 
 enum {
         SCHEMA_VERSION = sizeof(steps) / sizeof(steps[0]),
-        SCHEMA_OLDEST = 1,          /* what this program can still lead up from */
-        CHECK_BYTES_MAX = 64 << 20, /* files beyond this have only their definitions checked at start */
+        SCHEMA_OLDEST = 1,         /* what this program can still lead up from */
+        CHECK_BYTES_MAX = 8 << 20, /* larger files have only their definitions checked, to be ready in time */
 };
 
 enum err_code sqlite_run(struct sqlite_store *store, const char *sql, struct err *err)
