@@ -49,9 +49,10 @@
         X(RUN_LIST_FUNCTION, "SELECT document FROM run WHERE organization = ?1 AND project = ?2"             \
                              " AND function = ?5 AND modified_us >= ?3"                                      \
                              " ORDER BY modified_us DESC LIMIT ?4")                                          \
-        X(RUN_UNFINISHED, "SELECT id, organization, project, function, function_id, executed_us,"            \
-                          " modified_us, generation, document FROM run WHERE unfinished = 1"                 \
-                          " AND generation NOT IN (?1, ?2) ORDER BY rowid")                                  \
+        X(RUN_UNFINISHED,                                                                                    \
+          "SELECT id, organization, project, function, function_id, executed_us,"                            \
+          " modified_us, generation, document FROM run INDEXED BY run_unfinished WHERE unfinished = 1"       \
+          " AND generation NOT IN (?1, ?2) ORDER BY rowid")                                                  \
         X(RUN_DELETE, "DELETE FROM run WHERE function_id = ?3 AND organization = ?1 AND project = ?2")       \
         X(RUN_TRIM, "DELETE FROM run WHERE rowid IN (SELECT rowid FROM (SELECT rowid, row_number() OVER"     \
                     " (PARTITION BY organization, project, function ORDER BY modified_us DESC) AS place"     \
