@@ -7,6 +7,7 @@
 #include "build/closure.h"
 #include "build/dpkg.h"
 #include "build/image.h"
+#include "build/ldcache.h"
 #include "build/skeleton.h"
 
 #include <errno.h>
@@ -261,6 +262,8 @@ static enum err_code fill(struct builtin *builtin, struct err *err)
                 code = skeleton_certificates(&builtin->image, err);
         if (code == ERR_OK)
                 code = alternatives_link(&builtin->image, builtin->admin_fd, err);
+        if (code == ERR_OK)
+                code = ldcache_write(&builtin->image, err);
         return code;
 }
 

@@ -2,7 +2,6 @@
 #include "build/image.h"
 
 #include "base/own.h"
-#include "base/str.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -152,7 +151,7 @@ enum err_code image_copy(struct image *image, const char *from, const char *to, 
         return code == ERR_OK ? code : err_wrap(err, code, "'/%s'", from);
 }
 
-enum err_code image_write(struct image *image, const char *path, const char *text, struct err *err)
+enum err_code image_write(struct image *image, const char *path, struct str content, struct err *err)
 {
         static const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 0}};
         char plain[PATH_MAX];
@@ -162,9 +161,9 @@ enum err_code image_write(struct image *image, const char *path, const char *tex
         if (code == ERR_OK)
                 code = tree_file(image->tree, plain, false, &fd, err);
         if (code == ERR_OK)
-                code = tree_reserve(image->tree, strlen(text), err);
+                code = tree_reserve(image->tree, content.len, err);
         if (code == ERR_OK)
-                code = tree_write(fd, text, strlen(text), 0, err);
+                code = tree_write(fd, content.p, content.len, 0, err);
         if (code == ERR_OK && futimens(fd, times) < 0)
                 code = err_sys(err, "set time");
         return code == ERR_OK ? code : err_wrap(err, code, "'%s'", path);

@@ -11,6 +11,7 @@
 #define DISPATCH_BUILD_IMAGE_H
 
 #include "base/err.h"
+#include "base/str.h"
 #include "build/tree.h"
 
 #include <stdbool.h>
@@ -42,7 +43,7 @@ enum err_code image_path(const struct image *image, const char *path, char out[P
 /* Copies a file or link of the host from `from` to `to`; folders, and what is not there, are left out; so are
  * files that are not readable. The time is kept. */
 enum err_code image_copy(struct image *image, const char *from, const char *to, struct err *err);
-enum err_code image_write(struct image *image, const char *path, const char *text, struct err *err);
+enum err_code image_write(struct image *image, const char *path, struct str content, struct err *err);
 enum err_code image_link(struct image *image, const char *path, const char *target, struct err *err);
 enum err_code image_folder(struct image *image, const char *path, struct err *err);
 

@@ -51,7 +51,7 @@ enum err_code skeleton_write(struct image *image, struct err *err)
         for (size_t i = 0; code == ERR_OK && i < sizeof(folders) / sizeof(folders[0]); i++)
                 code = image_folder(image, folders[i], err);
         for (size_t i = 0; code == ERR_OK && i < sizeof(files) / sizeof(files[0]); i++)
-                code = image_write(image, files[i].path, files[i].text, err);
+                code = image_write(image, files[i].path, str_of(files[i].text), err);
         for (size_t i = 0; code == ERR_OK && i < sizeof(links) / sizeof(links[0]); i++)
                 code = image_link(image, links[i].path, links[i].target, err);
         return code;
