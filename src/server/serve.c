@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -641,6 +642,7 @@ enum err_code server_serve(const struct server_options *options, struct err *err
         server.options = options;
         server.started_ms = clock_mono_ms();
         signal(SIGPIPE, SIG_IGN);
+        prctl(PR_SET_NAME, "dispatch-server"); /* spawn runs us by a descriptor, which has no name */
         /* One arena for all threads: a few more waits for its lock, megabytes less at rest. */
         mallopt(M_ARENA_MAX, 2);
         enum err_code code = read_environment(&server, err);

@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "sandbox/rights.h"
+#include "sandbox/sys.h"
 #include "spawn/link.h"
 #include "spawn/spawn.h"
+#include "spawn/view.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -85,9 +87,9 @@ static int environment_set(const struct inheritance *given)
         if (setenv("DISPATCH_LISTEN", spawn->listeners_text, 1) < 0 ||
             setenv("DISPATCH_SPAWN_LINKS", links, 1) < 0)
                 return -1;
-        if (setenv("DISPATCH_STATE_DIR", spawn->state.server_path, 1) < 0)
+        if (setenv("DISPATCH_STATE_DIR", VIEW_STATE, 1) < 0)
                 return -1;
-        return setenv("DISPATCH_RUNTIME_DIR", spawn->options.runtime_dir, 1);
+        return setenv("DISPATCH_RUNTIME_DIR", VIEW_RUNTIMES, 1);
 }
 
 /* All others are CLOEXEC. */
@@ -126,15 +128,22 @@ static int rights_give_up(const struct inheritance *given)
  * try. */
 _Noreturn static void child_main(const struct inheritance *given)
 {
-        const struct options *options = &given->spawn->options;
+        const struct spawn *spawn = given->spawn;
+        const struct options *options = &spawn->options;
+        /* Opened as root: the user that it will run as may not be able to walk to it. */
+        int program = open(options->server, O_PATH | O_CLOEXEC);
 
         /* Apart from the terminal's group: a Ctrl-C is spawn's to pass on. */
-        if (setsid() < 0 || environment_set(given) < 0 || descriptors_pass(given) < 0)
+        if (program < 0)
+                log_error("open %s: %s", options->server, strerror(errno));
+        else if (setsid() < 0 || environment_set(given) < 0 || descriptors_pass(given) < 0)
                 log_error("start the server: %s", strerror(errno));
+        else if (view_enter(spawn->state.server_fd, spawn->runtime_fd) < 0)
+                log_error("attach the server's folders below " VIEW_DIR ": %s", strerror(errno));
         else if (rights_give_up(given) < 0)
                 log_error("give up rights for the server: %s", strerror(errno));
         else {
-                execv(options->server, options->server_argv);
+                sys_execveat(program, options->server_argv, environ);
                 log_error("run %s: %s", options->server, strerror(errno));
         }
         _exit(2);

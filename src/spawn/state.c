@@ -110,8 +110,8 @@ static enum err_code lock_take(struct state *state, struct err *err)
 
 static enum err_code layout_make(struct state *state, struct err *err)
 {
-        own_fd int server_fd = -1;
-        enum err_code code = folder_open(state->fd, "server", 0700, state->uid, state->gid, &server_fd, err);
+        enum err_code code =
+                folder_open(state->fd, "server", 0700, state->uid, state->gid, &state->server_fd, err);
 
         if (code == ERR_OK)
                 code = folder_open(state->fd, "layers", 0700, 0, 0, &state->layers_fd, err);
@@ -131,10 +131,6 @@ static enum err_code state_open_at(const char *path, struct state *state, struct
         state->path = realpath(path, NULL);
         if (state->path == NULL)
                 return err_sys(err, "open the state directory %s", path);
-        if (asprintf(&state->server_path, "%s/server", state->path) < 0) {
-                state->server_path = NULL;
-                return err_nomem(err);
-        }
         state->fd = open(state->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (state->fd < 0)
                 return err_sys(err, "open the state directory %s", path);
@@ -150,6 +146,7 @@ enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *r
 {
         struct state state = {.fd = -1,
                               .lock_fd = -1,
+                              .server_fd = -1,
                               .layers_fd = -1,
                               .staging_fd = -1,
                               .mnt_fd = -1,
@@ -167,15 +164,16 @@ enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *r
 
 void state_finish(struct state *state)
 {
-        const int fds[] = {state->mnt_fd, state->staging_fd, state->layers_fd, state->lock_fd, state->fd};
+        const int fds[] = {state->mnt_fd,    state->staging_fd, state->layers_fd,
+                           state->server_fd, state->lock_fd,    state->fd};
 
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
                 if (fds[i] >= 0)
                         close(fds[i]);
         }
         free(state->path);
-        free(state->server_path);
-        *state = (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
+        *state = (struct state){
+                .fd = -1, .lock_fd = -1, .server_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
 }
 
 void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX])

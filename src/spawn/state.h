@@ -21,10 +21,9 @@ enum { STATE_ID_RESERVED = 63200, STATE_CGROUP_NAME_MAX = 32 };
 
 struct state {
         char *path; /* absolute, without links */
-        char *server_path;
         int fd;
         int lock_fd;
-        int layers_fd, staging_fd, mnt_fd;
+        int server_fd, layers_fd, staging_fd, mnt_fd;
         uid_t uid; /* the server's user */
         gid_t gid;
         uint64_t next_drop;
