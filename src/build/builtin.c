@@ -279,17 +279,35 @@ static void note_version(const struct builtin *builtin, const struct runtime *ru
                          STR_ARG(builtin->dpkg.packages[found].version));
 }
 
+/* dpkg replaces its status file with each step, so another one means that files changed under our hands. */
+static enum err_code check_unchanged(const struct builtin *builtin, const struct stat *before,
+                                     struct err *err)
+{
+        struct stat now;
+
+        if (fstatat(builtin->admin_fd, "status", &now, 0) == 0 && now.st_ino == before->st_ino &&
+            now.st_mtim.tv_sec == before->st_mtim.tv_sec && now.st_mtim.tv_nsec == before->st_mtim.tv_nsec)
+                return ERR_OK;
+        return err_set(err, ERR_UNAVAILABLE,
+                       "the host's packages changed while the image was made: try again");
+}
+
 static enum err_code make(struct builtin *builtin, const struct runtime *runtime, struct builtin_result *ret,
                           struct err *err)
 {
-        enum err_code code = open_database(builtin, err);
+        struct stat before = {0};
+        enum err_code code;
 
+        (void)fstatat(builtin->image.host_fd, "var/lib/dpkg/status", &before, 0);
+        code = open_database(builtin, err);
         if (code == ERR_OK)
                 code = choose_packages(builtin, runtime, err);
         if (code != ERR_OK)
                 return code;
         find_bytecode_tag(builtin);
         code = fill(builtin, err);
+        if (code == ERR_OK)
+                code = check_unchanged(builtin, &before, err);
         if (code != ERR_OK)
                 return code;
         if (runtime->program[0] != '\0' && !image_has(&builtin->image, runtime->program))

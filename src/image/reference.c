@@ -376,6 +376,6 @@ enum err_code reference_resolve(const struct reference_table *table, struct str 
         return err_set(
                 err, ERR_UNPROCESSABLE,
                 "image '%.*s': this version runs built-in base images only: use builtin:LANGUAGE (languages: "
-                "%s), or add the rule '%.*s=builtin:LANGUAGE' to the server's image rules",
+                "%s), or start the server with --image-references '%.*s=builtin:LANGUAGE'",
                 STR_ARG(parts.name), list, STR_ARG(parts.name));
 }

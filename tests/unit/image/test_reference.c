@@ -94,7 +94,7 @@ static void says_what_to_do_with_any_other_reference(void **state)
         fails(REFERENCE_RULES_DEFAULT, "docker.io/library/python:3.11-slim", ERR_UNPROCESSABLE,
               "image 'python': this version runs built-in base images only: use builtin:LANGUAGE (languages: "
               "native, "
-              "python3), or add the rule 'python=builtin:LANGUAGE'");
+              "python3), or start the server with --image-references 'python=builtin:LANGUAGE'");
         fails("", "dispatchframework/python3-base:0.0.13", ERR_UNPROCESSABLE, "built-in base images only");
         fails(REFERENCE_RULES_DEFAULT, "registry.example.com:5000/dispatchframework/python3-base",
               ERR_UNPROCESSABLE, "'registry.example.com:5000/dispatchframework/python3-base'");
