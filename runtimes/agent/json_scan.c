@@ -22,6 +22,7 @@ void json_scan_init(struct json_scan *scan, struct str text)
         scan->at = 0;
         scan->depth = 0;
         memset(scan->in_object, 0, sizeof(scan->in_object));
+        scan->depth_max = JSON_SCAN_LEVELS;
         scan->state = WANT_VALUE;
 }
 
@@ -202,8 +203,8 @@ static enum err_code scan_literal(struct json_scan *scan, const char *word, enum
 
 static enum err_code open_level(struct json_scan *scan, bool object, struct json_token *ret, struct err *err)
 {
-        if (scan->depth == JSON_SCAN_DEPTH_MAX)
-                return err_set(err, ERR_INVALID, "nested deeper than %d levels", JSON_SCAN_DEPTH_MAX);
+        if (scan->depth == scan->depth_max)
+                return err_set(err, ERR_INVALID, "nested deeper than %u levels", scan->depth_max);
         uint64_t bit = (uint64_t)1 << scan->depth % 64;
         if (object)
                 scan->in_object[scan->depth / 64] |= bit;
@@ -331,6 +332,7 @@ enum err_code json_check(struct str text, struct err *err)
         enum err_code code;
 
         json_scan_init(&scan, text);
+        scan.depth_max = JSON_SCAN_DEPTH_MAX;
         do
                 code = json_scan_next(&scan, &token, err);
         while (code == ERR_OK && token.type != JSON_TOKEN_END);

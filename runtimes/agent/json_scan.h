@@ -16,7 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { JSON_SCAN_DEPTH_MAX = 512 };
+enum {
+        JSON_SCAN_DEPTH_MAX = 512, /* of what json_check and json_is_object accept */
+        JSON_SCAN_LEVELS = 576     /* of what is scanned: accepted values inside objects of ours */
+};
 
 enum json_token_type {
         JSON_TOKEN_OBJECT,
@@ -44,14 +47,14 @@ struct json_token {
 struct json_scan {
         struct str text;
         size_t at;
-        unsigned depth;
+        unsigned depth, depth_max;
         int state;
-        uint64_t in_object[JSON_SCAN_DEPTH_MAX / 64];
+        uint64_t in_object[JSON_SCAN_LEVELS / 64];
 };
 
 void json_scan_init(struct json_scan *scan, struct str text);
 
-/* The next token. ERR_INVALID: not JSON (or strings not UTF-8, or nested over JSON_SCAN_DEPTH_MAX); the text
+/* The next token. ERR_INVALID: not JSON (or strings not UTF-8, or nested over the limit); the text
  * of *err is then like "invalid character 'x' looking for beginning of value". Do not go on after an error.
  */
 enum err_code json_scan_next(struct json_scan *scan, struct json_token *ret, struct err *err);

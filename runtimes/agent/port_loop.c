@@ -85,9 +85,10 @@ static void sweep(struct port *port)
 
         for (struct peer *peer = port->peers, *next; peer != NULL; peer = next) {
                 next = peer->next;
-                bool idle = !peer->has_head && peer->in.len == 0;
-                if (!peer->complete &&
-                    (now - peer->active_ms > PEER_IDLE_MS || (port_draining(port) && idle)))
+                bool idle = !peer->has_head && !peer->closing && peer->in.len == 0;
+                uint64_t allowed_ms = peer->closing ? PEER_LINGER_MS : PEER_IDLE_MS;
+
+                if (!peer->complete && (now - peer->active_ms > allowed_ms || (port_draining(port) && idle)))
                         port_drop(port, peer);
         }
 }
@@ -102,6 +103,11 @@ static void start_draining(struct port *port)
         accept_all(port);
         own_fd_release(&port->listener);
         port->listener = -1;
+        for (struct peer *peer = port->peers, *next; peer != NULL; peer = next) {
+                next = peer->next;
+                if (!peer->complete)
+                        on_peer(port, peer); /* what has arrived already counts as begun */
+        }
 }
 
 void port_notice_sigterm(struct port *port)
@@ -116,6 +122,7 @@ enum err_code port_step(struct port *port, int timeout_ms, struct err *err)
 {
         struct epoll_event events[EVENTS];
         int count = epoll_wait(port->epoll, events, EVENTS, timeout_ms);
+        bool sigterm = false;
 
         if (count < 0 && errno != EINTR)
                 return err_sys(err, "epoll_wait");
@@ -123,10 +130,12 @@ enum err_code port_step(struct port *port, int timeout_ms, struct err *err)
                 if (events[i].data.ptr == &port->listener)
                         accept_all(port);
                 else if (events[i].data.ptr == &port->base)
-                        start_draining(port);
+                        sigterm = true;
                 else
                         on_peer(port, events[i].data.ptr);
         }
+        if (sigterm)
+                start_draining(port); /* not before: it may drop peers that have events */
         sweep(port);
         return ERR_OK;
 }
