@@ -13,13 +13,14 @@
 #include "http/server.h"
 
 enum {
-        CONN_INPUT_FIRST = 4096,        /* of the input buffer; grows to header_bytes_max for a long head */
-        CONN_INPUT_BODY = 32768,        /* window for a body that does not come with its head */
-        CONN_INPUT_ROOM_MIN = 2048,     /* below it a body gets a window of its own */
-        CONN_READS_MAX = 4,             /* reads for one event, so that one client cannot hold the loop */
-        CONN_DISCARD_MAX = 256 << 10,   /* of a body that nobody wanted, to keep the connection */
-        CONN_LINGER_MAX = 1 << 20,      /* bytes thrown away before a close */
-        CONN_LINGER_MS = 2000,          /* time for that */
+        CONN_INPUT_FIRST = 4096,      /* of the input buffer; grows to header_bytes_max for a long head */
+        CONN_INPUT_BODY = 32768,      /* window for a body that does not come with its head */
+        CONN_INPUT_ROOM_MIN = 2048,   /* below it a body gets a window of its own */
+        CONN_READS_MAX = 4,           /* reads for one event, so that one client cannot hold the loop */
+        CONN_DISCARD_MAX = 256 << 10, /* of a body that nobody wanted, to keep the connection */
+        CONN_LINGER_MAX =
+                128 << 20, /* bytes thrown away before a close: a client that still sends gets to read why */
+        CONN_LINGER_MS = 5000,          /* time for that */
         CONN_CORK_MAX = 64 << 10,       /* replies to pipelined requests gathered for one write */
         CONN_QUEUE_HIGH = 256 << 10,    /* http_reply_write says wait ... */
         CONN_QUEUE_LOW = 64 << 10,      /* ... until no more than this is queued */

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "secrets/key.h"
@@ -19,6 +20,7 @@ enum {
         NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
         TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
         HEAD_BYTES = 1 + NONCE_BYTES,
+        FINGERPRINT_BYTES = 16,
         PLACE_MAX = 4096 /* names are bounded far below it */
 };
 static_assert(SECRETS_KEY_BYTES == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the cipher's key");
@@ -46,6 +48,31 @@ enum err_code secrets_open(const char *dir, struct secrets **ret, struct err *er
         if (code == ERR_OK)
                 *ret = take_ptr(&secrets);
         return code;
+}
+
+enum err_code secrets_bind(const struct secrets *secrets, struct store *store, struct err *err)
+{
+        static const char meta[] = "secrets.key";
+        unsigned char hash[FINGERPRINT_BYTES];
+        char text[2 * FINGERPRINT_BYTES + 1];
+        own_mem char *known = NULL;
+
+        /* Keyed with the key itself: tells nothing about it. */
+        crypto_generichash(hash, sizeof(hash), (const unsigned char *)meta, sizeof(meta), secrets->key,
+                           sizeof(secrets->key));
+        hex_encode(hash, sizeof(hash), text);
+        text[sizeof(text) - 1] = '\0';
+        enum err_code code = store_meta_get(store, meta, &known, err);
+        if (code == ERR_NOT_FOUND)
+                return store_meta_set(store, meta, text, err);
+        if (code != ERR_OK)
+                return code;
+        if (strcmp(known, text) != 0)
+                return err_set(err, ERR_PRECONDITION,
+                               "secret.key in the state directory is not the key that its secrets were "
+                               "sealed with; put the right file "
+                               "back (from a backup), nothing else can open them");
+        return ERR_OK;
 }
 
 void secrets_close(struct secrets *secrets)

@@ -26,6 +26,9 @@ enum {
  * time.
  */
 enum err_code secrets_open(const char *dir, struct secrets **ret, struct err *err);
+/* Compares the key with the one that the store's secrets were sealed with (a fingerprint in its meta table),
+ * or notes it on first use. ERR_PRECONDITION: another key; the text says what to do. */
+enum err_code secrets_bind(const struct secrets *secrets, struct store *store, struct err *err);
 void secrets_close(struct secrets *secrets); /* wipes the key; takes NULL */
 
 /* Encrypts the map {key: value}, bound to the secret's organization, project, name and id so that one cannot

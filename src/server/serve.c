@@ -212,6 +212,21 @@ static void metrics(void *arg, struct buf *out)
                recorder_lost(server->recorder));
 }
 
+/* The server sees its folder at a place of its own (spawn/view.h); who reads a message knows it as
+ * STATE-DIR/server. */
+static void name_state_dir(const struct server *server, struct err *err)
+{
+        const char *seen = getenv(SERVER_ENV_STATE);
+        char *at = strstr(err->text, seen);
+        char tail[ERR_TEXT_MAX];
+
+        if (at == NULL)
+                return;
+        snprintf(tail, sizeof(tail), "%s", at + strlen(seen));
+        snprintf(at, sizeof(err->text) - (size_t)(at - err->text), "%s/server%s", server->options->state_dir,
+                 tail);
+}
+
 static enum err_code open_state(struct server *server, struct err *err)
 {
         const char *dir = getenv(SERVER_ENV_STATE);
@@ -222,10 +237,14 @@ static enum err_code open_state(struct server *server, struct err *err)
         if (code == ERR_OK)
                 code = secrets_open(dir, &server->secrets, err);
         if (code == ERR_OK)
+                code = secrets_bind(server->secrets, server->store, err);
+        if (code == ERR_OK)
                 code = recorder_create(server->control, server->store, dir, server->hello.generation,
                                        server->hello.draining_generation == 0, &server->recorder, err);
-        if (code != ERR_OK)
+        if (code != ERR_OK) {
+                name_state_dir(server, err);
                 return code;
+        }
         recorder_keep(server->recorder, server->options->runs_keep);
         recorder_on_problem(server->recorder, record_problem, server);
         if (recorder_lost(server->recorder) > 0)

@@ -543,7 +543,7 @@ static void a_log_over_the_limit_is_cut_and_says_so(void **state)
         assert_int_equal(inv.code, ERR_OK);
         assert_non_null(
                 strstr(buf_text(&inv.log_stdout),
-                       "[dispatch: the log was cut at its limit of 4000 bytes, see --log-bytes-max]"));
+                       "[dispatch: the log was truncated at its limit of 4000 bytes, see --log-bytes-max]"));
         assert_in_range(inv.log_stdout.len, 4000, 4200);
         invocation_finish(&inv);
         revision_unref(revision);

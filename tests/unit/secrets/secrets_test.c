@@ -331,6 +331,20 @@ static void test_wiping_reaches_every_string_that_nobody_else_holds(void **state
         json_set_alloc_funcs(malloc, free);
 }
 
+static void test_another_key_than_the_stores_is_refused_at_start(void **state)
+{
+        struct fixture *fixture = *state;
+        struct secrets *other;
+
+        good(secrets_bind(fixture->secrets, fixture->store, &err));
+        good(secrets_bind(fixture->secrets, fixture->store, &err));
+        assert_int_equal(unlink(fixture->key_file), 0);
+        good(secrets_open(fixture->scratch.dir, &other, &err));
+        assert_int_equal(secrets_bind(other, fixture->store, &err), ERR_PRECONDITION);
+        assert_non_null(strstr(err.text, "secret.key"));
+        secrets_close(other);
+}
+
 #define secrets_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -341,6 +355,7 @@ int main(void)
                 secrets_test(test_a_changed_text_does_not_open),
                 secrets_test(test_the_key_file_is_private_and_stays_the_same),
                 secrets_test(test_a_key_file_that_others_may_read_or_that_is_none_is_refused),
+                secrets_test(test_another_key_than_the_stores_is_refused_at_start),
                 secrets_test(test_an_instance_gets_all_keys_flat_and_each_secret_as_text),
                 secrets_test(test_a_missing_secret_is_named),
                 secrets_test(test_the_file_that_an_instance_gets_cannot_be_changed),
