@@ -78,7 +78,8 @@ def request(port, method, path, body=None, headers=None, timeout_s=30):
     if isinstance(body, str):
         body = body.encode()
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s * PATIENCE)) as connection:
-        connection.request(method, path, body=body, headers=headers)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it read all
+            connection.request(method, path, body=body, headers=headers)
         reply = connection.getresponse()
         return Reply(reply.status, reply.headers, reply.read())
 
@@ -157,6 +158,8 @@ class Server:
     def __init__(self, folder=None, options=()):
         self.folder = folder or tempfile.mkdtemp(prefix="dispatch-test-")
         self.owns_folder = folder is None
+        os.makedirs(self.folder, exist_ok=True)
+        os.chmod(self.folder, 0o711)
         self.state = os.path.join(self.folder, "state")
         self.port, self.gateway_port = free_port(), free_port()
         self.options = list(options)

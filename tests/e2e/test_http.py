@@ -1,5 +1,6 @@
 """HTTP/1.1 on both ports, byte by byte: strict where leniency lets requests be smuggled, patient where the network is
 slow (RFC 9110, RFC 9112)."""
+import re
 import socket
 import time
 
@@ -8,6 +9,10 @@ import pytest
 import harness
 
 PORTS = ["port", "gateway_port"]
+
+
+def answers(received):
+    return len(re.findall(rb"HTTP/1\.1 \d{3} ", received))
 
 
 @pytest.fixture(params=PORTS)
@@ -37,7 +42,7 @@ def test_an_ambiguous_head_is_a_400_and_the_end_of_the_connection(port, head):
     received = harness.raw(port, b"POST /v1/function HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + head +
                            b"\r\n" + b"0\r\n\r\n" + smuggled, 3)
     assert received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ")), received[:200]
-    assert received.count(b"HTTP/1.1 ") == 1, received
+    assert answers(received) == 1, received
 
 
 @pytest.mark.parametrize("line", [b"GET /\r\n", b"GET / HTTP/9.9\r\n", b"GET  / HTTP/1.1\r\n", b"G@T / HTTP/1.1\r\n",
@@ -45,7 +50,7 @@ def test_an_ambiguous_head_is_a_400_and_the_end_of_the_connection(port, head):
 def test_a_bad_request_line(port, line):
     received = harness.raw(port, line + b"Host: a\r\n\r\n", 3)
     assert received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 501 ", b"HTTP/1.1 505 ")), received[:200]
-    assert received.count(b"HTTP/1.1 ") == 1
+    assert answers(received) == 1
 
 
 @pytest.mark.parametrize("chunks", [b"5\nhello\r\n0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n", b"-1\r\n", b"FFFFFFFFFFFFFFFFF\r\n",
@@ -55,7 +60,7 @@ def test_a_bad_chunk_is_a_400(port, chunks):
                            b"Transfer-Encoding: chunked\r\n\r\n" + chunks, 3)
     # The gateway may have answered 404 before it read the body; it must not take the rest for a request then.
     assert received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 404 ")), received[:200]
-    assert received.count(b"HTTP/1.1 ") == 1
+    assert answers(received) == 1
 
 
 def test_a_missing_host_is_a_400(port):
