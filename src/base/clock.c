@@ -35,7 +35,7 @@ int64_t clock_wall_s(void)
 void clock_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_LEN])
 {
         int64_t seconds = wall_us / 1000000, micros = wall_us % 1000000;
-        struct tm tm;
+        struct tm tm = {0};
 
         if (micros < 0) {
                 micros += 1000000;
@@ -43,6 +43,9 @@ void clock_rfc3339(int64_t wall_us, char out[CLOCK_RFC3339_LEN])
         }
         time_t when = (time_t)seconds;
         gmtime_r(&when, &tm);
-        size_t used = strftime(out, CLOCK_RFC3339_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
-        snprintf(out + used, CLOCK_RFC3339_LEN - used, ".%06dZ", (int)micros);
+        /* By hand, as strftime does not pad years before 1000; the bounds are for the compiler. */
+        snprintf(out, CLOCK_RFC3339_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
+                 ((unsigned)tm.tm_year + 1900) % 100000, ((unsigned)tm.tm_mon + 1) % 100,
+                 (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+                 (unsigned)tm.tm_sec % 100, (unsigned)micros % 1000000);
 }

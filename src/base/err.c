@@ -11,7 +11,7 @@ static const struct {
         int http;
         bool retry_helps;
 } codes[] = {
-#define X(code, http, retry) [ERR_##code] = {#code, http, retry},
+#define X(code, name, http, retry) [ERR_##code] = {name, http, retry},
         ERR_TABLE(X)
 #undef X
 };

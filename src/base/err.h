@@ -12,31 +12,31 @@
 #include <stdbool.h>
 
 #define ERR_TABLE(X)                                                                                         \
-        /* code           http  retry helps */                                                               \
-        X(OK, 200, false)                                                                                    \
-        X(INVALID, 400, false)                                                                               \
-        X(UNAUTHENTICATED, 401, false)                                                                       \
-        X(FORBIDDEN, 403, false)                                                                             \
-        X(NOT_FOUND, 404, false)                                                                             \
-        X(METHOD, 405, false)                                                                                \
-        X(CONFLICT, 409, false)                                                                              \
-        X(PRECONDITION, 412, false)                                                                          \
-        X(TOO_LARGE, 413, false)                                                                             \
-        X(MEDIA_TYPE, 415, false)                                                                            \
-        X(UNPROCESSABLE, 422, false)                                                                         \
-        X(LIMIT, 429, true)                                                                                  \
-        X(HEADER_LIMIT, 431, false)                                                                          \
-        X(SYSTEM, 500, false)                                                                                \
-        X(NO_MEMORY, 500, true)                                                                              \
-        X(CORRUPT, 500, false)                                                                               \
-        X(NOT_IMPLEMENTED, 501, false)                                                                       \
-        X(BAD_REPLY, 502, false)                                                                             \
-        X(UNAVAILABLE, 503, true)                                                                            \
-        X(TIMEOUT, 504, true)                                                                                \
-        X(CANCELLED, 503, true)
+        /* code           name  http  retry helps */                                                         \
+        X(OK, "ok", 200, false)                                                                              \
+        X(INVALID, "invalid", 400, false)                                                                    \
+        X(UNAUTHENTICATED, "unauthenticated", 401, false)                                                    \
+        X(FORBIDDEN, "forbidden", 403, false)                                                                \
+        X(NOT_FOUND, "not_found", 404, false)                                                                \
+        X(METHOD, "method", 405, false)                                                                      \
+        X(CONFLICT, "conflict", 409, false)                                                                  \
+        X(PRECONDITION, "precondition", 412, false)                                                          \
+        X(TOO_LARGE, "too_large", 413, false)                                                                \
+        X(MEDIA_TYPE, "media_type", 415, false)                                                              \
+        X(UNPROCESSABLE, "unprocessable", 422, false)                                                        \
+        X(LIMIT, "limit", 429, true)                                                                         \
+        X(HEADER_LIMIT, "header_limit", 431, false)                                                          \
+        X(SYSTEM, "system", 500, false)                                                                      \
+        X(NO_MEMORY, "no_memory", 500, true)                                                                 \
+        X(CORRUPT, "corrupt", 500, false)                                                                    \
+        X(NOT_IMPLEMENTED, "not_implemented", 501, false)                                                    \
+        X(BAD_REPLY, "bad_reply", 502, false)                                                                \
+        X(UNAVAILABLE, "unavailable", 503, true)                                                             \
+        X(TIMEOUT, "timeout", 504, true)                                                                     \
+        X(CANCELLED, "cancelled", 503, true)
 
 enum err_code {
-#define X(code, http, retry) ERR_##code,
+#define X(code, name, http, retry) ERR_##code,
         ERR_TABLE(X)
 #undef X
                 ERR_CODE_COUNT
