@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,18 @@ static void go_await(int control_fd)
         } while (got < 0 && errno == EINTR);
         if (got != sizeof(go))
                 _exit(1);
+}
+
+/* The kernel kills this process when spawn ends; one that ended before it was asked to must be noticed. */
+static int die_with_parent(int parent_fd)
+{
+        struct pollfd ended = {.fd = parent_fd, .events = POLLIN};
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || poll(&ended, 1, 0) < 0)
+                return -1;
+        if (ended.revents != 0)
+                _exit(1);
+        return 0;
 }
 
 static int signals_reset(void)
@@ -92,7 +105,7 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 "TMPDIR=/tmp", "LANG=C.UTF-8", NULL};
         const char *step = "";
 
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        if (die_with_parent(host->self_fd) < 0)
                 fail(control_fd, "set the parent-death signal");
         go_await(control_fd);
         umask(022);
@@ -104,11 +117,11 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 fail(control_fd, "bring lo up");
         if (rights_become(SANDBOX_UID, SANDBOX_UID) < 0)
                 fail(control_fd, "change the user");
+        /* A change of user clears the signal. */
+        if (die_with_parent(host->self_fd) < 0)
+                fail(control_fd, "set the parent-death signal");
         if (mounts_enter(&host->mounts, spec->mounts, spec->tmp_mib, &step) < 0)
                 fail(control_fd, step);
-        /* A change of user clears the signal. */
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                fail(control_fd, "set the parent-death signal");
         if (rights_limit(spec->file_bytes_max) < 0)
                 fail(control_fd, "set resource limits");
 

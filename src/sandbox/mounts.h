@@ -31,8 +31,8 @@ struct mounts {
 };
 
 /*
- * Leaves the caller's mount namespace for a copy that receives what is mounted outside, and gives nothing back.
- * A descriptor that was opened before names a mount of the old one: open folders after this.
+ * Leaves the caller's mount namespace for a copy that receives what is mounted outside, and gives nothing
+ * back. A descriptor that was opened before names a mount of the old one: open folders after this.
  */
 enum err_code mounts_host_enter(struct err *err);
 

@@ -47,6 +47,9 @@ enum err_code sandbox_host_init(struct sandbox_host *host, int init_fd, int dir_
                                 struct err *err)
 {
         host->init_fd = init_fd;
+        host->self_fd = pidfd_open(getpid(), 0);
+        if (host->self_fd < 0)
+                return err_sys(err, "pidfd_open");
         return mounts_host_init(&host->mounts, dir_fd, folder, err);
 }
 
@@ -60,6 +63,9 @@ enum err_code sandbox_host_enter(struct err *err)
 
 void sandbox_host_finish(struct sandbox_host *host)
 {
+        if (host->self_fd >= 0)
+                close(host->self_fd);
+        host->self_fd = -1;
         mounts_host_finish(&host->mounts);
 }
 

@@ -39,7 +39,8 @@ enum {
 /* What all sandboxes of this process share. */
 struct sandbox_host {
         struct mounts_host mounts;
-        int init_fd; /* the static init's program */
+        int init_fd; /* the static init's program; the caller's */
+        int self_fd; /* this process, by pidfd */
 };
 
 struct sandbox_spec {
@@ -70,7 +71,8 @@ struct sandbox {
 /* First of all, before folders are opened: a session keyring and a mount namespace of our own (mounts.h). */
 enum err_code sandbox_host_enter(struct err *err);
 
-/* init_fd is the static init's program, and stays the caller's. folder, below dir_fd, is where the shared /dev goes.
+/* init_fd is the static init's program, and stays the caller's. folder, below dir_fd, is where the shared
+ * /dev goes.
  */
 enum err_code sandbox_host_init(struct sandbox_host *host, int init_fd, int dir_fd, const char *folder,
                                 struct err *err);

@@ -1,6 +1,8 @@
 /* tests/unit/sandbox/fixture.c: see fixture.h. */
 #include "fixture.h"
 
+#include "layer.h"
+
 #include "base/own.h"
 #include "sandbox/cgroup_impl.h"
 #include "wire/spawn.h"
@@ -16,13 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static const char tree_name[] = "dispatch-test";
 
 bool fixture_possible(void)
 {
@@ -40,42 +39,20 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
         return remove(path);
 }
 
-static int busybox_copy(int layer_fd)
-{
-        own_fd int from = open("/bin/busybox", O_RDONLY | O_CLOEXEC);
-        own_fd int to = openat(layer_fd, "bin/busybox", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-        struct stat status;
-
-        if (from < 0 || to < 0 || fstat(from, &status) < 0)
-                return -1;
-        for (off_t left = status.st_size; left > 0;) {
-                ssize_t sent = sendfile(to, from, NULL, (size_t)left);
-                if (sent <= 0)
-                        return -1;
-                left -= sent;
-        }
-        return symlinkat("busybox", layer_fd, "bin/sh");
-}
-
 static int layer_make(struct fixture *fixture)
 {
-        static const char *const folders[] = {"bin", "proc", "dev", "tmp", "function", "runtime"};
-
         if (mkdirat(fixture->state_fd, "layer", 0755) < 0)
                 return -1;
         fixture->layer_fd = openat(fixture->state_fd, "layer", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fixture->layer_fd < 0)
                 return -1;
-        for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-                if (mkdirat(fixture->layer_fd, folders[i], 0755) < 0)
-                        return -1;
-        }
-        return busybox_copy(fixture->layer_fd);
+        return layer_fill(fixture->layer_fd);
 }
 
 int fixture_setup(void **state)
 {
         struct fixture *fixture = calloc(1, sizeof(*fixture));
+        char tree_name[32];
         struct err err;
 
         if (fixture == NULL)
@@ -84,6 +61,8 @@ int fixture_setup(void **state)
         if (geteuid() != 0)
                 return 0;
         umask(022);
+        fixture->uid = FIXTURE_UID_FIRST + (uid_t)getpid();
+        snprintf(tree_name, sizeof(tree_name), "dispatch-test-%d", (int)getpid());
         if (sandbox_host_enter(&err) != ERR_OK)
                 return -1;
         snprintf(fixture->path, sizeof(fixture->path), "/tmp/dispatch-sandbox-XXXXXX");
@@ -112,7 +91,6 @@ int fixture_teardown(void **state)
                 sandbox_host_finish(&fixture->host);
                 close(fixture->host.init_fd);
                 close(fixture->layer_fd);
-                (void)umount2("/tmp/none", 0);
                 char dev[96];
                 snprintf(dev, sizeof(dev), "%s/dev", fixture->path);
                 (void)umount2(dev, MNT_DETACH);
@@ -143,7 +121,7 @@ enum err_code fixture_start(struct fixture *fixture, const struct script *script
                         code = mounts_open_dev(&fixture->host.mounts, &mounts.dev_fd, err);
                 if (code == ERR_OK) {
                         struct sandbox_spec spec = {
-                                .uid = FIXTURE_UID,
+                                .uid = fixture->uid,
                                 .mounts = &mounts,
                                 .cgroup = *ret_cgroup,
                                 .filter = filter_find(script->filter != NULL ? script->filter : "default"),
@@ -265,7 +243,6 @@ static size_t processes_of(uid_t uid)
 {
         own_dir DIR *proc = opendir("/proc");
         const struct dirent *entry;
-        struct stat status;
         size_t count = 0;
 
         while (proc != NULL && (entry = readdir(proc)) != NULL) {
@@ -281,7 +258,6 @@ static size_t processes_of(uid_t uid)
                                 break;
                 }
                 count += (uid_t)owner == uid;
-                (void)status;
         }
         return count;
 }
@@ -290,7 +266,7 @@ void leaks_count(const struct fixture *fixture, struct leaks *ret)
 {
         *ret = (struct leaks){.mounts = lines_count("/proc/self/mountinfo"),
                               .descriptors = entries_count(AT_FDCWD, "/proc/self/fd", 0),
-                              .processes = processes_of(FIXTURE_UID)};
+                              .processes = processes_of(fixture->uid)};
         for (size_t i = 0; i < fixture->tree->hierarchy_count; i++)
                 ret->cgroups += entries_count(AT_FDCWD, fixture->tree->hierarchies[i].path, 3);
 }

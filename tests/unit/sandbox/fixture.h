@@ -7,10 +7,11 @@
 
 #include "sandbox/sandbox.h"
 
-enum { FIXTURE_UID = 0x70000000, FIXTURE_OUTPUT_MAX = 65536 };
+enum { FIXTURE_UID_FIRST = 0x60000000, FIXTURE_OUTPUT_MAX = 65536 };
 
 struct fixture {
         char path[64]; /* of the state folder */
+        uid_t uid;     /* of its sandboxes: apart from those of a Dispatch that runs beside this test */
         int state_fd;
         int layer_fd;
         struct sandbox_host host;
