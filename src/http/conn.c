@@ -48,7 +48,6 @@ struct http_conn *conn_create(struct http_server *server, int fd)
         conn->state = CONN_IDLE;
         conn->timer = CONN_TIMER_IDLE;
         conn->since_ms = loop_now_ms(server->loop);
-        arena_init(&conn->arena, CONN_ARENA_BYTES_MAX);
         http_parser_init(&conn->parser, HTTP_PARSE_REQUEST, server->fields, server->limits.header_count_max,
                          server->limits.header_bytes_max);
         conn_timer_join(conn);
@@ -71,16 +70,6 @@ void conn_leave(struct http_conn *conn)
                 free(conn);
 }
 
-void conn_release_buffers(struct http_conn *conn)
-{
-        conn->input_released = true;
-        if (conn->in.pos < conn->in.len)
-                return;
-        free(conn->in.data);
-        conn->in = (struct conn_input){0};
-        arena_finish(&conn->arena);
-}
-
 static void exchange_release(struct http_conn *conn)
 {
         buf_finish(&conn->exchange.body);
@@ -88,6 +77,7 @@ static void exchange_release(struct http_conn *conn)
         free(conn->head_memory);
         conn->head_memory = NULL;
         conn->in.floor = 0;
+        conn_arena_release(conn);
 }
 
 static void conn_poll_end(struct http_conn *conn)
@@ -107,9 +97,8 @@ void conn_close(struct http_conn *conn)
         close(conn->fd);
         exchange_release(conn);
         out_finish(&conn->out);
-        free(conn->in.data);
-        conn->in = (struct conn_input){0};
-        arena_finish(&conn->arena);
+        conn->in.pos = conn->in.len;
+        conn_input_release(conn);
         server_conn_gone(server);
         conn_leave(conn);
 }
@@ -185,6 +174,7 @@ static void exchange_begin(struct http_conn *conn)
         size_t used;
 
         conn_move(conn, CONN_BUSY);
+        conn_arena_take(conn);
         conn->exchange = (struct http_exchange){.conn = conn};
         conn->close_after = !conn->parser.keep_alive;
         if (request->content_length == 0)
@@ -235,7 +225,6 @@ void conn_exchange_end(struct http_conn *conn)
 
         conn_move(conn, CONN_FINISHING);
         exchange_release(conn);
-        arena_reset(&conn->arena);
         conn->thrown = 0;
         if (!conn->body_complete && conn->body_failed)
                 conn->close_after = conn->linger = true;
@@ -249,8 +238,8 @@ static void message_next(struct http_conn *conn)
 {
         http_parser_reset(&conn->parser, false);
         conn->body_complete = conn->body_failed = conn->continue_sent = conn->linger = false;
-        conn->input_released = false;
         conn_move(conn, CONN_IDLE);
+        conn_input_release(conn);
         if (conn->server->draining && conn_input(conn).len == 0 && conn->out.len == 0)
                 conn_close(conn);
         else

@@ -16,6 +16,7 @@ enum {
         CONN_INPUT_FIRST = 4096,      /* of the input buffer; grows to header_bytes_max for a long head */
         CONN_INPUT_BODY = 32768,      /* window for a body that does not come with its head */
         CONN_INPUT_ROOM_MIN = 2048,   /* below it a body gets a window of its own */
+        CONN_SPARES_MAX = 64,         /* buffers and arenas kept by the server */
         CONN_READS_MAX = 4,           /* reads for one event, so that one client cannot hold the loop */
         CONN_DISCARD_MAX = 256 << 10, /* of a body that nobody wanted, to keep the connection */
         CONN_LINGER_MAX =
@@ -104,7 +105,6 @@ struct http_conn {
         bool body_complete; /* the parser saw the end of the message */
         bool body_failed;
         bool continue_sent;
-        bool input_released; /* the sweep freed the buffers of an idle connection */
         uint64_t progress; /* of the timer; body: bytes in this window; write: what the socket still holds */
         uint64_t thrown;   /* bytes read only to be thrown away */
         struct conn_input in;
@@ -134,6 +134,12 @@ struct http_server {
         struct http_listener *listeners;
         size_t listen_count;
         struct conn_list conns[CONN_TIMER_COUNT];
+        /* Connections that wait for a request hold no buffers: a few are handed from one to the next, still
+         * warm. */
+        char *spare_inputs[CONN_SPARES_MAX]; /* CONN_INPUT_FIRST bytes each */
+        uint32_t spare_input_count;
+        struct arena spare_arenas[CONN_SPARES_MAX];
+        uint32_t spare_arena_count;
         uint32_t conn_count;
         bool accept_paused;
         bool draining;
@@ -168,7 +174,6 @@ void conn_lost(struct http_conn *conn);
 /* The exchange is over: its reply is in the queue or written. */
 void conn_exchange_end(struct http_conn *conn);
 void conn_out_result(struct http_conn *conn, enum out_result result);
-void conn_release_buffers(struct http_conn *conn);
 /* Answers for the handler, and closes. */
 void conn_refuse(struct http_conn *conn, int status, const char *text);
 /* The client sends no more. */
@@ -187,7 +192,11 @@ struct str conn_input(const struct http_conn *conn);
 void conn_input_use(struct http_conn *conn, size_t used);
 bool conn_read_wanted(const struct http_conn *conn);
 void conn_read(struct http_conn *conn);
-void conn_input_next_message(struct http_conn *conn);
+/* The buffer goes back when there is nothing in it. */
+void conn_input_release(struct http_conn *conn);
+void conn_arena_take(struct http_conn *conn);
+void conn_arena_release(struct http_conn *conn);
+void server_spares_free(struct http_server *server);
 
 /* body.c */
 /* True: something happened. */

@@ -21,6 +21,62 @@ void conn_input_use(struct http_conn *conn, size_t used)
         conn->in.pos += used;
 }
 
+static bool input_take(struct http_conn *conn)
+{
+        struct http_server *server = conn->server;
+        char *data = server->spare_input_count > 0 ? server->spare_inputs[--server->spare_input_count]
+                                                   : malloc(CONN_INPUT_FIRST);
+
+        if (data == NULL)
+                return false;
+        conn->in = (struct conn_input){.data = data, .capacity = CONN_INPUT_FIRST};
+        return true;
+}
+
+void conn_input_release(struct http_conn *conn)
+{
+        struct http_server *server = conn->server;
+        struct conn_input *in = &conn->in;
+
+        if (in->pos < in->len || in->data == NULL)
+                return;
+        if (in->capacity == CONN_INPUT_FIRST && server->spare_input_count < CONN_SPARES_MAX)
+                server->spare_inputs[server->spare_input_count++] = in->data;
+        else
+                free(in->data);
+        *in = (struct conn_input){0};
+}
+
+void conn_arena_take(struct http_conn *conn)
+{
+        struct http_server *server = conn->server;
+
+        if (server->spare_arena_count > 0)
+                conn->arena = server->spare_arenas[--server->spare_arena_count];
+        else
+                arena_init(&conn->arena, CONN_ARENA_BYTES_MAX);
+}
+
+void conn_arena_release(struct http_conn *conn)
+{
+        struct http_server *server = conn->server;
+
+        arena_reset(&conn->arena);
+        if (conn->arena.blocks != NULL && server->spare_arena_count < CONN_SPARES_MAX)
+                server->spare_arenas[server->spare_arena_count++] = conn->arena;
+        else
+                arena_finish(&conn->arena);
+        conn->arena = (struct arena){0};
+}
+
+void server_spares_free(struct http_server *server)
+{
+        while (server->spare_input_count > 0)
+                free(server->spare_inputs[--server->spare_input_count]);
+        while (server->spare_arena_count > 0)
+                arena_finish(&server->spare_arenas[--server->spare_arena_count]);
+}
+
 /* Moves what was not parsed down to the floor. */
 static void input_compact(struct conn_input *in)
 {
@@ -63,7 +119,7 @@ static bool input_make_room(struct http_conn *conn)
         size_t head_max = conn->server->limits.header_bytes_max;
 
         if (in->data == NULL)
-                return input_grow(in, CONN_INPUT_FIRST);
+                return input_take(conn);
         input_compact(in);
         if (conn->state == CONN_IDLE || conn->state == CONN_HEAD) {
                 if (in->len < in->capacity || in->capacity >= head_max)

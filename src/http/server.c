@@ -236,6 +236,7 @@ void http_server_destroy(struct http_server *server)
                         conn_end(server->conns[i].first);
         }
         loop_timer_destroy(server->tick);
+        server_spares_free(server);
         buf_finish(&server->head);
         free(server->fields);
         free(server->listeners);

@@ -173,22 +173,10 @@ static void list_sweep(struct http_server *server, enum conn_timer timer, uint64
         }
 }
 
-/* The newest in the list of idle connections are those that still have buffers. */
-static void idle_shrink(struct http_server *server, uint64_t now)
-{
-        struct http_conn *conn = server->conns[CONN_TIMER_IDLE].last;
-
-        for (; conn != NULL && !conn->input_released; conn = conn->previous) {
-                if (conn->since_ms + server->tick_ms <= now)
-                        conn_release_buffers(conn);
-        }
-}
-
 void server_sweep(struct http_server *server)
 {
         uint64_t now = loop_now_ms(server->loop);
 
         for (int timer = CONN_TIMER_LOST; timer < CONN_TIMER_COUNT; timer++)
                 list_sweep(server, (enum conn_timer)timer, now);
-        idle_shrink(server, now);
 }
