@@ -2,6 +2,8 @@
 import os
 import pathlib
 import shlex
+import shutil
+import subprocess
 import textwrap
 
 import pytest
@@ -12,9 +14,37 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", ROOT / "build")).resolve()
 
 
+def runtime_folder(language):
+    """The folder that is /runtime in a sandbox; in a sanitized build with the sanitized variant in it."""
+    shipped = BUILD / "runtimes" / language
+    file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so"}[language]
+    variant = BUILD / "tests" / "runtimes" / file
+    if not variant.exists():
+        return shipped
+    folder = BUILD / "tests" / "runtimes" / "runtime" / language
+    if not folder.exists():
+        shutil.copytree(shipped, folder, ignore=shutil.ignore_patterns("*.p", file))
+        (folder / file).symlink_to(variant)
+    return folder
+
+
+def sanitizer_environment():
+    """What a sanitized extension needs of an interpreter that is not: the library first. Leaks of Python's are not ours."""
+    if not (BUILD / "tests" / "runtimes" / "_dispatch.abi3.so").exists():
+        return {}
+    libraries = [subprocess.check_output(["gcc", "-print-file-name=" + name], text=True).strip()
+                 for name in ("libasan.so", "libubsan.so")]
+    return {"LD_PRELOAD": " ".join(libraries), "ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0:quarantine_size_mb=1:detect_stack_use_after_return=1",
+            "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+
+
+def agent_environment(language):
+    return sanitizer_environment() if language == "python3" else {}
+
+
 def agent_argv(language):
     """The manifest's command line, with /runtime where it is here."""
-    folder = BUILD / "runtimes" / language
+    folder = runtime_folder(language)
     for line in (folder / "manifest").read_text().splitlines():
         if line.startswith("argv="):
             return [word.replace("/runtime", str(folder), 1) if word.startswith("/runtime/") else word
@@ -39,6 +69,7 @@ def start(tmp_path):
                 path.write_text(textwrap.dedent(text).lstrip("\n"))
             if language == "native":
                 path.chmod(0o755)
+        how["env"] = {**agent_environment(language), **how.get("env", {})}
         agent = Agent(agent_argv(language), folder, **how)
         agents.append(agent)
         agent.folder = folder

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import agent_argv
+from conftest import agent_argv, agent_environment
 
 MESSAGE = "application/vnd.dispatch.message+json"
 MIB = 1 << 20
@@ -36,7 +36,7 @@ class Server:
             self.port = s.getsockname()[1]
         environment = {"PATH": "/usr/bin:/bin", "PORT": str(self.port), "DISPATCH_FUNCTION_DIR": str(folder),
                        "DISPATCH_HANDLER": handler}
-        environment.update(env or {})
+        environment.update({**agent_environment(language), **(env or {})})
         self.process = subprocess.Popen(agent_argv(language), env=environment, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 20
