@@ -78,8 +78,12 @@ def request(port, method, path, body=None, headers=None, timeout_s=30):
     if isinstance(body, str):
         body = body.encode()
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s * PATIENCE)) as connection:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it read all
+        try:
             connection.request(method, path, body=body, headers=headers)
+        except (BrokenPipeError, ConnectionResetError):
+            if connection.sock is None:
+                raise
+            # it may have answered before it read all
         reply = connection.getresponse()
         return Reply(reply.status, reply.headers, reply.read())
 

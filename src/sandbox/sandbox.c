@@ -130,8 +130,11 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
         sandbox.pid = sys_clone3(&args);
         if (sandbox.pid < 0)
                 return err_sys(err, "clone the sandbox");
-        if (sandbox.pid == 0)
+        if (sandbox.pid == 0) {
+                close(mine); /* or it would never see the end of the pair when this process is killed right
+                                now */
                 child_main(host, spec, theirs);
+        }
 
         sandbox.control_fd = take_fd(&mine);
         enum err_code code = child_prepare(&sandbox, spec, err);

@@ -105,7 +105,8 @@ static int descriptors_pass(const struct inheritance *given)
                 if (fcntl(given->fds[i], F_SETFD, 0) < 0)
                         return -1;
         }
-        return 0;
+        /* Whoever gets the lock next may be sure that this server, and what it listens on, is gone. */
+        return fcntl(given->spawn->state.lock_fd, F_SETFD, 0);
 }
 
 static int rights_give_up(const struct inheritance *given)
@@ -354,8 +355,9 @@ enum err_code server_start(struct spawn *spawn, struct err *err)
                 return err_nomem(err);
         server->exit.fd = server->pid_fd = -1;
         server->spawn = spawn;
-        server->generation = ++spawn->generation;
-        enum err_code code = links_make(server, &given, err);
+        enum err_code code = state_generation_next(&spawn->state, &server->generation, err);
+        if (code == ERR_OK)
+                code = links_make(server, &given, err);
         if (code == ERR_OK)
                 code = process_start(server, &given, err);
         for (size_t i = 0; i < given.fd_count; i++)

@@ -44,8 +44,7 @@ struct spawn {
 
         struct server *servers; /* the current one first, then those that drain */
         struct events_timer restart;
-        uint32_t generation; /* of the last server started */
-        unsigned failures;   /* in a row */
+        unsigned failures; /* in a row */
         bool ever_ready;
         bool stopping;
         int exit_status;

@@ -1,6 +1,7 @@
 /* spawn/state.c: opens, locks and lays out the state directory. */
 #include "spawn/state.h"
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "spawn/tree.h"
@@ -8,12 +9,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+
+enum { LOCK_WAIT_S = 3 };
 
 struct ids {
         uint32_t uid, gid;
@@ -92,12 +97,39 @@ static enum err_code path_make(const char *path, struct err *err)
         return ERR_OK;
 }
 
+static void on_alarm(int signum)
+{
+        (void)signum; /* that flock was interrupted is all */
+}
+
+/*
+ * An older spawn may have been killed a moment ago: its server, which shares the lock, then holds it and the
+ * ports until the kernel has ended it. So a lock that is taken is waited for, but not long. The timer
+ * repeats, for it may fire before flock waits.
+ */
+static int lock_wait(int fd)
+{
+        const struct itimerval off = {{0, 0}, {0, 0}},
+                               on = {.it_interval = {.tv_usec = 100000}, .it_value = {.tv_sec = LOCK_WAIT_S}};
+        struct sigaction interrupt = {.sa_handler = on_alarm}, before;
+
+        if (sigaction(SIGALRM, &interrupt, &before) < 0 || setitimer(ITIMER_REAL, &on, NULL) < 0)
+                return -1;
+        int result = flock(fd, LOCK_EX);
+        int saved = errno == EINTR ? EWOULDBLOCK : errno;
+        (void)setitimer(ITIMER_REAL, &off, NULL);
+        (void)sigaction(SIGALRM, &before, NULL);
+        errno = saved;
+        return result;
+}
+
 static enum err_code lock_take(struct state *state, struct err *err)
 {
         state->lock_fd = openat(state->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (state->lock_fd < 0)
                 return err_sys(err, "open %s/lock", state->path);
-        if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0 ||
+            (errno == EWOULDBLOCK && lock_wait(state->lock_fd) == 0))
                 return ERR_OK;
         if (errno == EWOULDBLOCK)
                 return err_set(
@@ -159,6 +191,19 @@ enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *r
                 return code;
         }
         *ret = state;
+        return ERR_OK;
+}
+
+enum err_code state_generation_next(struct state *state, uint32_t *ret, struct err *err)
+{
+        uint32_t last = 0, now = (uint32_t)clock_wall_s();
+
+        if (pread(state->lock_fd, &last, sizeof(last), 0) < 0)
+                return err_sys(err, "read %s/lock", state->path);
+        uint32_t next = last < now ? now : last + 1;
+        if (pwrite(state->lock_fd, &next, sizeof(next), 0) != sizeof(next))
+                return err_sys(err, "write %s/lock", state->path);
+        *ret = next;
         return ERR_OK;
 }
 

@@ -2,7 +2,7 @@
  * spawn/state.h: the state directory: its lock and its folders.
  *
  *   DIR            0711 root
- *   DIR/lock       held as long as spawn runs
+ *   DIR/lock       held as long as spawn or a server of it runs; in it the generation of the last server
  *   DIR/cgroups    where its cgroups stand (sandbox/cgroup.h)
  *   DIR/server     0700 the server's user: all that is the server's
  *   DIR/layers     0700 root: one folder a layer
@@ -36,6 +36,12 @@ enum err_code state_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, 
 /* Makes what is missing. ERR_CONFLICT: another server runs on it. After sandbox_host_enter. */
 enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *ret, struct err *err);
 void state_finish(struct state *state);
+
+/*
+ * A generation that no server on this state directory has had: what an older one accepted is known as such.
+ * After a power cut the file may be an old one; the clock has moved on by then.
+ */
+enum err_code state_generation_next(struct state *state, uint32_t *ret, struct err *err);
 
 /* "dispatch-" and a hash of the path. */
 void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX]);

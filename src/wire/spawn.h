@@ -58,7 +58,7 @@ struct spawn_head {
 
 struct spawn_hello {
         struct spawn_head head;
-        uint32_t generation;          /* of this server; grows by one with each start */
+        uint32_t generation;          /* of this server; grows with each start, also over starts of spawn */
         uint32_t draining_generation; /* of an older server that still finishes its runs; 0: none */
         uint32_t instances_max;       /* what the host carries */
         uint32_t cgroup_version;      /* 1 or 2 */
