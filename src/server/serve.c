@@ -55,6 +55,8 @@ struct worker {
         bool running;
         struct http_server *api, *gateway;
         struct loop_task task;
+        struct err err; /* why it could not open */
+        enum err_code code;
         unsigned draining;
 };
 
@@ -83,8 +85,8 @@ struct server {
         char version_json[512];
         char sources[4096];
         uint64_t started_ms;
-        size_t workers_draining;
-        bool stopping, engine_drained;
+        size_t workers_opening, workers_draining;
+        bool serving, stopping, engine_drained;
         bool failed;
 };
 
@@ -374,24 +376,22 @@ static size_t pick_listeners(const struct server *server, enum role role, size_t
         return 1;
 }
 
-static enum err_code make_worker(struct server *server, size_t index, struct err *err)
+/* On the worker's own loop: from here on its connections are taken. */
+static enum err_code worker_open(struct worker *worker, struct err *err)
 {
-        struct worker *worker = &server->workers[index];
+        const struct server *server = worker->server;
         struct http_limits limits = http_limits_of(server->options);
-        const struct http_handler api = api_http_handler(server->api),
-                                  gateway = gateway_handler(server->gateway, index);
+        const struct http_handler api = api_http_handler(server->api);
+        const struct http_handler gateway = gateway_handler(server->gateway, worker->index);
         int fds[2];
 
-        worker->server = server;
-        worker->index = index;
-        worker->loop = server->loops[index];
-        size_t count = pick_listeners(server, ROLE_GATEWAY, index, fds);
+        size_t count = pick_listeners(server, ROLE_GATEWAY, worker->index, fds);
         enum err_code code =
                 http_server_create(worker->loop, fds, count, &limits, &gateway, &worker->gateway, err);
         if (code != ERR_OK)
                 return code;
-        count = pick_listeners(server, ROLE_API, index, fds);
-        count += pick_listeners(server, ROLE_UNIX, index, fds + count);
+        count = pick_listeners(server, ROLE_API, worker->index, fds);
+        count += pick_listeners(server, ROLE_UNIX, worker->index, fds + count);
         limits.body_bytes_max = api_body_bytes_max(server->api);
         return http_server_create(worker->loop, fds, count, &limits, &api, &worker->api, err);
 }
@@ -410,11 +410,8 @@ static enum err_code start_workers(struct server *server, struct err *err)
         sigset_t all, before;
         int failed = 0;
 
-        for (size_t i = 0; i < server->loop_count; i++) {
-                enum err_code code = make_worker(server, i, err);
-                if (code != ERR_OK)
-                        return code;
-        }
+        for (size_t i = 0; i < server->loop_count; i++)
+                server->workers[i] = (struct worker){.server = server, .index = i, .loop = server->loops[i]};
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
         /* Signals are the control thread's. */
@@ -471,27 +468,61 @@ static void fail(struct server *server, const char *text)
         stop_all(server);
 }
 
+/* Every loop takes connections: tell spawn and whoever reads the log. */
+static void opened(struct server *server)
+{
+        union spawn_frame ready = {.head = {.op = SPAWN_READY}};
+        char url[128];
+        struct err err;
+
+        listener_url(&server->listeners, ROLE_API, url, sizeof(url));
+        log_info("Dispatch HTTP server: serving HTTP traffic at %s", url);
+        listener_url(&server->listeners, ROLE_GATEWAY, url, sizeof(url));
+        log_info("API Gateway: serving HTTP traffic at %s", url);
+        if (spawn_send(server->links[0], &ready, NULL, 0, &err) != ERR_OK) {
+                fail(server, err.text);
+                return;
+        }
+        server->serving = true;
+        log_info("ready in %llu ms", (unsigned long long)(clock_mono_ms() - server->started_ms));
+        malloc_trim(0); /* what the start needed and the rest does not */
+}
+
+static void worker_opened(struct loop_task *task)
+{
+        struct worker *worker = (struct worker *)(void *)((char *)task - offsetof(struct worker, task));
+        struct server *server = worker->server;
+
+        if (worker->code != ERR_OK)
+                fail(server, worker->err.text);
+        else if (--server->workers_opening == 0)
+                opened(server);
+}
+
+static void worker_open_task(struct loop_task *task)
+{
+        struct worker *worker = (struct worker *)(void *)((char *)task - offsetof(struct worker, task));
+
+        worker->code = worker_open(worker, &worker->err);
+        worker->task.run = worker_opened;
+        loop_post(worker->server->control, &worker->task);
+}
+
+/* Functions and routes are known on every loop. Until now connections have waited in the kernel; now they are
+ * taken. */
 static void published(void *arg, enum err_code code, const struct err *err)
 {
         struct server *server = arg;
-        union spawn_frame ready = {.head = {.op = SPAWN_READY}};
-        char url[128];
-        struct err send_err;
 
         if (code != ERR_OK) {
                 fail(server, err->text);
                 return;
         }
-        listener_url(&server->listeners, ROLE_API, url, sizeof(url));
-        log_info("Dispatch HTTP server: serving HTTP traffic at %s", url);
-        listener_url(&server->listeners, ROLE_GATEWAY, url, sizeof(url));
-        log_info("API Gateway: serving HTTP traffic at %s", url);
-        if (spawn_send(server->links[0], &ready, NULL, 0, &send_err) != ERR_OK) {
-                fail(server, send_err.text);
-                return;
+        server->workers_opening = server->loop_count;
+        for (size_t i = 0; i < server->loop_count; i++) {
+                server->workers[i].task.run = worker_open_task;
+                loop_post(server->loops[i], &server->workers[i].task);
         }
-        log_info("ready in %llu ms", (unsigned long long)(clock_mono_ms() - server->started_ms));
-        malloc_trim(0); /* what the start needed and the rest does not */
 }
 
 static void server_gone(struct server *server)
@@ -589,6 +620,10 @@ static void stop_asked(void *arg)
         if (server->stopping)
                 return;
         server->stopping = true;
+        if (!server->serving) {
+                stop_all(server); /* nothing has been taken on yet */
+                return;
+        }
         log_info("stopping: no new requests, waiting for those under way");
         loop_timer_start(server->drain_timer, server->options->drain_ms);
         server->workers_draining = server->loop_count;

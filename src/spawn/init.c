@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -121,6 +123,14 @@ static pid_t process_start(struct request *request)
         return pid;
 }
 
+/* A spawn that died before the signal was asked for; what it had sent may still wait in the pair. */
+static bool orphaned(void)
+{
+        struct pollfd control = {.fd = INIT_CONTROL_FD};
+
+        return poll(&control, 1, 0) > 0 && (control.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 int main(void)
 {
         static struct request request;
@@ -129,6 +139,8 @@ int main(void)
 
         /* What is left in the sandbox dies with spawn, and no one in it may look into this process. */
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+                return 1;
+        if (orphaned())
                 return 1;
         prctl(PR_SET_NAME, "dispatch-init");
         report(INIT_READY, 0);
