@@ -46,7 +46,7 @@ struct http_conn *conn_create(struct http_server *server, int fd)
         conn->server = server;
         conn->fd = fd;
         conn->state = CONN_IDLE;
-        conn->timer = CONN_TIMER_IDLE;
+        conn->timer = CONN_TIMER_HEAD; /* the first request is due sooner than a further one */
         conn->since_ms = loop_now_ms(server->loop);
         http_parser_init(&conn->parser, HTTP_PARSE_REQUEST, server->fields, server->limits.header_count_max,
                          server->limits.header_bytes_max);
@@ -237,7 +237,7 @@ void conn_exchange_end(struct http_conn *conn)
 static void message_next(struct http_conn *conn)
 {
         http_parser_reset(&conn->parser, false);
-        conn->body_complete = conn->body_failed = conn->continue_sent = conn->linger = false;
+        conn->body_complete = conn->body_failed = conn->linger = false;
         conn_move(conn, CONN_IDLE);
         conn_input_release(conn);
         if (conn->server->draining && conn_input(conn).len == 0 && conn->out.len == 0)

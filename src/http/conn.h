@@ -104,7 +104,6 @@ struct http_conn {
         bool linger;        /* the client may still be sending: no plain close */
         bool body_complete; /* the parser saw the end of the message */
         bool body_failed;
-        bool continue_sent;
         uint64_t progress; /* of the timer; body: bytes in this window; write: what the socket still holds */
         uint64_t thrown;   /* bytes read only to be thrown away */
         struct conn_input in;

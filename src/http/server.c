@@ -45,6 +45,20 @@ static void server_listen(struct http_server *server, bool on)
         }
 }
 
+/* The connection that has waited longest for a request makes room. False: all have one. */
+static bool server_evict(struct http_server *server)
+{
+        struct http_conn *idle = server->conns[CONN_TIMER_IDLE].first,
+                         *silent = server->conns[CONN_TIMER_HEAD].first;
+
+        if (idle == NULL && silent != NULL && silent->state == CONN_IDLE)
+                idle = silent;
+        if (idle == NULL)
+                return false;
+        conn_close(idle);
+        return true;
+}
+
 static void server_on_accept(void *arg, int events)
 {
         struct http_listener *listener = arg;
@@ -52,7 +66,7 @@ static void server_on_accept(void *arg, int events)
 
         (void)events;
         for (int i = 0; i < ACCEPTS_MAX; i++) {
-                if (server->conn_count >= server->limits.connections_max) {
+                if (server->conn_count >= server->limits.connections_max && !server_evict(server)) {
                         server_listen(server, false);
                         return;
                 }
@@ -207,19 +221,25 @@ static bool request_is_waiting(const struct http_conn *conn)
         return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg)
+static void drain_idle(struct conn_list *list)
 {
         struct http_conn *next;
 
+        for (struct http_conn *conn = list->first; conn != NULL; conn = next) {
+                next = conn->next;
+                if (conn->state == CONN_IDLE && !request_is_waiting(conn))
+                        conn_close(conn);
+        }
+}
+
+void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg)
+{
         server->draining = true;
         server->drained = drained;
         server->drained_arg = arg;
         listeners_close(server);
-        for (struct http_conn *conn = server->conns[CONN_TIMER_IDLE].first; conn != NULL; conn = next) {
-                next = conn->next;
-                if (!request_is_waiting(conn))
-                        conn_close(conn);
-        }
+        drain_idle(&server->conns[CONN_TIMER_IDLE]);
+        drain_idle(&server->conns[CONN_TIMER_HEAD]);
         /* Never from within this call. */
         if (server->conn_count == 0)
                 loop_timer_start(server->tick, 0);

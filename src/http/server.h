@@ -30,12 +30,14 @@ struct http_limits {
                                       is over) */
         uint32_t header_count_max; /* 100: 431 */
         uint64_t body_bytes_max;   /* 10 MiB: 413 */
-        uint32_t header_timeout_ms; /* 30 s from the first byte to the end of the head: 408 and close */
+        uint32_t header_timeout_ms; /* 30 s to the end of the head, from its first byte or, for the first
+                                      request, from the connection: 408 and close */
         uint32_t body_timeout_ms;   /* 30 s in which less than body_rate_min came: ERR_TIMEOUT, and close */
         uint32_t body_rate_min;     /* 240 bytes a second, on average over body_timeout_ms */
         uint32_t write_timeout_ms;  /* 60 s without progress of the reply: close */
         uint32_t idle_timeout_ms;   /* 75 s between requests: close */
-        uint32_t connections_max;   /* 4096: accept pauses */
+        uint32_t connections_max;   /* 4096: then the one that waits longest for a request is closed; accept
+                                      pauses while all   have one */
         /* A time of 0 is no limit. */
 };
 extern const struct http_limits http_limits_default;

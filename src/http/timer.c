@@ -136,6 +136,10 @@ static void conn_due(struct http_conn *conn)
                 conn_close(conn);
                 break;
         case CONN_TIMER_HEAD:
+                if (conn->state == CONN_IDLE) {
+                        conn_close(conn);
+                        break;
+                }
                 conn_refuse(conn, 408, "the head of the request took too long");
                 conn_advance(conn);
                 break;

@@ -203,6 +203,15 @@ static void an_idle_connection_is_closed_silently(void **state)
         assert_int_equal(harness->received.len, 0);
 }
 
+static void a_connection_that_says_nothing_is_closed_silently(void **state)
+{
+        struct harness *harness = *state;
+
+        reopen_with(harness, header_timeout_ms, 60);
+        run_until(harness, harness->client_eof);
+        assert_int_equal(harness->received.len, 0);
+}
+
 static void a_connection_that_was_idle_still_works(void **state)
 {
         struct harness *harness = *state;
@@ -469,6 +478,7 @@ int main(void)
                 http_test(a_body_that_stops_times_out),
                 http_test(a_handler_has_all_the_time_it_wants),
                 http_test(an_idle_connection_is_closed_silently),
+                http_test(a_connection_that_says_nothing_is_closed_silently),
                 http_test(a_connection_that_was_idle_still_works),
                 http_test(the_handler_is_told_that_the_client_is_gone),
                 http_test(the_handler_is_told_even_when_requests_are_waiting),

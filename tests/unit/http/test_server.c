@@ -410,24 +410,55 @@ static void tcp_and_unix_listeners_serve_side_by_side(void **state)
         close(fds[1]);
 }
 
-static void no_more_connections_than_the_limit_are_taken(void **state)
+/* The harness with a TCP listener and room for one connection. */
+static int reopen_for_one(struct harness *harness)
 {
-        struct harness *harness = *state;
         struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         int listener = listen_on((struct sockaddr *)&tcp, sizeof(tcp));
+        void *state = harness;
 
-        harness_teardown(state);
+        harness_teardown(&state);
         *harness = (struct harness){.limits = http_limits_default};
         harness->limits.connections_max = 1;
         harness_open(harness, &listener, 1);
+        return listener;
+}
+
+static void no_more_requests_than_the_limit_are_taken(void **state)
+{
+        struct harness *harness = *state;
+        int listener = reopen_for_one(harness);
         own_fd int first = connect_to(listener);
-        harness_quiet(harness);
+
+        assert_true(write(first, GET("/hold"), sizeof(GET("/hold")) - 1) > 0);
+        run_until(harness, harness->held != NULL);
         harness_connect_fd(harness, connect_to(listener));
         harness_send(harness, STR(GET("/hello")));
         harness_quiet(harness);
-        assert_int_equal(harness->requests, 0);
+        assert_int_equal(harness->requests, 1);
+        http_reply(harness->held, 200, (struct http_fields){0}, STR(""));
         close(take_fd(&first));
         run_until(harness, harness_ends(harness, "hello"));
+        harness_reopen(harness, http_limits_default);
+        close(listener);
+}
+
+static void a_connection_without_a_request_makes_room(void **state)
+{
+        struct harness *harness = *state;
+        int listener = reopen_for_one(harness);
+        own_fd int silent = connect_to(listener);
+        char byte;
+
+        harness_quiet(harness);
+        harness_connect_fd(harness, connect_to(listener));
+        harness_send(harness, STR(GET("/hello")));
+        run_until(harness, harness_ends(harness, "hello"));
+        assert_int_equal(recv(silent, &byte, 1, 0), 0);
+
+        own_fd int next = connect_to(listener);
+        assert_true(next >= 0);
+        run_until(harness, harness->client_eof);
         harness_reopen(harness, http_limits_default);
         close(listener);
 }
@@ -461,7 +492,8 @@ int main(void)
                 http_test(requests_before_a_refused_one_are_answered),
                 http_test(a_broken_body_is_an_error_and_the_last_request),
                 http_test(tcp_and_unix_listeners_serve_side_by_side),
-                http_test(no_more_connections_than_the_limit_are_taken),
+                http_test(no_more_requests_than_the_limit_are_taken),
+                http_test(a_connection_without_a_request_makes_room),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
