@@ -178,6 +178,17 @@ static enum err_code start_send(int fd, const struct init_start *start, const in
         return ERR_OK;
 }
 
+/* The other end is closed: what it said before says why. */
+static enum err_code last_report(struct sandbox *sandbox, struct err *err)
+{
+        enum err_code code;
+
+        do {
+                code = sandbox_report(sandbox, err);
+        } while (code == ERR_OK);
+        return code;
+}
+
 enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_process *process, struct err *err)
 {
         struct init_start start = {.argc = process->argc, .executable_given = process->program_fd >= 0};
@@ -202,6 +213,8 @@ enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_proces
         enum err_code code = start_send(sandbox->control_fd, &start, fds, count, err);
         if (code == ERR_OK)
                 move_to(sandbox, SANDBOX_STARTING);
+        else if (errno == EPIPE || errno == ECONNRESET)
+                code = last_report(sandbox, err);
         return code;
 }
 
