@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static void reconcile(void *arg);
+
 static uint32_t or_default(uint32_t value, uint32_t initial)
 {
         return value != 0 ? value : initial;
@@ -22,6 +24,7 @@ static void defaults_fill(struct api_config *config)
         config->run_timeout_ms = or_default(config->run_timeout_ms, 60000);
         config->calls_max = or_default(config->calls_max, 1024);
         config->runs_waiting_max = or_default(config->runs_waiting_max, 1000);
+        config->reconcile_ms = or_default(config->reconcile_ms, 1000);
         if (config->body_bytes_max == 0)
                 config->body_bytes_max = 10 * 1024 * 1024;
         if (config->source_bytes_max == 0)
@@ -37,9 +40,12 @@ enum err_code api_create(const struct api_config *config, struct api **ret, stru
         if (api == NULL)
                 return err_nomem(err);
         api->config = *config;
+        api->sources_fd = -1;
         defaults_fill(&api->config);
         endpoints_init(api);
         enum err_code code = sources_init(api, err);
+        if (code == ERR_OK && (api->reconcile = loop_timer_create(config->control, reconcile, api)) == NULL)
+                code = err_nomem(err);
         if (code != ERR_OK) {
                 api_destroy(api);
                 return code;
@@ -52,6 +58,7 @@ void api_destroy(struct api *api)
 {
         if (api == NULL)
                 return;
+        loop_timer_destroy(api->reconcile);
         runs_finish(api);
         functions_finish(api);
         functions_checks_finish(api);
@@ -114,20 +121,54 @@ static void report(struct api *api, enum err_code code, const char *what, const 
                 api_problem(api, what, err);
 }
 
-/* Whatever was not finished goes on: what others wait for first. */
-static void resume(struct api *api)
+/* Whatever is not finished goes on: what others wait for first. */
+static void reconcile(void *arg)
 {
-        struct store_key key = {MODEL_BASE_IMAGE, STR(""), STR(""), STR("")};
+        static const struct {
+                enum model_kind kind;
+                void (*act)(struct api *api, enum model_kind kind, struct store_row *row);
+                const char *what;
+        } kinds[] = {{MODEL_BASE_IMAGE, images_reconcile, "go on with base images"},
+                     {MODEL_IMAGE, images_reconcile, "go on with images"},
+                     {MODEL_FUNCTION, functions_reconcile, "go on with functions"}};
+        struct api *api = arg;
         struct err err;
 
-        report(api, api_rows_each(api, &key, api_row_pending, STR(""), images_reconcile, &err),
-               "go on with base images", &err);
-        key.kind = MODEL_IMAGE;
-        report(api, api_rows_each(api, &key, api_row_pending, STR(""), images_reconcile, &err),
-               "go on with images", &err);
-        key.kind = MODEL_FUNCTION;
-        report(api, api_rows_each(api, &key, api_row_pending, STR(""), functions_reconcile, &err),
-               "go on with functions", &err);
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+                struct store_key key = {kinds[i].kind, STR(""), STR(""), STR("")};
+
+                if (api_rows_each(api, &key, api_row_pending, STR(""), kinds[i].act, &err) == ERR_OK)
+                        continue;
+                api_stumble(api, kinds[i].what, &err);
+        }
+        if (api->snapshot_stale) {
+                api->snapshot_stale = false;
+                functions_sync(api);
+        }
+}
+
+void api_reconcile_later(struct api *api)
+{
+        loop_timer_start(api->reconcile, api->config.reconcile_ms);
+}
+
+void api_stumble(struct api *api, const char *what, const struct err *err)
+{
+        api_problem(api, what, err);
+        api_reconcile_later(api);
+}
+
+void api_stumble_snapshot(struct api *api, const char *what, const struct err *err)
+{
+        api->snapshot_stale = true;
+        api_stumble(api, what, err);
+}
+
+static void resume(struct api *api)
+{
+        struct err err;
+
+        reconcile(api);
         report(api, sources_sweep(api, &err), "remove sources that nothing needs", &err);
         functions_check_layers(api);
         report(api, runs_recover(api, api->config.draining_generation, &err), "run accepted runs again",

@@ -54,6 +54,7 @@ struct api_config {
         uint64_t source_bytes_max; /* packed; 0: 64 MiB */
         uint32_t calls_max;        /* API calls in flight; 0: 1024; past it 503 */
         uint32_t runs_waiting_max; /* runs that wait for a function to be READY; 0: 1000; past it 429 */
+        uint32_t reconcile_ms;     /* before what could not go on is looked at again; 0: 1000 */
 
         /* Optional hooks, called on the control loop. metrics appends OpenMetrics text. problem hears of what
          * no caller can be told: failures of the server itself; the text is for the log. */

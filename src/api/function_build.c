@@ -51,7 +51,7 @@ static void job_release(struct function_job **job)
         job_free(*job);
 }
 
-static void job_unlink(struct function_job *job)
+static void job_end(struct function_job *job)
 {
         for (struct function_job **at = &job->api->jobs; *at != NULL; at = &(*at)->next) {
                 if (*at == job) {
@@ -62,25 +62,10 @@ static void job_unlink(struct function_job *job)
         job_free(job);
 }
 
-/* A job is over; when none is left, those that found no room get their turn. */
-static void job_end(struct function_job *job)
-{
-        struct api *api = job->api;
-        struct store_key key = {MODEL_FUNCTION, STR(""), STR(""), STR("")};
-        struct err err;
-
-        job_unlink(job);
-        if (api->jobs != NULL || !api->starved)
-                return;
-        api->starved = false;
-        if (api_rows_each(api, &key, api_row_pending, STR(""), functions_reconcile, &err) != ERR_OK)
-                api_problem(api, "go on with functions", &err);
-}
-
 void functions_finish(struct api *api)
 {
         while (api->jobs != NULL)
-                job_unlink(api->jobs);
+                job_end(api->jobs);
 }
 
 void functions_stale(struct api *api, const char *function_id)
@@ -112,7 +97,7 @@ static bool job_row(const struct function_job *job, struct store_row *row)
         enum err_code code = store_get(job->api->config.store, &key, row, &err);
         if (code != ERR_OK) {
                 if (code != ERR_NOT_FOUND)
-                        api_problem(job->api, "read a function in work", &err);
+                        api_stumble(job->api, "read a function in work", &err);
                 return false;
         }
         return row->revision == job->revision && strcmp(row->id, job->id) == 0;
@@ -122,12 +107,12 @@ static enum err_code activate(struct function_job *job, struct store_row *row, s
 {
         struct api *api = job->api;
         own_json json_t *before = json_deep_copy(row->internal);
-        json_t *active =
+        own_json json_t *active =
                 json_pack("{s:I, s:O, s:s, s:O, s:s, s:s, s:s}", "number", (json_int_t)row->revision,
                           "document", row->document, "language", job->language, "layers", job->layers,
                           "handler", job->candidate->handler, "key", job->key, "layer", job->layer);
 
-        if (before == NULL || json_object_set_new(row->internal, "active", active) < 0)
+        if (before == NULL || json_object_set(row->internal, "active", active) < 0)
                 return err_nomem(err);
         enum err_code code = status_save(api->config.store, MODEL_FUNCTION, row, STATUS_READY, NULL, err);
         if (code == ERR_OK)
@@ -145,6 +130,9 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
 
         if (!job_row(job, &row)) {
                 engine->ops->retire(engine, job->candidate);
+        } else if (api_is_passing(code)) {
+                engine->ops->retire(engine, job->candidate);
+                api_reconcile_later(api);
         } else if (code != ERR_OK) {
                 own_json json_t *reasons = function_trace_reasons(why, trace);
 
@@ -152,7 +140,7 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
                 function_fail_reasons(api, &row, reasons);
         } else if (activate(job, &row, &err) != ERR_OK) {
                 engine->ops->retire(engine, job->candidate);
-                api_problem(api, "save that a function is READY (a restart tries again)", &err);
+                api_stumble(api, "save that a function is READY", &err);
         } else {
                 function_moved(api, &row, job->candidate);
         }
@@ -187,7 +175,7 @@ static void deploy_stage(struct function_job *job, struct store_row *row, const 
         struct err err;
 
         if (candidate_create(job, row, handler, &err) != ERR_OK) {
-                function_fail(job->api, row, err.text);
+                function_fail_or_wait(job->api, row, &err);
                 job_end(job);
                 return;
         }
@@ -217,9 +205,8 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
         struct str named = json_str(row->document, "handler");
         bool known = true;
 
-        if (result->code == ERR_LIMIT) {
-                job->api->starved =
-                        true; /* too many builds at once: it stays pending until there are fewer */
+        if (api_is_passing(result->code)) {
+                api_reconcile_later(job->api);
                 job_end(job);
                 return;
         }
@@ -266,7 +253,7 @@ static void source_missing(struct function_job *job, const struct err *err)
         own_row struct store_row row = {0};
 
         if (job_row(job, &row))
-                function_fail(api, &row, err->text);
+                function_fail_or_wait(api, &row, err);
         job_end(job);
 }
 
@@ -306,7 +293,8 @@ static struct function_job *job_create(struct api *api, const struct store_row *
                 return NULL;
         }
         if (key == NULL || language == NULL || layers == NULL) {
-                err_set(err, ERR_CORRUPT, "what is stored of the function or its image is not whole");
+                err_set(err, ERR_INVALID,
+                        "what is stored of the function or its image is not whole: update both");
                 return NULL;
         }
         snprintf(job->id, sizeof(job->id), "%s", row->id);
@@ -346,11 +334,11 @@ void function_build_start(struct api *api, struct store_row *row, const struct s
         struct function_job *job = job_create(api, row, image, &err);
 
         if (job == NULL) {
-                function_fail(api, row, err.text);
+                function_fail_or_wait(api, row, &err);
                 return;
         }
         if (layer_name_save(job, row, &err) != ERR_OK) {
-                api_problem(api, "save that a function is being built (a restart tries again)", &err);
+                api_stumble(api, "save that a function is being built", &err);
                 job_free(job);
                 return;
         }

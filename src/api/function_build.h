@@ -20,6 +20,9 @@ void function_moved(struct api *api, const struct store_row *row, struct revisio
 void function_fail_reasons(struct api *api, struct store_row *row, const json_t *reasons);
 void function_fail(struct api *api, struct store_row *row, const char *text);
 
+/* The same for a failure of the server's own, which may pass: then it stays pending and is tried again. */
+void function_fail_or_wait(struct api *api, struct store_row *row, const struct err *err);
+
 /* The reasons of a deploy that failed: the handler's own message and trace when there is one. New. */
 json_t *function_trace_reasons(const struct err *err, struct str trace);
 

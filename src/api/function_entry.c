@@ -131,7 +131,7 @@ static void secret_renew(struct api *api, const struct store_row *row)
         revision_ref(old);
         api->epoch++;
         if (function_entry_put(api, row, NULL, &err) != ERR_OK)
-                api_problem(api, "renew a function after a secret changed", &err);
+                api_stumble_snapshot(api, "renew a function after a secret changed", &err);
         else
                 function_publish_retire(api, old);
         revision_unref(old);
@@ -149,7 +149,7 @@ static void secret_moved(struct api *api, enum model_kind kind, struct store_row
         if (status_of(row->document) == STATUS_ERROR &&
             status_save(api->config.store, kind, row, active != NULL ? STATUS_UPDATING : STATUS_INITIALIZED,
                         NULL, &err) != ERR_OK) {
-                api_problem(api, "try a function again", &err);
+                api_stumble(api, "try a function again", &err);
                 return;
         }
         functions_reconcile(api, kind, row);
@@ -161,6 +161,6 @@ bool functions_secret_changed(struct api *api, struct str organization, struct s
         struct err err;
 
         if (api_rows_each(api, &key, api_row_of_secret, name, secret_moved, &err) != ERR_OK)
-                api_problem(api, "find the functions of a secret", &err);
+                api_stumble(api, "find the functions of a secret", &err);
         return true;
 }

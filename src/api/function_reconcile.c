@@ -20,7 +20,7 @@ void function_moved(struct api *api, const struct store_row *row, struct revisio
         if (old != NULL)
                 revision_ref(old);
         if (function_entry_put(api, row, serving, &err) != ERR_OK)
-                api_problem(api, "publish a function (a restart does it)", &err);
+                api_stumble_snapshot(api, "publish a function", &err);
         function_publish_retire(api, old != serving ? old : NULL);
         revision_unref(old);
         runs_function_changed(api, row->id);
@@ -31,7 +31,7 @@ void function_fail_reasons(struct api *api, struct store_row *row, const json_t 
         struct err err;
 
         if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, reasons, &err) != ERR_OK) {
-                api_problem(api, "save a function's status (a restart tries again)", &err);
+                api_stumble(api, "save a function's status", &err);
                 return;
         }
         function_moved(api, row, function_serving(api, row));
@@ -68,6 +68,14 @@ json_t *function_trace_reasons(const struct err *err, struct str trace)
         return reasons;
 }
 
+void function_fail_or_wait(struct api *api, struct store_row *row, const struct err *err)
+{
+        if (api_is_passing(err->code) || err->code == ERR_NO_MEMORY || err->code == ERR_CORRUPT)
+                api_stumble(api, "work on a function", err);
+        else
+                function_fail(api, row, err->text);
+}
+
 static void image_failed(struct api *api, struct store_row *row, const struct store_row *image)
 {
         char why[1024];
@@ -88,8 +96,9 @@ void functions_reconcile(struct api *api, enum model_kind kind, struct store_row
         assert(kind == MODEL_FUNCTION);
         if (!status_is_pending(status_of(row->document)) || function_job_running(api, row))
                 return;
-        if (store_get(api->config.store, &key, &image, &err) != ERR_OK) {
-                function_fail(api, row, err.text);
+        enum err_code code = store_get(api->config.store, &key, &image, &err);
+        if (code != ERR_OK) {
+                function_fail_or_wait(api, row, &err);
                 return;
         }
         /* While an image is updated, what it was before goes on serving. */
@@ -109,7 +118,7 @@ static void image_moved(struct api *api, enum model_kind kind, struct store_row 
         if (status_of(row->document) == STATUS_ERROR &&
             status_save(api->config.store, kind, row, serving ? STATUS_UPDATING : STATUS_INITIALIZED, NULL,
                         &err) != ERR_OK) {
-                api_problem(api, "try a function again", &err);
+                api_stumble(api, "try a function again", &err);
                 return;
         }
         functions_reconcile(api, kind, row);
@@ -124,5 +133,32 @@ void functions_image_changed(struct api *api, const struct store_row *image)
 
         if (api_rows_each(api, &key, api_row_of_image, str_of(image->name),
                           works ? image_moved : functions_reconcile, &err) != ERR_OK)
-                api_problem(api, "find the functions of an image", &err);
+                api_stumble(api, "find the functions of an image", &err);
+}
+
+static bool row_any(const struct store_row *row, struct str value)
+{
+        (void)row;
+        (void)value;
+        return true;
+}
+
+static void row_sync(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        const json_t *active = json_object_get(row->internal, "active");
+        struct revision *serving = function_serving(api, row);
+
+        assert(kind == MODEL_FUNCTION);
+        if (serving != NULL && serving->number != json_integer_value(json_object_get(active, "number")))
+                serving = NULL; /* it is made from the row */
+        function_moved(api, row, serving);
+}
+
+void functions_sync(struct api *api)
+{
+        struct store_key key = {MODEL_FUNCTION, STR(""), STR(""), STR("")};
+        struct err err;
+
+        if (api_rows_each(api, &key, row_any, STR(""), row_sync, &err) != ERR_OK)
+                api_stumble_snapshot(api, "compare the snapshot with the store", &err);
 }

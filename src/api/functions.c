@@ -163,7 +163,7 @@ static void function_deleted(struct change *change)
                 revision_ref(serving);
         if (snapshot_drop_function(api->config.hub, str_of(row->organization), str_of(row->project),
                                    str_of(row->name), &err) != ERR_OK)
-                api_problem(api, "drop a function (a restart does it)", &err);
+                api_stumble_snapshot(api, "drop a function", &err);
         functions_stale(api, row->id);
         function_publish_retire(api, serving);
         revision_unref(serving);
@@ -181,10 +181,10 @@ static void function_begun(struct change *change)
         sources_swap(api, change->before.internal, change->after.internal);
         functions_stale(api, change->after.id);
         if (function_entry_put(api, &change->after, function_serving(api, &change->after), &err) != ERR_OK)
-                api_problem(api, "publish a function (a restart does it)", &err);
+                api_stumble_snapshot(api, "publish a function", &err);
         /* The reply shows the row as it was stored, so the work starts on one of its own. */
         if (store_get(api->config.store, &key, &row, &err) != ERR_OK)
-                api_problem(api, "read a function again", &err);
+                api_stumble(api, "read a function again", &err);
         else
                 functions_reconcile(api, MODEL_FUNCTION, &row);
 }

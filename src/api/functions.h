@@ -27,6 +27,9 @@ void functions_image_changed(struct api *api, const struct store_row *image);
  * try again. True when the snapshot has to be published. */
 bool functions_secret_changed(struct api *api, struct str organization, struct str project, struct str name);
 
+/* Makes the snapshot follow the store again after it could not. */
+void functions_sync(struct api *api);
+
 /* Jobs that work on a definition that is over, or on a secret's old values. */
 void functions_stale(struct api *api, const char *function_id);
 void functions_finish(struct api *api);

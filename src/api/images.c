@@ -94,7 +94,7 @@ static void base_image_moved(struct api *api, enum model_kind kind, struct store
                 return; /* it keeps the layers that it has until it is updated */
         if (status_of(row->document) == STATUS_ERROR &&
             status_save(api->config.store, kind, row, STATUS_INITIALIZED, NULL, &err) != ERR_OK) {
-                api_problem(api, "try an image again", &err);
+                api_stumble(api, "try an image again", &err);
                 return;
         }
         images_reconcile(api, kind, row);
@@ -111,7 +111,7 @@ static void wake(struct api *api, enum model_kind kind, const struct store_row *
                 functions_image_changed(api, row);
         else if (api_rows_each(api, &key, api_row_of_base_image, str_of(row->name),
                                works ? base_image_moved : images_reconcile, &err) != ERR_OK)
-                api_problem(api, "find the images of a base image", &err);
+                api_stumble(api, "find the images of a base image", &err);
 }
 
 static void save(struct api *api, enum model_kind kind, struct store_row *row, enum status to,
@@ -119,9 +119,9 @@ static void save(struct api *api, enum model_kind kind, struct store_row *row, e
 {
         struct err err;
 
-        if (status_save(api->config.store, kind, row, to, reasons, &err) != ERR_OK)
-                api_problem(api, "save an image's status (a restart tries again)", &err);
-        else if (!status_is_pending(to))
+        if (status_save(api->config.store, kind, row, to, reasons, &err) != ERR_OK) {
+                api_stumble(api, "save an image's status", &err);
+        } else if (!status_is_pending(to))
                 wake(api, kind, row);
 }
 
@@ -152,17 +152,28 @@ static void job_apply(struct layer_job *job, const struct builder_result *result
         own_row struct store_row row = {0};
         struct err err;
 
-        if (store_get(api->config.store, &key, &row, &err) != ERR_OK)
+        enum err_code code = store_get(api->config.store, &key, &row, &err);
+        if (code == ERR_NOT_FOUND)
                 return; /* deleted meanwhile */
+        if (code != ERR_OK) {
+                api_stumble(api, "read an image in work", &err);
+                return;
+        }
         if (row.revision != job->revision || strcmp(row.id, job->id) != 0)
                 return; /* changed meanwhile: its own job comes */
+        if (api_is_passing(result->code)) {
+                api_reconcile_later(api);
+                return;
+        }
         if (result->code != ERR_OK) {
                 fail(api, job->kind, &row, result->text != NULL ? result->text : err_name(result->code));
                 return;
         }
         own_json json_t *layers = json_pack("[s]", result->layer);
-        if (layers == NULL || !ready(api, job->kind, &row, job->language, layers))
-                fail(api, job->kind, &row, "out of memory");
+        if (layers == NULL || !ready(api, job->kind, &row, job->language, layers)) {
+                err_nomem(&err);
+                api_stumble(api, "finish an image", &err);
+        }
 }
 
 static void job_done(void *arg, const struct builder_result *result)
@@ -199,7 +210,8 @@ static void builtin_start(struct api *api, enum model_kind kind, struct store_ro
         }
         struct layer_job *job = job_create(api, kind, row, base.language);
         if (job == NULL) {
-                fail(api, kind, row, "out of memory");
+                err_nomem(&err);
+                api_stumble(api, "begin an image", &err);
                 return;
         }
         if (busy_status(row) != status_of(row->document))
@@ -226,8 +238,10 @@ static void base_apply(struct api *api, struct store_row *row, const struct stor
         case STATUS_READY:
                 if (!ready(api, MODEL_IMAGE, row,
                            json_string_value(json_object_get(base->internal, "language")),
-                           json_object_get(base->internal, "layers")))
-                        fail(api, MODEL_IMAGE, row, "out of memory");
+                           json_object_get(base->internal, "layers"))) {
+                        err_nomem(&err);
+                        api_stumble(api, "finish an image", &err);
+                }
                 break;
         case STATUS_ERROR:
                 status_reason_text(base->document, why, sizeof(why));
@@ -269,8 +283,10 @@ static void image_reconcile(struct api *api, struct store_row *row)
                 base_apply(api, row, &base_row);
         else if (code == ERR_NOT_FOUND && is_reference(base))
                 builtin_start(api, MODEL_IMAGE, row, base);
-        else
+        else if (code == ERR_NOT_FOUND)
                 fail(api, MODEL_IMAGE, row, err.text);
+        else
+                api_stumble(api, "read a base image", &err);
 }
 
 void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
@@ -324,7 +340,7 @@ static void reconcile_again(struct change *change)
         if (store_get(change->api->config.store, &key, &row, &err) == ERR_OK)
                 images_reconcile(change->api, change->resource->kind, &row);
         else
-                api_problem(change->api, "read an image again", &err);
+                api_stumble(change->api, "read an image again", &err);
 }
 
 /* The reply says INITIALIZED or UPDATING, so the work starts on a row of its own. */

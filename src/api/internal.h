@@ -22,10 +22,11 @@ struct api {
         atomic_uint_fast64_t bytes; /* of their bodies */
         atomic_bool ready;          /* the snapshot was published */
         int sources_fd;
-        struct hamt sources;       /* name of a file or layer -> who holds it (sources.c) */
-        struct hamt endpoints;     /* id -> endpoint_entry (endpoints.c) */
-        struct function_job *jobs; /* builds of functions in flight */
-        bool starved;              /* some function found no room for its build */
+        struct hamt sources;          /* name of a file or layer -> who holds it (sources.c) */
+        struct hamt endpoints;        /* id -> endpoint_entry (endpoints.c) */
+        struct function_job *jobs;    /* builds of functions in flight */
+        bool snapshot_stale;          /* it could not follow the store */
+        struct loop_timer *reconcile; /* fires once after something could not be saved or queued */
         struct layer_job *layer_jobs;
         struct layer_check *checks; /* that are still to be made (layer_check.c) */
         struct run_call *runs;      /* runs that wait, or go on */
@@ -35,6 +36,21 @@ struct api {
 
 /* http.c: a request that passed the head's checks arrives here on the control loop (dispatch.c). */
 void api_dispatch(struct api_call *call);
+
+/* Something pending could not go on just now (a full disk, too many builds): all that is pending is looked at
+ * again in a moment. */
+void api_reconcile_later(struct api *api);
+
+/* A failure that says nothing about what was asked for: no room, a part that is away, a server that ends.
+ * What it hit stays pending. */
+static inline bool api_is_passing(enum err_code code)
+{
+        return code == ERR_LIMIT || code == ERR_UNAVAILABLE || code == ERR_CANCELLED;
+}
+
+/* Tells of a failure and looks again later; the second also compares the snapshot with what is stored. */
+void api_stumble(struct api *api, const char *what, const struct err *err);
+void api_stumble_snapshot(struct api *api, const char *what, const struct err *err);
 
 /* Tells the log, through the server, what no caller can be told. */
 void api_problem(struct api *api, const char *what, const struct err *err);

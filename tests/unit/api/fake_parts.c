@@ -311,6 +311,7 @@ void fixture_init(struct fixture *fixture)
                                               .image_registry = "dispatch",
                                               .version_json = "{\"version\":\"1.2.3\"}",
                                               .skip_auth = true,
+                                              .reconcile_ms = 5,
                                               .problem = problem,
                                               .arg = fixture};
         parts_open(fixture);
