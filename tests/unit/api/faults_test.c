@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WRITES_MAX = 60, ALLOCATIONS_STEP = 23, ALLOCATIONS_MAX = 20000 };
+enum { WRITES_MAX = 60, ALLOCATIONS_STEP = 97, ALLOCATIONS_MAX = 20000 };
 
 static unsigned writes_left, allocations_left; /* until one fails; 0: none does */
 static bool failed;
