@@ -244,6 +244,7 @@ static void message_next(struct http_conn *conn)
                 conn_close(conn);
         else
                 conn_timer_restart(conn, CONN_TIMER_IDLE);
+        server_accept_again(conn->server);
 }
 
 static void linger_or_close(struct http_conn *conn)

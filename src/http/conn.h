@@ -154,6 +154,8 @@ struct http_server {
 
 /* server.c */
 void server_conn_gone(struct http_server *server);
+/* Something became idle or ended: whoever waits to be accepted may have its place. */
+void server_accept_again(struct http_server *server);
 void server_tick_start(struct http_server *server);
 struct str server_date(struct http_server *server);
 

@@ -45,18 +45,15 @@ static void server_listen(struct http_server *server, bool on)
         }
 }
 
-/* The connection that has waited longest for a request makes room. False: all have one. */
-static bool server_evict(struct http_server *server)
+/* The connection that has waited longest for a request, to make room for another; NULL when all have one. */
+static struct http_conn *server_oldest_idle(struct http_server *server)
 {
         struct http_conn *idle = server->conns[CONN_TIMER_IDLE].first,
                          *silent = server->conns[CONN_TIMER_HEAD].first;
 
-        if (idle == NULL && silent != NULL && silent->state == CONN_IDLE)
-                idle = silent;
-        if (idle == NULL)
-                return false;
-        conn_close(idle);
-        return true;
+        if (idle != NULL)
+                return idle;
+        return silent != NULL && silent->state == CONN_IDLE ? silent : NULL;
 }
 
 static void server_on_accept(void *arg, int events)
@@ -66,7 +63,9 @@ static void server_on_accept(void *arg, int events)
 
         (void)events;
         for (int i = 0; i < ACCEPTS_MAX; i++) {
-                if (server->conn_count >= server->limits.connections_max && !server_evict(server)) {
+                bool full = server->conn_count >= server->limits.connections_max;
+                struct http_conn *idle = full ? server_oldest_idle(server) : NULL;
+                if (full && idle == NULL) {
                         server_listen(server, false);
                         return;
                 }
@@ -75,6 +74,8 @@ static void server_on_accept(void *arg, int events)
                         continue;
                 if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return;
+                if (fd >= 0 && idle != NULL)
+                        conn_close(idle);
                 if (fd < 0 || conn_create(server, fd) == NULL) {
                         /* Out of descriptors or memory: the tick tries again. */
                         if (fd >= 0)
@@ -92,8 +93,7 @@ static void server_on_tick(void *arg)
 
         server->ticking = false;
         server_sweep(server);
-        if (server->accept_paused && !server->draining && server->conn_count < server->limits.connections_max)
-                server_listen(server, true);
+        server_accept_again(server);
         if (server->conn_count > 0 || server->accept_paused)
                 server_tick_start(server);
         if (server->conn_count == 0 && server->drained != NULL) {
@@ -111,15 +111,18 @@ void server_tick_start(struct http_server *server)
         loop_timer_start(server->tick, server->tick_ms);
 }
 
+void server_accept_again(struct http_server *server)
+{
+        if (server->accept_paused && !server->draining)
+                server_listen(server, true);
+}
+
 void server_conn_gone(struct http_server *server)
 {
         server->conn_count--;
-        if (server->draining) {
-                if (server->conn_count == 0)
-                        loop_timer_start(server->tick, 0);
-        } else if (server->accept_paused) {
-                server_listen(server, true);
-        }
+        if (server->draining && server->conn_count == 0)
+                loop_timer_start(server->tick, 0);
+        server_accept_again(server);
 }
 
 struct str server_date(struct http_server *server)
