@@ -161,6 +161,7 @@ void harness_up(struct harness *harness, struct played *ret)
         harness_spawn_start(harness);
         harness_server_accept(harness, ret);
         harness_receive(ret->links[0], SPAWN_HELLO, &hello, NULL);
+        ret->generation = hello.hello.generation;
         harness_send(ret->links[0], &ready, NULL);
 }
 

@@ -24,6 +24,7 @@ struct played {
         int control; /* to the player: how to end */
         int links[HARNESS_LINKS];
         char listen[512];
+        uint32_t generation; /* what harness_up was told */
 };
 
 bool harness_possible(void);
