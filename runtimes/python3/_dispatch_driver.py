@@ -137,6 +137,8 @@ def load(handler, folder, environment):
     """The handler, or why there is none: (type, message, trace)."""
     posix.environ.clear()
     posix.environ.update(environment)
+    if not folder.startswith("/"):
+        folder = posix.getcwd()  # the agent has gone there
     sys.path.insert(0, folder)
     try:
         return find(handler, folder)
