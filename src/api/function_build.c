@@ -218,7 +218,8 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
         const char *handler = named.len > 0 ? named.p : handler_of(job, result, &known);
         if (!known) {
                 job->rebuilt = true;
-                builder_drop(job->api->config.builder, job->layer);
+                if (source_remake_claim(job->api, job->layer))
+                        builder_drop(job->api->config.builder, job->layer);
                 source_stage(job);
                 return;
         }

@@ -18,6 +18,7 @@ struct source_use {
         unsigned map_refs; /* the map's */
         unsigned rows;
         char *handler; /* of a layer */
+        bool remade;   /* a layer of unknown origin: somebody has had it made once more */
 };
 
 static void use_ref(void *value)
@@ -243,6 +244,17 @@ void source_handler_set(struct api *api, const char *layer, struct str handler)
                 return;
         free(use->handler);
         use->handler = strndup(handler.p, handler.len);
+}
+
+bool source_remake_claim(struct api *api, const char *layer)
+{
+        struct source_use *use = hamt_get(&api->sources, str_of(layer));
+
+        if (use == NULL)
+                return true;
+        bool first = !use->remade;
+        use->remade = true;
+        return first;
 }
 
 static void sweep_file(struct api *api, const char *name)

@@ -40,6 +40,9 @@ void source_layer_abandoned(struct api *api, const char *layer);
 /* The default handler that the build of a layer found; "" when it is not known. */
 const char *source_handler(struct api *api, const char *layer);
 void source_handler_set(struct api *api, const char *layer, struct str handler);
+/* True for the first who asks: only that one may drop the layer to have it made once more, since another
+ * function may run from what was made meanwhile. */
+bool source_remake_claim(struct api *api, const char *layer);
 
 /* Removes files that no row holds, with their layers. After every function was loaded. */
 enum err_code sources_sweep(struct api *api, struct err *err);
