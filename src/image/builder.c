@@ -385,7 +385,10 @@ static void deliver_layer(struct job *job, const struct spawn_layer *answer)
                 job_move(job, JOB_FOUND);
                 return;
         }
-        job_end(job, &(struct builder_result){.code = ERR_OK, .text = "", .layer = job->layer, .info = "{}"});
+        job_end(job, &(struct builder_result){.code = ERR_OK,
+                                              .text = "",
+                                              .layer = job->layer,
+                                              .info = answer->info[0] != '\0' ? answer->info : "{}"});
 }
 
 static void deliver_built(struct job *job, const struct spawn_built *built)

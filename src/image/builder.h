@@ -37,7 +37,7 @@ struct builder_result {
         enum err_code code;
         const char *text;  /* why not; "" with ERR_OK */
         const char *layer; /* name of the layer that is in place; "" without one */
-        const char *info;  /* JSON object of the build; "{}" when the layer was there already */
+        const char *info;  /* JSON object of the build, of an earlier one too; "{}" where it is not known */
 };
 typedef void (*builder_done)(void *arg, const struct builder_result *result);
 

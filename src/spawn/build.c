@@ -131,7 +131,8 @@ static void build_commit(struct build *build)
         struct worker_task task = {.run = layers_commit,
                                    .layers_fd = state->layers_fd,
                                    .staging_fd = state->staging_fd,
-                                   .layer = build->report.layer};
+                                   .layer = build->report.layer,
+                                   .info = build->report.info};
         struct err err;
 
         memcpy(task.from, build->staging, sizeof(task.from));

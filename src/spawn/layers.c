@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum err_code layers_open(int dir_fd, const char *what, const char *name, int *ret_fd, struct err *err)
@@ -24,11 +25,24 @@ enum err_code layers_open(int dir_fd, const char *what, const char *name, int *r
         return ERR_OK;
 }
 
-bool layers_exists(int layers_fd, const char *name)
-{
-        own_fd int fd = sys_open_beneath(layers_fd, name, O_PATH | O_DIRECTORY);
+/* What a build reported stays with what it made, as an attribute that only root can see or set. */
+static const char info_attribute[] = "trusted.dispatch.info";
 
+bool layers_exists(int layers_fd, const char *name, char info[SPAWN_INFO_MAX])
+{
+        own_fd int fd = sys_open_beneath(layers_fd, name, O_RDONLY | O_DIRECTORY);
+        ssize_t len = fd >= 0 ? fgetxattr(fd, info_attribute, info, SPAWN_INFO_MAX - 1) : 0;
+
+        info[len > 0 ? len : 0] = '\0';
         return fd >= 0;
+}
+
+/* A file system without attributes costs a second build after a crash, no more. */
+static int info_keep(int fd, const char *info)
+{
+        if (fsetxattr(fd, info_attribute, info, strlen(info), 0) == 0 || errno == ENOTSUP)
+                return 0;
+        return -1;
 }
 
 /* A root needs somewhere to attach what a sandbox brings; other layers do not mind. */
@@ -51,6 +65,8 @@ enum err_code layers_commit(const struct worker_task *task, struct err *err)
                 return err_sys(err, "open the new layer '%s'", task->layer);
         if (strncmp(task->layer, "builtin-", 8) == 0 && mount_points_make(fd) < 0)
                 return err_sys(err, "make folders in the new layer '%s'", task->layer);
+        if (info_keep(fd, task->info) < 0)
+                return err_sys(err, "keep what was built with the new layer '%s'", task->layer);
         if (syncfs(fd) < 0)
                 return err_sys(err, "write the new layer '%s' to the disk", task->layer);
         if (renameat2(task->staging_fd, task->from, task->layers_fd, task->layer, RENAME_NOREPLACE) < 0) {

@@ -6,12 +6,14 @@
 
 #include "base/err.h"
 #include "spawn/worker.h"
+#include "wire/spawn.h"
 
 #include <stdbool.h>
 
 /* Opens a folder (O_PATH) directly below dir_fd; the name is a valid name of a frame. ERR_NOT_FOUND. */
 enum err_code layers_open(int dir_fd, const char *what, const char *name, int *ret_fd, struct err *err);
-bool layers_exists(int layers_fd, const char *name);
+/* info gets what the layer's build reported, "" where that is not known. */
+bool layers_exists(int layers_fd, const char *name, char info[SPAWN_INFO_MAX]);
 
 /*
  * Tasks for a worker. Commit: makes the folder task->from durable and puts it in its place, at once and for

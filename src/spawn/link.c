@@ -113,7 +113,7 @@ static void layer_answer(struct link *link, const struct spawn_layer *asked)
         int none = -1;
 
         answer.head.op = SPAWN_LAYER;
-        answer.layer.exists = layers_exists(link->spawn->state.layers_fd, asked->layer);
+        answer.layer.exists = layers_exists(link->spawn->state.layers_fd, asked->layer, answer.layer.info);
         link_send(link, &answer, &none);
 }
 

@@ -25,6 +25,7 @@ struct worker_task {
         int layers_fd, staging_fd;
         char from[32];     /* in staging */
         const char *layer; /* in layers */
+        const char *info;  /* kept with the layer */
 };
 
 /* The worker must not be running. */

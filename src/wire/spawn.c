@@ -151,7 +151,7 @@ static enum err_code check_layer(const union spawn_frame *frame, struct err *err
         const struct spawn_layer *layer = &frame->layer;
 
         if (!spawn_name_valid(layer->layer, sizeof(layer->layer)) || layer->exists > 1 ||
-            layer->reserved != 0)
+            layer->reserved != 0 || !text_ends(layer->info, sizeof(layer->info)))
                 return bad(err, "layer");
         return ERR_OK;
 }

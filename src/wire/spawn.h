@@ -136,6 +136,7 @@ struct spawn_layer {
         char layer[SPAWN_NAME_MAX];
         uint32_t exists;
         uint32_t reserved;
+        char info[SPAWN_INFO_MAX]; /* of an answer: what its build reported, "" where that is not known */
 };
 
 union spawn_frame {

@@ -54,16 +54,18 @@ enum err_code exchange_specialise(struct instance *instance, struct buf *out)
         const struct revision *revision = instance->pool->revision;
         struct buf *scratch = &instance->home->scratch;
         struct frame_field fields[FRAME_FIELDS_MAX];
-        char timeout[24], log_max[24];
+        const struct local_limits *limits = &instance->home->engine->config.limits;
+        char timeout[24], log_max[24], reply_max[24];
         size_t count = 0, names = 0;
 
         snprintf(timeout, sizeof(timeout), "%u", revision->timeout_ms);
-        snprintf(log_max, sizeof(log_max), "%llu",
-                 (unsigned long long)instance->home->engine->config.limits.log_bytes_max);
+        snprintf(log_max, sizeof(log_max), "%llu", (unsigned long long)limits->log_bytes_max);
+        snprintf(reply_max, sizeof(reply_max), "%llu", (unsigned long long)limits->reply_bytes_max);
         fields[count++] = (struct frame_field){STR("function"), str_of(revision->name)};
         fields[count++] = (struct frame_field){STR("handler"), str_of(revision->handler)};
         fields[count++] = (struct frame_field){STR("timeout-ms"), str_of(timeout)};
         fields[count++] = (struct frame_field){STR("log-bytes-max"), str_of(log_max)};
+        fields[count++] = (struct frame_field){STR("reply-bytes-max"), str_of(reply_max)};
 
         for (size_t i = 0; i < revision->env_count; i++)
                 names += 4 + str_find(revision->env[i], '=');
