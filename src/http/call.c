@@ -150,7 +150,7 @@ static void call_detach(struct http_call *call, bool keep)
         if (keep)
                 link_keep(link);
         else
-                link_close(link);
+                link_end(link);
 }
 
 void call_fail(struct http_call *call, enum err_code code, const char *text)
@@ -346,5 +346,7 @@ void http_call_resume(struct http_call *call)
                 return;
         call->paused = false;
         link->since_ms = loop_now_ms(call->client->loop);
+        link_enter(link);
         link_process(link);
+        link_leave(link);
 }

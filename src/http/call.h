@@ -90,12 +90,14 @@ enum err_code link_adopt(struct http_client *client, const struct http_target *t
                          struct err *err);
 void link_enter(struct link *link);
 void link_leave(struct link *link);
+/* Within link_enter and link_leave; link_end from outside. */
 void link_close(struct link *link);
+void link_end(struct link *link);
 /* Back into the pool. */
 void link_keep(struct link *link);
 void link_send(struct link *link, struct iovec *iov, int count);
 void link_settle(struct link *link);
-/* Goes on with what was read. */
+/* Goes on with what was read; within link_enter and link_leave. */
 void link_process(struct link *link);
 void link_due(struct link *link, uint64_t now);
 

@@ -132,7 +132,7 @@ void http_client_destroy(struct http_client *client)
         while (client->used.first != NULL)
                 call_fail(client->used.first->call, ERR_CANCELLED, "the client was ended");
         while (client->idle.first != NULL)
-                link_close(client->idle.first);
+                link_end(client->idle.first);
         loop_timer_destroy(client->tick);
         free(client->fields);
         free(client);

@@ -90,7 +90,7 @@ void conn_close(struct http_conn *conn)
 {
         struct http_server *server = conn->server;
 
-        conn_enter(conn);
+        assert(conn->depth > 0);
         conn_move(conn, CONN_CLOSED);
         conn_timer_leave(conn);
         conn_poll_end(conn);
@@ -100,14 +100,12 @@ void conn_close(struct http_conn *conn)
         conn->in.pos = conn->in.len;
         conn_input_release(conn);
         server_conn_gone(server);
-        conn_leave(conn);
 }
 
 void conn_end(struct http_conn *conn)
 {
         struct http_exchange *exchange = &conn->exchange;
 
-        assert(conn->depth == 0);
         conn_enter(conn);
         if (conn->state == CONN_BUSY && exchange->aborted != NULL)
                 exchange->aborted(exchange, exchange->aborted_arg);

@@ -167,8 +167,9 @@ void conn_advance(struct http_conn *conn);
 /* Writes what was gathered and tells the loop and the timers what the connection waits for. */
 void conn_settle(struct http_conn *conn);
 void conn_move(struct http_conn *conn, enum conn_state state);
+/* Within conn_enter and conn_leave. */
 void conn_close(struct http_conn *conn);
-/* The server ends: tells the handler that has an exchange, then closes. */
+/* From outside of the connection: tells a handler that has an exchange, then closes. */
 void conn_end(struct http_conn *conn);
 /* The client is gone: tells the handler, or waits for its reply where it cannot be told. */
 void conn_lost(struct http_conn *conn);

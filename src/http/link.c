@@ -79,7 +79,7 @@ void link_leave(struct link *link)
 
 void link_close(struct link *link)
 {
-        link_enter(link);
+        assert(link->depth > 0);
         link_move(link, LINK_CLOSED);
         loop_poll_destroy(link->poll);
         link->poll = NULL;
@@ -87,6 +87,12 @@ void link_close(struct link *link)
         out_finish(&link->out);
         buf_finish(&link->in);
         link->call = NULL;
+}
+
+void link_end(struct link *link)
+{
+        link_enter(link);
+        link_close(link);
         link_leave(link);
 }
 
@@ -101,7 +107,7 @@ void link_keep(struct link *link)
         link_move(link, LINK_IDLE);
         loop_poll_want(link->poll, LOOP_READABLE);
         if (client->idle.count > client->limits.idle_max)
-                link_close(client->idle.first);
+                link_end(client->idle.first);
 }
 
 void link_settle(struct link *link)
@@ -157,7 +163,7 @@ void link_process(struct link *link)
 {
         if (link->reading)
                 return;
-        link_enter(link);
+        assert(link->depth > 0);
         link->reading = true;
         while (link->call != NULL && !link->call->paused) {
                 struct str shown = link->in_at < link->in.len ? (struct str){link->in.data + link->in_at,
@@ -176,7 +182,6 @@ void link_process(struct link *link)
                 link->in_at = 0;
         }
         link_settle(link);
-        link_leave(link);
 }
 
 static void link_on_end(struct link *link)
@@ -390,7 +395,7 @@ void link_due(struct link *link, uint64_t now)
         if (timeout == 0 || link->since_ms + timeout > now)
                 return;
         if (link->state == LINK_IDLE)
-                link_close(link);
+                link_end(link);
         else
                 call_fail(link->call, ERR_TIMEOUT,
                           link->state == LINK_CONNECTING ? "connecting took too long"

@@ -370,5 +370,7 @@ void http_abort(struct http_exchange *exchange)
                 struct linger reset = {.l_onoff = 1};
                 setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         }
+        conn_enter(conn);
         conn_close(conn);
+        conn_leave(conn);
 }

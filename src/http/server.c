@@ -75,7 +75,7 @@ static void server_on_accept(void *arg, int events)
                 if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                         return;
                 if (fd >= 0 && idle != NULL)
-                        conn_close(idle);
+                        conn_end(idle);
                 if (fd < 0 || conn_create(server, fd) == NULL) {
                         /* Out of descriptors or memory: the tick tries again. */
                         if (fd >= 0)
@@ -231,7 +231,7 @@ static void drain_idle(struct conn_list *list)
         for (struct http_conn *conn = list->first; conn != NULL; conn = next) {
                 next = conn->next;
                 if (conn->state == CONN_IDLE && !request_is_waiting(conn))
-                        conn_close(conn);
+                        conn_end(conn);
         }
 }
 
