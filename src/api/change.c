@@ -94,10 +94,18 @@ static enum err_code name_agree(struct change *change, struct err *err)
         return ERR_OK;
 }
 
+/* Secrets have theirs in `meta`, as the rest of what others have at the top. */
+static struct str revision_sent(const json_t *sent)
+{
+        struct str top = json_str(sent, "revision");
+
+        return top.p != NULL ? top : json_str(json_object_get(sent, "meta"), "revision");
+}
+
 /* An update made from an old copy must not undo a newer one. */
 static enum err_code revision_check(const struct change *change, struct err *err)
 {
-        struct str sent = json_str(change->sent, "revision"), match = str_trim(change->call->if_match, " \t");
+        struct str sent = revision_sent(change->sent), match = str_trim(change->call->if_match, " \t");
         char current[32];
 
         snprintf(current, sizeof(current), "%lld", (long long)change->before.revision);

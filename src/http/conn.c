@@ -181,8 +181,10 @@ static void exchange_begin(struct http_conn *conn)
                 conn_refuse(conn, 500, "out of memory");
         } else if (request->content_length > 0 &&
                    (uint64_t)request->content_length > server->limits.body_bytes_max) {
-                char text[80];
-                snprintf(text, sizeof(text), "the body of the request is over %llu bytes",
+                char text[128];
+                snprintf(text, sizeof(text),
+                         "the body of the request is over the limit of %llu bytes "
+                         "(request-bytes-max, source-bytes-max)",
                          (unsigned long long)server->limits.body_bytes_max);
                 conn_refuse(conn, 413, text);
         } else {

@@ -162,14 +162,22 @@ def test_another_accept_header_is_not_refused(server):
 
 
 def test_an_old_revision_is_a_conflict(server, name):
-    made = server.api("POST", "/v1/secret", bodies(name)["secret"]).json
+    body = bodies(name)["baseimage"]
+    made = server.api("POST", "/v1/baseimage", body).json
     assert isinstance(made["revision"], str) and made["revision"]
-    body = {**bodies(name)["secret"], "revision": made["revision"]}
+    old = {**body, "revision": made["revision"]}
+    assert server.api("PUT", f"/v1/baseimage/{name}", old).status == 200
+    assert server.api("PUT", f"/v1/baseimage/{name}", old).status == 409
+    assert server.api("PUT", f"/v1/baseimage/{name}", {**body, "revision": ""}).status == 200
+    reply = server.api("PUT", f"/v1/baseimage/{name}", body, {"If-Match": f'"{made["revision"]}"'})
+    assert reply.status == 412, reply
+
+
+def test_an_old_revision_of_a_secret_is_a_conflict(server, name):
+    made = server.api("POST", "/v1/secret", bodies(name)["secret"]).json
+    body = {"meta": {"name": name, "revision": made["meta"]["revision"]}, "name": name, "secrets": {}}
     assert server.api("PUT", f"/v1/secret/{name}", body).status == 201
     assert server.api("PUT", f"/v1/secret/{name}", body).status == 409
-    assert server.api("PUT", f"/v1/secret/{name}", {**body, "revision": ""}).status == 201
-    reply = server.api("PUT", f"/v1/secret/{name}", bodies(name)["secret"], {"If-Match": f'"{made["revision"]}"'})
-    assert reply.status == 412, reply
 
 
 def test_organizations_do_not_see_each_other(server, name):

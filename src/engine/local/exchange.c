@@ -181,7 +181,8 @@ static enum err_code take_log(struct instance *instance, struct str payload, str
                 instance->log_cut = true;
         if (instance->log_cut)
                 buf_printf(log,
-                           "\n[dispatch: the log was truncated at its limit of %llu bytes, see --log-bytes-max]\n",
+                           "\n[dispatch: the log was truncated at its limit of %llu bytes, see "
+                           "--log-bytes-max]\n",
                            (unsigned long long)max);
         return ERR_OK;
 }

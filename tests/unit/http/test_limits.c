@@ -28,7 +28,7 @@ static void a_body_over_the_limit_is_refused_before_the_handler(void **state)
         run_until(harness, harness->client_eof);
         assert_int_equal(harness->requests, 0);
         assert_true(str_starts(harness_received(harness), STR("HTTP/1.1 413 ")));
-        assert_true(harness_has(harness, "over 10485760 bytes"));
+        assert_true(harness_has(harness, "the limit of 10485760 bytes"));
 }
 
 static void a_body_over_the_handlers_limit_is_too_large(void **state)
