@@ -187,8 +187,9 @@ static void recovered(void *arg)
         struct recovery *recovery = arg;
         struct api *api = recovery->api;
 
-        atomic_store(&api->ready, true);
+        atomic_store(&api->open, true);
         recovery->published(recovery->arg, ERR_OK, NULL);
+        atomic_store(&api->ready, true);
         free(recovery);
         resume(api);
 }

@@ -76,9 +76,9 @@ uint64_t api_body_bytes_max(const struct api *api);
 
 /*
  * Once, at start, on the control loop: loads every function and endpoint into the snapshot and publishes it;
- * then calls published (from here /readyz answers 200). After that, behind the scenes: goes on with what was
- * not finished when the last server ended, rebuilds layers that are missing, removes sources that nothing
- * refers to, and runs again the accepted runs of servers that are gone.
+ * then calls published (/readyz answers 200 once it returned). After that, behind the scenes: goes on with
+ * what was not finished when the last server ended, rebuilds layers that are missing, removes sources that
+ * nothing refers to, and runs again the accepted runs of servers that are gone.
  */
 typedef void (*api_published)(void *arg, enum err_code code, const struct err *err);
 void api_recover(struct api *api, api_published published, void *arg);

@@ -108,6 +108,8 @@ static enum err_code revision_check(const struct change *change, struct err *err
         struct str sent = revision_sent(change->sent), match = str_trim(change->call->if_match, " \t");
         char current[32];
 
+        if (sent.len == 0)
+                sent = json_str(json_object_get(change->sent, "meta"), "revision");
         snprintf(current, sizeof(current), "%lld", (long long)change->before.revision);
         if (match.len > 0 && !str_eq(match, STR("*")) && !str_eq(str_trim(match, "\""), str_of(current)))
                 return err_set(err, ERR_PRECONDITION, "%s %s is at revision %s, If-Match names %.*s",
@@ -137,6 +139,20 @@ static enum err_code owned_carry(struct change *change, struct err *err)
         return ERR_OK;
 }
 
+/* A name that is taken is said before anything that may be wrong with the rest. */
+static enum err_code absent_check(const struct change *change, struct err *err)
+{
+        struct store_key key = api_call_key(change->call, change->resource->kind);
+        own_row struct store_row row = {0};
+
+        key.name = json_str(change->document, "name");
+        enum err_code code = store_get(change->api->config.store, &key, &row, err);
+        if (code == ERR_OK)
+                return err_set(err, ERR_CONFLICT, "%s %s already exists",
+                               model_resource(change->resource->kind)->label, row.name);
+        return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 static enum err_code change_parse(struct change *change, struct err *err)
 {
         const struct model_resource *model = model_resource(change->resource->kind);
@@ -159,7 +175,8 @@ static enum err_code change_parse(struct change *change, struct err *err)
                 change->before.internal != NULL ? json_deep_copy(change->before.internal) : json_object();
         if (change->internal == NULL)
                 return err_nomem(err);
-        if ((code = owned_carry(change, err)) != ERR_OK)
+        if ((code = owned_carry(change, err)) != ERR_OK ||
+            (change->verb == VERB_CREATE && (code = absent_check(change, err)) != ERR_OK))
                 return code;
         return change->resource->check != NULL ? change->resource->check(change, err) : ERR_OK;
 }

@@ -112,12 +112,17 @@ static enum err_code source_check(struct change *change, struct err *err)
         return ERR_OK;
 }
 
+/* One id for the function and for what runs it: a run's record names it as both. It stays through updates. */
 static enum err_code identity_make(struct change *change, struct err *err)
 {
         char uuid[UUID_LEN + 1];
 
+        if (change->verb == VERB_UPDATE)
+                return ERR_OK;
         uuid_generate(uuid);
-        if (json_object_set_new(change->document, "faasId", json_string(uuid)) < 0 ||
+        change->after.id = strdup(uuid);
+        if (change->after.id == NULL ||
+            json_object_set_new(change->document, "faasId", json_string(uuid)) < 0 ||
             json_object_set_new(change->document, "functionImageURL",
                                 json_sprintf("%s/%s", change->api->config.image_registry, uuid)) < 0)
                 return err_nomem(err);

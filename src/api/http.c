@@ -185,6 +185,12 @@ static void call_refuse(struct api_call *call, const struct err *err)
         call_refuse_as(call, api_error_status(err), err);
 }
 
+/* The option that a limit comes from. */
+static const char *limit_name(const struct api *api, uint64_t limit)
+{
+        return limit == api->config.body_bytes_max ? "request-bytes-max" : "source-bytes-max";
+}
+
 static void collect_failed(struct api_call *call, enum err_code code)
 {
         struct err err;
@@ -197,8 +203,9 @@ static void collect_failed(struct api_call *call, enum err_code code)
                 return;
         }
         if (code == ERR_TOO_LARGE)
-                err_set(&err, code, "request body is larger than the limit of %llu bytes",
-                        (unsigned long long)body_max(call->api, &call->route));
+                err_set(&err, code, "the body of the request is over the limit of %llu bytes (%s)",
+                        (unsigned long long)body_max(call->api, &call->route),
+                        limit_name(call->api, body_max(call->api, &call->route)));
         else
                 err_set(&err, code == ERR_NO_MEMORY ? code : ERR_INVALID,
                         "the request body could not be read");
@@ -340,7 +347,7 @@ static void on_request(void *ctx, struct http_exchange *exchange)
         }
         if (system_answer(api, exchange, route.target))
                 return;
-        if (!atomic_load(&api->ready)) {
+        if (!atomic_load(&api->open)) {
                 err_set(&err, ERR_UNAVAILABLE, "the server is starting");
                 refuse(exchange, &err, "");
                 return;
@@ -360,7 +367,23 @@ static void on_request(void *ctx, struct http_exchange *exchange)
         call_begin(call);
 }
 
+/* What the HTTP server refuses itself reads like our own refusals; a limit is named. */
+static void on_refusal(void *ctx, int status, const char *text, struct buf *body)
+{
+        const struct api *api = ctx;
+        uint64_t limit = api_body_bytes_max(api);
+        struct err err;
+
+        if (status == 413)
+                err_set(&err, ERR_TOO_LARGE, "the body of the request is over the limit of %llu bytes (%s)",
+                        (unsigned long long)limit, limit_name(api, limit));
+        else
+                err_set(&err, ERR_INVALID, "%s", text);
+        err.detail = status;
+        api_error_body(&err, false, body);
+}
+
 struct http_handler api_http_handler(struct api *api)
 {
-        return (struct http_handler){.ctx = api, .on_request = on_request};
+        return (struct http_handler){.ctx = api, .on_request = on_request, .on_refusal = on_refusal};
 }

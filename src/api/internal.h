@@ -20,7 +20,8 @@ struct api {
         struct api_config config;
         atomic_uint calls;          /* in flight */
         atomic_uint_fast64_t bytes; /* of their bodies */
-        atomic_bool ready;          /* the snapshot was published */
+        atomic_bool open;           /* the snapshot was published: calls are taken */
+        atomic_bool ready;          /* and the server knows: /readyz says so */
         int sources_fd;
         struct hamt sources;          /* name of a file or layer -> who holds it (sources.c) */
         struct hamt endpoints;        /* id -> endpoint_entry (endpoints.c) */

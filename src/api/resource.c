@@ -1,6 +1,8 @@
 /* api/resource.c: what all resources have in common: how a row is shown, listed and read. */
 #include "api/resource.h"
 
+#include "base/own.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,8 +74,11 @@ enum err_code api_row_show(struct api *api, const struct api_resource *resource,
                 if (code != ERR_OK)
                         return code;
         }
-        if ((*ret = model_print(model, document, MODEL_PRINT_ALL)) == NULL)
+        own_json json_t *shown = model_print(model, document, MODEL_PRINT_ALL);
+        /* Where the original nests it, it is at the top too: who updates finds it in one place. */
+        if (shown == NULL || json_object_set(shown, "revision", json_object_get(document, "revision")) < 0)
                 return err_nomem(err);
+        *ret = take_ptr(&shown);
         return ERR_OK;
 }
 

@@ -641,6 +641,9 @@ static void an_endpoint_routes_from_its_reply_on(void **state)
              "{\"name\":\"second\",\"enabled\":true,\"function\":\"hello\",\"methods\":[\"GET\"],\"uris\":["
              "\"/hello\"]}");
         assert_int_equal(reply.status, 409);
+        call(fixture, &reply, "POST", "/v1/endpoint",
+             "{\"name\":\"get-hello\",\"enabled\":true,\"function\":\"hello\",\"uris\":[\"/hello\"]}");
+        expect_error(&reply, 409, 409, "endpoint get-hello already exists");
         call(fixture, &reply, "PUT", "/v1/endpoint/get-hello",
              "{\"enabled\":true,\"function\":\"hello\",\"methods\":[\"GET\"],\"uris\":[\"/"
              "hi\"],\"hosts\":[\"A.Example.COM:80\"]}");
