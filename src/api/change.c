@@ -99,7 +99,7 @@ static struct str revision_sent(const json_t *sent)
 {
         struct str top = json_str(sent, "revision");
 
-        return top.p != NULL ? top : json_str(json_object_get(sent, "meta"), "revision");
+        return top.len > 0 ? top : json_str(json_object_get(sent, "meta"), "revision");
 }
 
 /* An update made from an old copy must not undo a newer one. */
@@ -108,8 +108,6 @@ static enum err_code revision_check(const struct change *change, struct err *err
         struct str sent = revision_sent(change->sent), match = str_trim(change->call->if_match, " \t");
         char current[32];
 
-        if (sent.len == 0)
-                sent = json_str(json_object_get(change->sent, "meta"), "revision");
         snprintf(current, sizeof(current), "%lld", (long long)change->before.revision);
         if (match.len > 0 && !str_eq(match, STR("*")) && !str_eq(str_trim(match, "\""), str_of(current)))
                 return err_set(err, ERR_PRECONDITION, "%s %s is at revision %s, If-Match names %.*s",

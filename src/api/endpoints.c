@@ -117,33 +117,17 @@ static struct endpoint_entry *entry_current(const struct api *api, const struct 
         return row->id != NULL ? hamt_get(&api->endpoints, str_of(row->id)) : NULL;
 }
 
-/* The store would say so too, but after the routes: a duplicate's routes are always taken. */
-static enum err_code name_check(const struct change *change, const struct store_key *key, struct err *err)
-{
-        own_row struct store_row row = {0};
-
-        if (change->before.id != NULL)
-                return ERR_OK;
-        enum err_code code = store_get(change->api->config.store, key, &row, err);
-        if (code == ERR_OK)
-                return err_set(err, ERR_CONFLICT, "endpoint %.*s already exists", STR_ARG(key->name));
-        return code == ERR_NOT_FOUND ? ERR_OK : code;
-}
-
 static enum err_code routes_check(struct change *change, struct err *err)
 {
         const struct api_call *call = change->call;
         struct store_key key = api_key(MODEL_ENDPOINT, call->caller.organization, call->caller.project,
                                        json_str(change->document, "name"));
-        enum err_code code = name_check(change, &key, err);
-
-        if (code != ERR_OK)
-                return code;
         struct endpoint_entry *entry = endpoint_entry_of(change->api, &key, change->document);
+
         if (entry == NULL)
                 return err_nomem(err);
-        code = snapshot_check_endpoint(change->api->config.hub, entry,
-                                       entry_current(change->api, &change->before), err);
+        enum err_code code = snapshot_check_endpoint(change->api->config.hub, entry,
+                                                     entry_current(change->api, &change->before), err);
         endpoint_entry_unref(entry);
         return code;
 }

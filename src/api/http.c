@@ -367,23 +367,7 @@ static void on_request(void *ctx, struct http_exchange *exchange)
         call_begin(call);
 }
 
-/* What the HTTP server refuses itself reads like our own refusals; a limit is named. */
-static void on_refusal(void *ctx, int status, const char *text, struct buf *body)
-{
-        const struct api *api = ctx;
-        uint64_t limit = api_body_bytes_max(api);
-        struct err err;
-
-        if (status == 413)
-                err_set(&err, ERR_TOO_LARGE, "the body of the request is over the limit of %llu bytes (%s)",
-                        (unsigned long long)limit, limit_name(api, limit));
-        else
-                err_set(&err, ERR_INVALID, "%s", text);
-        err.detail = status;
-        api_error_body(&err, false, body);
-}
-
 struct http_handler api_http_handler(struct api *api)
 {
-        return (struct http_handler){.ctx = api, .on_request = on_request, .on_refusal = on_refusal};
+        return (struct http_handler){.ctx = api, .on_request = on_request};
 }
