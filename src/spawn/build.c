@@ -185,7 +185,7 @@ static const struct instance_kind job_kind = {
 static enum err_code staging_make(struct build *build, struct err *err)
 {
         int staging_fd = build->instance.spawn->state.staging_fd;
-        uid_t uid = SPAWN_JOB_UID_FIRST + build->instance.slot;
+        uid_t uid = build->instance.spawn->state.job_uid_first + build->instance.slot;
         char name[sizeof(build->staging)];
 
         snprintf(name, sizeof(name), "job-%u", build->instance.slot);
@@ -243,7 +243,7 @@ static enum err_code job_make(struct build *build, struct err *err)
         struct cgroup_limits limits = {.memory_bytes = (uint64_t)build->asked.memory_mib << 20,
                                        .cpu_millicores = BUILD_CPU_MILLICORES,
                                        .pids_max = BUILD_PIDS_MAX};
-        struct sandbox_spec spec = {.uid = SPAWN_JOB_UID_FIRST + instance->slot,
+        struct sandbox_spec spec = {.uid = spawn->state.job_uid_first + instance->slot,
                                     .filter = filter_find("build"),
                                     .tmp_mib = BUILD_TMP_MIB,
                                     .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};

@@ -55,6 +55,8 @@ void instances_init(struct instances *instances)
                                  ? (files.rlim_cur - DESCRIPTORS_OTHER) / DESCRIPTORS_PER_INSTANCE
                                  : 16);
         max = least(max, pids > PROCESSES_OTHER ? (pids - PROCESSES_OTHER) / PROCESSES_PER_INSTANCE : 16);
+        if (max > STATE_UID_BLOCK - STATE_JOB_UIDS)
+                max = STATE_UID_BLOCK - STATE_JOB_UIDS;
         instances->max = max > 0 ? max : 1;
 }
 
@@ -272,7 +274,7 @@ static enum err_code instance_make(struct instance *instance, const struct spawn
         struct cgroup_limits limits = {.memory_bytes = (uint64_t)start->memory_mib << 20,
                                        .cpu_millicores = start->cpu_millicores,
                                        .pids_max = start->pids_max + PIDS_OF_INIT};
-        struct sandbox_spec spec = {.uid = SPAWN_UID_FIRST + instance->slot,
+        struct sandbox_spec spec = {.uid = instance->spawn->state.sandbox_uid_first + instance->slot,
                                     .filter = filter_find(start->filter),
                                     .tmp_mib = start->tmp_mib};
         struct mounts mounts;

@@ -15,11 +15,7 @@
 
 #include <stdbool.h>
 
-enum {
-        SPAWN_UID_FIRST = 0x70000000,     /* of the instances, one each */
-        SPAWN_JOB_UID_FIRST = 0x6fffff00, /* of the build jobs: apart, since layers keep them as owner */
-        SPAWN_JOBS_MAX = 16
-};
+enum { SPAWN_JOBS_MAX = 16 };
 
 struct server;
 

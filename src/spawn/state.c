@@ -154,6 +154,16 @@ static enum err_code layout_make(struct state *state, struct err *err)
         return code;
 }
 
+/* FNV-1a, 64 bits. */
+static uint64_t path_hash(const char *path)
+{
+        uint64_t hash = 0xcbf29ce484222325;
+
+        for (; *path != '\0'; path++)
+                hash = (hash ^ (unsigned char)*path) * 0x100000001b3;
+        return hash;
+}
+
 static enum err_code state_open_at(const char *path, struct state *state, struct err *err)
 {
         enum err_code code = path_make(path, err);
@@ -163,6 +173,9 @@ static enum err_code state_open_at(const char *path, struct state *state, struct
         state->path = realpath(path, NULL);
         if (state->path == NULL)
                 return err_sys(err, "open the state directory %s", path);
+        state->sandbox_uid_first =
+                STATE_UID_FIRST + (uid_t)(path_hash(state->path) % STATE_UID_BLOCKS) * STATE_UID_BLOCK;
+        state->job_uid_first = state->sandbox_uid_first + STATE_UID_BLOCK - STATE_JOB_UIDS;
         state->fd = open(state->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (state->fd < 0)
                 return err_sys(err, "open the state directory %s", path);
@@ -223,11 +236,7 @@ void state_finish(struct state *state)
 
 void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX])
 {
-        uint64_t hash = 0xcbf29ce484222325; /* FNV-1a, 64 bits */
-
-        for (const char *p = state->path; *p != '\0'; p++)
-                hash = (hash ^ (unsigned char)*p) * 0x100000001b3;
-        snprintf(out, STATE_CGROUP_NAME_MAX, "dispatch-%016llx", (unsigned long long)hash);
+        snprintf(out, STATE_CGROUP_NAME_MAX, "dispatch-%016llx", (unsigned long long)path_hash(state->path));
 }
 
 enum err_code state_discard(struct state *state, int dir_fd, const char *name, struct err *err)

@@ -17,6 +17,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum {
+        /* User ids of sandboxes: each state directory has a block of its own, so that servers beside each
+           other do not share any. */
+        STATE_UID_FIRST = 0x70000000,
+        STATE_UID_BLOCK = 0x10000,
+        STATE_UID_BLOCKS = 0xfff,
+        STATE_JOB_UIDS = 0x100 /* the last of a block are the build jobs': layers keep them as owner */
+};
 enum { STATE_ID_RESERVED = 63200, STATE_CGROUP_NAME_MAX = 32 };
 
 struct state {
@@ -26,6 +34,8 @@ struct state {
         int server_fd, layers_fd, staging_fd, mnt_fd;
         uid_t uid; /* the server's user */
         gid_t gid;
+        uid_t sandbox_uid_first; /* of the instances, one each */
+        uid_t job_uid_first;     /* of the build jobs */
         uint64_t next_drop;
 };
 
