@@ -43,8 +43,8 @@ enum frame_type {
         FRAME_CREDIT, /* uint32: bytes */
         FRAME_UPGRADE,
         FRAME_LOG,        /* first byte 1: stdout, 2: stderr; then text, any number of whole or part lines */
-        FRAME_SPECIALISE, /* fields: function, handler, timeout-ms, log-bytes-max, reply-bytes-max, env-NAME ...; descriptor:
-                             secrets as JSON */
+        FRAME_SPECIALISE, /* fields: function, handler, timeout-ms, log-bytes-max, reply-bytes-max, env-NAME
+                             ...; descriptor: secrets as JSON */
         FRAME_READY,
         FRAME_FAILED, /* JSON {"type","message","stacktrace"} */
         FRAME_SECRETS /* JSON: what this run adds to the secrets */
