@@ -372,7 +372,7 @@ static enum err_code report_jansson(const json_error_t *error, struct err *err)
 enum err_code json_parse(struct str text, json_t **ret, struct err *err)
 {
         struct scan scan;
-        json_error_t error;
+        json_error_t error = {.text = ""}; /* jansson leaves the code unset when its first allocation fails */
 
         if (text.len > INT_MAX)
                 return err_set(err, ERR_TOO_LARGE, "JSON text is larger than 2 GiB");
