@@ -1,6 +1,8 @@
 /* base/str.c: text views, numbers, UTF-8, base64, hex, UUIDs. */
 #include "base/str.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -286,22 +288,40 @@ bool hex_decode(struct str text, void *out)
         return true;
 }
 
-void uuid_generate(char out[UUID_LEN + 1])
+static void uuid_text(unsigned char bytes[16], int version, char out[UUID_LEN + 1])
 {
-        unsigned char bytes[16];
         char hex[32];
 
-        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-                abort();
-        bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
+        bytes[6] = (unsigned char)((bytes[6] & 0x0f) | version << 4);
         bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-        hex_encode(bytes, sizeof(bytes), hex);
+        hex_encode(bytes, 16, hex);
         for (size_t from = 0, to = 0; from < sizeof(hex); from++) {
                 if (from == 8 || from == 12 || from == 16 || from == 20)
                         out[to++] = '-';
                 out[to++] = hex[from];
         }
         out[UUID_LEN] = '\0';
+}
+
+void uuid_generate(char out[UUID_LEN + 1])
+{
+        unsigned char bytes[16];
+
+        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+                abort();
+        uuid_text(bytes, 4, out);
+}
+
+void uuid_generate_ordered(char out[UUID_LEN + 1])
+{
+        unsigned char bytes[16];
+        uint64_t now_ms = (uint64_t)(clock_wall_us() / 1000);
+
+        if (getrandom(bytes + 6, sizeof(bytes) - 6, 0) != (ssize_t)sizeof(bytes) - 6)
+                abort();
+        for (int i = 0; i < 6; i++)
+                bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
+        uuid_text(bytes, 7, out);
 }
 
 bool uuid_valid(struct str s)

@@ -71,6 +71,9 @@ enum { UUID_LEN = 36 };
 /* A random UUID (RFC 9562, version 4), lower case, NUL-terminated. Ends the process if the kernel has no
  * randomness. */
 void uuid_generate(char out[UUID_LEN + 1]);
+/* The same, version 7: it begins with the time, so that ids made one after the other are neighbours in an
+ * index. */
+void uuid_generate_ordered(char out[UUID_LEN + 1]);
 bool uuid_valid(struct str s);
 
 #endif

@@ -22,7 +22,7 @@ struct run_record *run_record_create(void)
         invocation_init(&record->inv);
         buf_init(&record->input, INPUT_BYTES_MAX);
         buf_init(&record->request, REQUEST_BYTES_MAX);
-        uuid_generate(record->inv.run_id);
+        uuid_generate_ordered(record->inv.run_id);
         record->executed_us = clock_wall_us();
         record->blocking = true;
         return record;

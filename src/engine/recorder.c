@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 enum {
-        BATCH_MAX = 512, /* records that are written at once without waiting for the timer */
+        BATCH_MAX = 512, /* so many do not wait for the timer */
         RETRY_MS = 1000,
         TRIM_MS = 60000
 };
@@ -293,10 +293,13 @@ static void record_arrived(struct loop_task *task)
         else
                 recorder->head = record;
         recorder->tail = record;
-        if (++recorder->queued >= BATCH_MAX && !recorder->failing)
-                recorder_flush(recorder, NULL);
-        if (recorder->head != NULL)
-                timer_arm(recorder, recorder->failing ? RETRY_MS : RECORDER_DELAY_MS);
+        recorder->queued++;
+        /* A full batch is written once everything that has been posted is here: the further behind, the
+         * larger the transaction. */
+        if (recorder->failing)
+                timer_arm(recorder, RETRY_MS);
+        else
+                timer_arm(recorder, recorder->queued == BATCH_MAX ? 0 : RECORDER_DELAY_MS);
 }
 
 void recorder_put(struct recorder *recorder, struct run_record *record)

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 
 static void views_are_compared_by_content(void **state)
@@ -200,6 +201,21 @@ static void a_uuid_is_random_and_of_version_4(void **state)
         assert_false(uuid_valid(str_of(two)));
 }
 
+static void an_ordered_uuid_sorts_by_its_time(void **state)
+{
+        char one[UUID_LEN + 1], two[UUID_LEN + 1];
+        int64_t from_us = clock_wall_us();
+
+        (void)state;
+        uuid_generate_ordered(one);
+        while (clock_wall_us() / 1000 == from_us / 1000 || clock_wall_us() - from_us < 2000)
+                continue;
+        uuid_generate_ordered(two);
+        assert_true(uuid_valid(str_of(one)) && uuid_valid(str_of(two)));
+        assert_int_equal(one[14], '7');
+        assert_true(strcmp(one, two) < 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -212,6 +228,7 @@ int main(void)
                 cmocka_unit_test(base64_may_be_broken_into_lines),
                 cmocka_unit_test(hex_goes_both_ways),
                 cmocka_unit_test(a_uuid_is_random_and_of_version_4),
+                cmocka_unit_test(an_ordered_uuid_sorts_by_its_time),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
