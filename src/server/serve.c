@@ -216,9 +216,8 @@ static void metrics(void *arg, struct buf *out)
 
 /* The server sees its folder at a place of its own (spawn/view.h); who reads a message knows it as
  * STATE-DIR/server. */
-static void name_state_dir(const struct server *server, struct err *err)
+static void name_state_dir(const struct server *server, const char *seen, struct err *err)
 {
-        const char *seen = getenv(SERVER_ENV_STATE);
         char *at = strstr(err->text, seen);
         char tail[ERR_TEXT_MAX];
 
@@ -234,6 +233,7 @@ static enum err_code open_state(struct server *server, struct err *err)
         const char *dir = getenv(SERVER_ENV_STATE);
         char url[4096 + 16];
 
+        assert(dir != NULL); /* read_environment has looked */
         snprintf(url, sizeof(url), "sqlite:%s", dir);
         enum err_code code = store_open(url, &server->store, err);
         if (code == ERR_OK)
@@ -244,7 +244,7 @@ static enum err_code open_state(struct server *server, struct err *err)
                 code = recorder_create(server->control, server->store, dir, server->hello.generation,
                                        server->hello.draining_generation == 0, &server->recorder, err);
         if (code != ERR_OK) {
-                name_state_dir(server, err);
+                name_state_dir(server, dir, err);
                 return code;
         }
         recorder_keep(server->recorder, server->options->runs_keep);

@@ -109,6 +109,7 @@ static pid_t process_start(struct request *request)
         }
         pid_t pid = vfork();
         if (pid == 0) {
+                /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): one thread, and only system calls */
                 run(request, argv, moved);
                 failed = errno;
                 _exit(127);
