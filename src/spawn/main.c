@@ -128,11 +128,17 @@ static int init_open(void)
         return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static enum err_code programs_open(struct spawn *spawn, struct err *err)
+static enum err_code runtimes_open(struct spawn *spawn, struct err *err)
 {
         spawn->runtime_fd = open(spawn->options.runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (spawn->runtime_fd < 0)
                 return err_sys(err, "open the folder of the runtimes %s", spawn->options.runtime_dir);
+        return ERR_OK;
+}
+
+/* Before the mount namespace changes: in a chroot, /proc/self/exe makes no sense after that. */
+static enum err_code programs_open(struct spawn *spawn, struct err *err)
+{
         spawn->helper_fd = open(spawn->options.build_helper, O_RDONLY | O_CLOEXEC);
         if (spawn->helper_fd < 0)
                 return err_sys(err, "open the build helper %s", spawn->options.build_helper);
@@ -165,13 +171,15 @@ static enum err_code host_open(struct spawn *spawn, struct err *err)
 
         enum err_code code = state_user_find(spawn->options.user, &uid, &gid, err);
         if (code == ERR_OK)
+                code = programs_open(spawn, err);
+        if (code == ERR_OK)
                 code = sandbox_host_enter(err);
         if (code == ERR_OK)
                 code = state_open(spawn->options.state_dir, uid, gid, &spawn->state, err);
         if (code == ERR_OK)
                 code = listeners_open(spawn, err);
         if (code == ERR_OK)
-                code = programs_open(spawn, err);
+                code = runtimes_open(spawn, err);
         if (code == ERR_OK)
                 code = sandbox_host_init(&spawn->host, spawn->host.init_fd, spawn->state.mnt_fd, "dev", err);
         if (code != ERR_OK)
