@@ -67,6 +67,7 @@ static void metrics_reply(struct api_call *call)
 
         if (config->metrics != NULL)
                 config->metrics(config->arg, &call->reply);
+        buf_append_text(&call->reply, "# EOF\n"); /* without it a scraper takes the text for cut off */
         api_call_field(call, "Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8");
         call->status = 200;
         api_call_finish(call);

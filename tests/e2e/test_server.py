@@ -241,3 +241,9 @@ def test_it_restarts_a_server_that_fell_over_and_keeps_answering(fresh):
         pid = harness.poll(fresh.server_pid, 10, "the server process")
         os.kill(pid, signal.SIGKILL)
         harness.poll(lambda: fresh.server_pid() not in (None, pid) and fresh.is_ready(), 15, "a server started anew")
+
+
+def test_metrics_are_openmetrics_to_the_last_line(server):
+    reply = server.api("GET", "/metrics")
+    assert reply.status == 200 and reply.body.endswith(b"# EOF\n")
+    assert b"\ndispatch_instances " in reply.body and b"\ndispatch_run_records_lost_total " in reply.body
