@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD_DIR") or os.path.join(ROOT, "build"))
 # A sanitizer makes everything slower; deadlines are for broken programs, not for slow ones.
 PATIENCE = 5 if any(word in os.path.basename(BUILD) for word in ("asan", "tsan")) else 1
+SERVER_OPTIONS = (os.environ.get("SERVER_OPTIONS") or "").split()
+SANITIZER_REPORT = re.compile(r"^.*(?:ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*$", re.M)
 PYTHON_BASE = "dispatchframework/python3-base:0.0.13-knative"
 NATIVE_BASE = "dispatchframework/native-base"
 DEFAULT_HOST = "default.dispatch-server.dispatch.local"
@@ -182,7 +185,7 @@ class Server:
 
     def command(self):
         return [os.path.join(BUILD, "dispatch-server"), "--state-dir", self.state, "--port", str(self.port),
-                "--gateway-port", str(self.gateway_port), *self.options]
+                "--gateway-port", str(self.gateway_port), *SERVER_OPTIONS, *self.options]
 
     def start(self, wait=True):
         assert self.process is None
@@ -258,8 +261,13 @@ class Server:
         finally:
             if self.process is not None:
                 self.kill()
+            log = self.log(100000)
+            if os.environ.get("KEEP_LOG"):
+                open(os.environ["KEEP_LOG"], "a").write(log)
             if self.owns_folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
+        found = SANITIZER_REPORT.search(log)
+        assert not found, log[found.start():found.start() + 6000]
 
     def log(self, lines=40):
         try:
