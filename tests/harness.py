@@ -262,8 +262,6 @@ class Server:
             if self.process is not None:
                 self.kill()
             log = self.log(100000)
-            if os.environ.get("KEEP_LOG"):
-                open(os.environ["KEEP_LOG"], "a").write(log)
             if self.owns_folder:
                 shutil.rmtree(self.folder, ignore_errors=True)
         found = SANITIZER_REPORT.search(log)
