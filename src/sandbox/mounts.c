@@ -67,7 +67,7 @@ static enum err_code dev_fill(int fd, struct err *err)
                 if (symlinkat(dev_links[i].target, fd, dev_links[i].name) < 0)
                         return err_sys(err, "make /dev/%s", dev_links[i].name);
         }
-        if (mkdirat(fd, "shm", 0755) < 0)
+        if (mkdirat(fd, "shm", 0755) < 0 || mknodat(fd, MOUNTS_MASK, S_IFREG, 0) < 0)
                 return err_sys(err, "make /dev/shm");
         return ERR_OK;
 }

@@ -21,6 +21,9 @@ struct mounts_host {
         size_t masked_count;
 };
 
+/* A file that nobody may open, in /dev; it lies over what is to be hidden. */
+#define MOUNTS_MASK ".mask"
+
 /* The mounts of one sandbox; -1: none. */
 struct mounts {
         int root_fd;

@@ -63,17 +63,17 @@ static int attach(int fd, const char *where)
         return fd < 0 ? 0 : move_mount(fd, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-/* /dev/null over each; its own mount carries the flags of the sandbox's /dev. */
+/* A file that nobody may open, over each. */
 static int masks_attach(const struct mounts_host *host)
 {
         char path[64];
 
         for (size_t i = 0; i < host->masked_count; i++) {
-                int null_fd = open_tree(AT_FDCWD, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                int mask_fd = open_tree(AT_FDCWD, "dev/" MOUNTS_MASK, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
                 snprintf(path, sizeof(path), "proc/%s", host->masked[i]);
-                if (null_fd < 0 || attach(null_fd, path) < 0)
+                if (mask_fd < 0 || attach(mask_fd, path) < 0)
                         return -1;
-                close(null_fd);
+                close(mask_fd);
         }
         return 0;
 }
