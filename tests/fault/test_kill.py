@@ -1,5 +1,5 @@
 """kill -9 at random moments: what was acknowledged is there afterwards, runs that were accepted complete, and nothing is
-left behind. FAULT_ROUNDS sets how often (default 8), FAULT_SEED repeats a run."""
+left behind. FAULT_ROUNDS sets how often (default 5), FAULT_SEED repeats a run."""
 import contextlib
 import http.client
 import json
@@ -13,7 +13,7 @@ import pytest
 
 import harness
 
-ROUNDS = int(os.environ.get("FAULT_ROUNDS") or 8)
+ROUNDS = int(os.environ.get("FAULT_ROUNDS") or 5)
 SEED = int(os.environ.get("FAULT_SEED") or random.randrange(1 << 30))
 WHO = "def handle(ctx, payload):\n    return {'who': %d, 'payload': payload}\n"
 
