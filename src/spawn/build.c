@@ -34,8 +34,6 @@ struct build {
         char staging[32]; /* its folder, by name; "": gone */
 };
 
-static unsigned jobs_taken; /* bits: slots of user ids */
-
 static struct build *build_of(struct instance *instance)
 {
         return OWNER_OF(instance, struct build, instance);
@@ -61,7 +59,7 @@ static void build_finish(struct build *build, enum err_code code, const char *te
         if (build->report_fd >= 0)
                 close(build->report_fd);
         if (instance->slot < SPAWN_JOBS_MAX)
-                jobs_taken &= ~(1U << instance->slot);
+                spawn->jobs_taken &= ~(1U << instance->slot);
         instance_free(instance);
 }
 
@@ -184,11 +182,12 @@ static const struct instance_kind job_kind = {
 
 static enum err_code staging_make(struct build *build, struct err *err)
 {
-        int staging_fd = build->instance.spawn->state.staging_fd;
-        uid_t uid = build->instance.spawn->state.job_uid_first + build->instance.slot;
+        struct spawn *spawn = build->instance.spawn;
+        int staging_fd = spawn->state.staging_fd;
+        uid_t uid = spawn->state.job_uid_first + build->instance.slot;
         char name[sizeof(build->staging)];
 
-        snprintf(name, sizeof(name), "job-%u", build->instance.slot);
+        snprintf(name, sizeof(name), "job-%llu", (unsigned long long)spawn->jobs_started++);
         if (mkdirat(staging_fd, name, 0755) < 0)
                 return err_sys(err, "make the staging folder");
         memcpy(build->staging, name, sizeof(name));
@@ -283,11 +282,11 @@ static enum err_code job_run(struct build *build, int *archive_fd, struct err *e
         return sandbox_start(&build->instance.sandbox, &process, err);
 }
 
-static bool slot_take(unsigned *ret)
+static bool slot_take(struct spawn *spawn, unsigned *ret)
 {
         for (unsigned slot = 0; slot < SPAWN_JOBS_MAX; slot++) {
-                if (!(jobs_taken & (1U << slot))) {
-                        jobs_taken |= 1U << slot;
+                if (!(spawn->jobs_taken & (1U << slot))) {
+                        spawn->jobs_taken |= 1U << slot;
                         *ret = slot;
                         return true;
                 }
@@ -297,7 +296,7 @@ static bool slot_take(unsigned *ret)
 
 static enum err_code job_create(struct build *build, int *archive_fd, struct err *err)
 {
-        if (!slot_take(&build->instance.slot))
+        if (!slot_take(build->instance.spawn, &build->instance.slot))
                 return err_set(err, ERR_LIMIT, "at most %d builds run at once", SPAWN_JOBS_MAX);
         enum err_code code = staging_make(build, err);
         if (code == ERR_OK)

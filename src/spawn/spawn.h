@@ -35,6 +35,8 @@ struct spawn {
         int build_roots[2];
 
         struct instances instances;
+        unsigned jobs_taken; /* bits: slots of the build jobs' user ids */
+        uint64_t jobs_started;
         struct worker remover;
         bool remover_wanted; /* something was discarded since it started */
 
