@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +110,9 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 fail(control_fd, "set the parent-death signal");
         go_await(control_fd);
         umask(022);
+        /* In its cgroup by now, which so becomes the top of all that its cgroup namespace shows. */
+        if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) < 0)
+                fail(control_fd, "make namespaces");
         if (signals_reset() < 0 || setsid() < 0)
                 fail(control_fd, "start a session");
         if (sethostname(hostname, sizeof(hostname) - 1) < 0)

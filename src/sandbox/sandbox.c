@@ -120,8 +120,8 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
                 return err_sys(err, "socketpair");
         own_fd int mine = pair[0], theirs = pair[1];
         struct clone_args args = {
-                .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |
-                         CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+                /* The other namespaces are made by the child, beside this thread; see child.c. */
+                .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
                          (into >= 0 ? CLONE_INTO_CGROUP : 0),
                 .pidfd = (uint64_t)(uintptr_t)&sandbox.pid_fd,
                 .exit_signal = SIGCHLD,

@@ -94,6 +94,15 @@ static void only_its_own_processes_are_seen(void **state)
         assert_says_not("systemd");
 }
 
+static void its_cgroup_looks_like_the_top(void **state)
+{
+        NEED_ROOT();
+        run(state, "busybox cut -d: -f3 /proc/self/cgroup | busybox sort -u >/tmp/c; busybox cat /tmp/c >&3");
+        assert_says("/\n");
+        assert_says_not("org-");
+        assert_says_not("dispatch");
+}
+
 static void files_that_tell_about_the_host_cannot_be_read(void **state)
 {
         NEED_ROOT();
@@ -343,6 +352,7 @@ int main(void)
                 cmocka_unit_test(every_right_is_gone),
                 cmocka_unit_test(the_root_is_read_only),
                 cmocka_unit_test(only_its_own_processes_are_seen),
+                cmocka_unit_test(its_cgroup_looks_like_the_top),
                 cmocka_unit_test(files_that_tell_about_the_host_cannot_be_read),
                 cmocka_unit_test(the_network_is_only_lo),
                 cmocka_unit_test(tmp_is_private_and_limited),
