@@ -5,6 +5,7 @@
 #include "sandbox/sandbox.h"
 
 #include "base/own.h"
+#include "base/seqpacket.h"
 #include "sandbox/child.h"
 #include "sandbox/init_wire.h"
 #include "sandbox/sys.h"
@@ -230,9 +231,9 @@ static enum err_code report_failed(const struct init_report *report, struct err 
 enum err_code sandbox_report(struct sandbox *sandbox, struct err *err)
 {
         struct init_report report;
-        ssize_t got = recv(sandbox->control_fd, &report, sizeof(report), MSG_DONTWAIT);
+        ssize_t got = seqpacket_recv(sandbox->control_fd, &report, sizeof(report), MSG_DONTWAIT);
 
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        if (got < 0 && errno == EAGAIN)
                 return err_set(err, ERR_LIMIT, "nothing to read");
         if (got != sizeof(report))
                 return err_set(err, ERR_SYSTEM, "the sandbox ended while it was being made");

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/seqpacket.h"
 #include "spawn/buildroot.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
@@ -91,7 +92,7 @@ static bool report_read(struct build *build)
 {
         struct spawn_report *report = &build->report;
         unsigned char bytes[sizeof(*report) + 1];
-        ssize_t got = recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        ssize_t got = seqpacket_recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         bool builtin = strcmp(build->asked.kind, "builtin") == 0;
 
         if (got != sizeof(*report))

@@ -6,6 +6,8 @@
  */
 #include "wire/spawn.h"
 
+#include "base/seqpacket.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -289,11 +291,8 @@ enum err_code spawn_receive(int fd, union spawn_frame *frame, int fds[SPAWN_FDS_
                                  .msg_control = space.bytes,
                                  .msg_controllen = sizeof(space.bytes)};
         int taken[SPAWN_FDS_MAX];
-        ssize_t got;
+        ssize_t got = seqpacket_recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
-        do {
-                got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-        } while (got < 0 && errno == EINTR);
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                 return err_set(err, ERR_LIMIT, "no frame is waiting");
         if (got == 0 || (got < 0 && errno == ECONNRESET))

@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 
 enum {
         BUSY_WAIT_MS = 5000,
+        BUSY_AGAIN_MS = 5,
         LOOKASIDE_BYTES =
                 512, /* small allocations are served from a block of this many bytes times the count */
         LOOKASIDE_COUNT = 32,
@@ -152,11 +154,18 @@ static enum err_code make_file(const char *dir, const char *path, struct err *er
         return fd >= 0 ? ERR_OK : err_sys(err, "open the store '%s'", path);
 }
 
+/* SQLite does not call its busy handler for the exclusive lock of this change: two that start at once both
+ * try again. */
 static enum err_code use_wal(struct sqlite_store *store, struct err *err)
 {
         char mode[SQLITE_TEXT_MAX];
+        uint64_t until = clock_mono_ms() + BUSY_WAIT_MS;
         enum err_code code = sqlite_text(store, "PRAGMA journal_mode = WAL", mode, err);
 
+        while (code == ERR_UNAVAILABLE && clock_mono_ms() < until) {
+                sqlite3_sleep(BUSY_AGAIN_MS);
+                code = sqlite_text(store, "PRAGMA journal_mode = WAL", mode, err);
+        }
         if (code != ERR_OK || strcmp(mode, "wal") == 0)
                 return code;
         return err_set(

@@ -111,11 +111,24 @@ static enum err_code read_version(struct sqlite_store *store, int64_t *ret, stru
         return ERR_OK;
 }
 
+/* The same of one state of the file: another process may be migrating it, and half of each would look
+ * foreign. */
+static enum err_code snapshot_version(struct sqlite_store *store, int64_t *ret, struct err *err)
+{
+        enum err_code code = sqlite_run(store, "BEGIN", err);
+
+        if (code == ERR_OK)
+                code = read_version(store, ret, err);
+        if (sqlite3_get_autocommit(store->db) == 0)
+                sqlite_run(store, "ROLLBACK", NULL);
+        return code;
+}
+
 enum err_code sqlite_refuse_foreign(struct sqlite_store *store, struct err *err)
 {
         int64_t version = 0;
 
-        return read_version(store, &version, err);
+        return snapshot_version(store, &version, err);
 }
 
 /* In a transaction: two processes that start at once migrate once. */
@@ -137,7 +150,7 @@ static enum err_code apply_steps(struct sqlite_store *store, struct err *err)
 enum err_code sqlite_migrate(struct sqlite_store *store, struct err *err)
 {
         int64_t version = 0;
-        enum err_code code = read_version(store, &version, err);
+        enum err_code code = snapshot_version(store, &version, err);
 
         if (code != ERR_OK || version == SCHEMA_VERSION)
                 return code;

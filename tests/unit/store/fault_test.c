@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/own.h"
@@ -245,8 +246,10 @@ static pid_t start(const struct scratch *scratch, int *ret_fd)
         assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
         pid_t pid = fork();
         assert_true(pid >= 0);
-        if (pid == 0)
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves nobody who keeps its output open */
                 insert_for_ever(scratch, ends[1]);
+        }
         close(ends[1]);
         *ret_fd = ends[0];
         return pid;
@@ -314,6 +317,35 @@ static void test_two_processes_write_beside_each_other(void **state)
         scratch_remove(&scratch);
 }
 
+static void test_many_that_open_a_new_store_at_once_all_get_it(void **state)
+{
+        enum { ROUNDS = 20, PROCESSES = 6 };
+
+        (void)state;
+        for (int round = 0; round < ROUNDS; round++) {
+                struct scratch scratch;
+                pid_t pids[PROCESSES];
+                int failed = 0;
+
+                scratch_make(&scratch);
+                for (int i = 0; i < PROCESSES; i++) {
+                        pids[i] = fork();
+                        assert_true(pids[i] >= 0);
+                        if (pids[i] == 0) {
+                                struct store *store = NULL;
+                                _exit(store_open(scratch.url, &store, &err) == ERR_OK ? 0 : 1);
+                        }
+                }
+                for (int i = 0; i < PROCESSES; i++) {
+                        int status;
+                        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+                        failed += status != 0;
+                }
+                assert_int_equal(failed, 0);
+                scratch_remove(&scratch);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -323,6 +355,7 @@ int main(void)
                 cmocka_unit_test(test_a_store_that_could_not_be_made_can_be_made_later),
                 cmocka_unit_test(test_what_was_reported_as_stored_survives_kill_9),
                 cmocka_unit_test(test_two_processes_write_beside_each_other),
+                cmocka_unit_test(test_many_that_open_a_new_store_at_once_all_get_it),
         };
 
         fault_vfs_register();
