@@ -15,10 +15,11 @@ struct instance;
 struct pool;
 
 enum {
-        HOME_BUCKETS = 1024,  /* of the tables by id and by revision */
-        HOME_TICK_MS = 1000,  /* how often idle instances are looked at */
-        POOL_SCALE_MS = 20,   /* a request that waited this long starts another instance */
-        POOL_STARTING_MAX = 4 /* instances of one pool that start at once */
+        HOME_BUCKETS = 1024,       /* of the tables by id and by revision */
+        HOME_TICK_MS = 1000,       /* how often idle instances are looked at */
+        POOL_SCALE_MS = 20,        /* a request that waited this long starts another instance */
+        POOL_STARTING_MAX = 4,     /* instances of one pool that start at once */
+        POOL_STARTS_KILLED_MAX = 3 /* starts in a row that somebody outside killed and that are tried again */
 };
 
 struct home {
@@ -68,6 +69,7 @@ struct pool {
         uint32_t queued;
         struct instance *idle; /* most recently used first */
         uint32_t total, starting;
+        uint32_t starts_killed; /* in a row, by somebody outside */
         struct deploy *deploys;
         struct loop_timer *timer; /* runs while requests wait */
         bool timer_on;
@@ -138,6 +140,8 @@ void deploy_finish(struct deploy *deploy, enum err_code code, const struct err *
 void pool_instance_idle(struct pool *pool, struct instance *instance, bool first);
 /* An instance ends before it was ever ready; trace is the handler's error as JSON, or empty. */
 void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace);
+/* A start was killed from outside. True: whoever waits goes on waiting, for another once this one is gone. */
+bool pool_instance_killed(struct pool *pool);
 void pool_instance_gone(struct pool *pool); /* may free the pool */
 void pool_idle_remove(struct pool *pool, struct instance *instance);
 

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,17 @@ static void why_exited(const struct instance *instance, const struct spawn_exite
                         exited->pids_refused > 0 ? "; it had reached its limit of processes" : "");
 }
 
+/* The kernel's, an operator's or a fault's SIGKILL, not its memory limit: nothing is known against the
+ * handler yet. */
+static bool start_again(struct instance *instance, const struct spawn_exited *exited)
+{
+        if (instance->ready || instance->inv != NULL || !exited->by_signal || exited->value != SIGKILL ||
+            exited->oom_kills > 0 || !pool_instance_killed(instance->pool))
+                return false;
+        instance->ready = true; /* nobody is told */
+        return true;
+}
+
 static bool channel_read(struct instance *instance);
 
 void instance_exited(struct instance *instance, const struct spawn_exited *exited)
@@ -338,7 +350,7 @@ void instance_exited(struct instance *instance, const struct spawn_exited *exite
                 instance_lost(instance);
         if (instance->state == INSTANCE_STARTING)
                 move(instance, INSTANCE_ENDING);
-        if (instance->lost || !instance->ready) {
+        if (!start_again(instance, exited) && (instance->lost || !instance->ready)) {
                 why_exited(instance, exited, &err);
                 report_end(instance, ERR_SYSTEM, "FunctionError", &err);
         }

@@ -180,11 +180,11 @@ static void start_first(struct pool *pool)
         struct err err;
         enum err_code code = pool_start_one(pool, &err);
 
-        /* ERR_LIMIT waits in the queue until there is room. */
-        if (code == ERR_OK || code == ERR_LIMIT)
+        if (code == ERR_OK)
                 return;
-        fail_deploys(pool, code, &err, (struct str){NULL, 0});
-        fail_queue(pool, ERR_UNAVAILABLE, "SystemError", err.text, (struct str){NULL, 0});
+        fail_deploys(pool, code == ERR_LIMIT ? ERR_UNAVAILABLE : code, &err, (struct str){NULL, 0});
+        if (code != ERR_LIMIT) /* that waits in the queue until there is room */
+                fail_queue(pool, ERR_UNAVAILABLE, "SystemError", err.text, (struct str){NULL, 0});
 }
 
 static void expire_queue(struct pool *pool)
@@ -329,6 +329,7 @@ void pool_instance_idle(struct pool *pool, struct instance *instance, bool first
 
         if (first) {
                 pool->starting--;
+                pool->starts_killed = 0;
                 fail_deploys(pool, ERR_OK, NULL, (struct str){NULL, 0});
         }
         if (inv != NULL) {
@@ -351,11 +352,21 @@ void pool_instance_failed(struct pool *pool, enum err_code code, const struct er
                 fail_queue(pool, code, trace.len > 0 ? "FunctionError" : "SystemError", err->text, trace);
 }
 
+bool pool_instance_killed(struct pool *pool)
+{
+        if (pool->starts_killed >= POOL_STARTS_KILLED_MAX)
+                return false;
+        assert(pool->starting > 0);
+        pool->starting--;
+        pool->starts_killed++;
+        return true;
+}
+
 void pool_instance_gone(struct pool *pool)
 {
         assert(pool->total > 0);
         pool->total--;
-        if (pool->queue_head != NULL && pool->total == 0)
+        if ((pool->queue_head != NULL || pool->deploys != NULL) && pool->total == 0)
                 start_first(pool);
         pool_free_if_unused(pool);
 }

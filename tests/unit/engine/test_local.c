@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "engine/local/home.h"
 #include "engine/local/local.h"
 #include "wire/frame.h"
 
@@ -55,6 +56,7 @@ static struct agent agents[AGENTS_MAX];
 static enum behaviour behaviour;
 static struct local_limits limits;
 static unsigned starts, kills;
+static int kill_loads; /* this many agents are killed from outside before they load */
 static bool refuse_start, hold_start;
 
 static bool runtime_argv(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc)
@@ -82,6 +84,7 @@ static void setup_with(struct local_limits with)
         limits = with;
         starts = kills = 0;
         refuse_start = hold_start = false;
+        kill_loads = 0;
         behaviour = ANSWER;
         memset(agents, 0, sizeof(agents));
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
@@ -268,6 +271,11 @@ static void agent_frame(struct agent *agent, const struct frame *frame)
         own_buf struct buf out = {.max = 1 << 20};
         unsigned char credit[4];
 
+        if (frame->type == FRAME_SPECIALISE && kill_loads > 0) {
+                kill_loads--;
+                agent_exit(agent, 1, SIGKILL, 0);
+                return;
+        }
         if (frame->type == FRAME_SPECIALISE && behaviour == NO_LOAD)
                 frame_put(&out, FRAME_FAILED, 0,
                           STR("{\"type\":\"FunctionError\",\"message\":\"bad syntax\",\"stacktrace\":[\"line "
@@ -709,14 +717,15 @@ struct deployed {
         bool done;
         enum err_code code;
         char trace[256];
+        char text[256];
 };
 
 static void deployed(void *arg, enum err_code code, const struct err *err, struct str trace)
 {
         struct deployed *deploy = arg;
 
-        (void)err;
         deploy->code = code;
+        snprintf(deploy->text, sizeof(deploy->text), "%.255s", err != NULL ? err->text : "");
         snprintf(deploy->trace, sizeof(deploy->trace), "%.*s", STR_ARG(trace));
         deploy->done = true;
 }
@@ -742,6 +751,43 @@ static void a_deploy_proves_that_the_handler_loads(void **state)
         run(&inv, revision, STR("1"));
         assert_int_equal(inv.start, START_HOT);
         invocation_finish(&inv);
+        revision_unref(revision);
+}
+
+static void a_start_that_is_killed_from_outside_is_tried_again(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct deployed deploy = {.done = false};
+        struct invocation inv;
+
+        (void)state;
+        kill_loads = 2;
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        assert_int_equal(starts, 3);
+        invocation_finish(&inv);
+        revision_unref(revision);
+
+        revision = revision_of("{\"memory\": 128}");
+        kill_loads = POOL_STARTS_KILLED_MAX;
+        engine->ops->deploy(engine, revision, deployed, &deploy);
+        run_until(&deploy.done);
+        assert_int_equal(deploy.code, ERR_OK);
+        revision_unref(revision);
+}
+
+static void a_handler_that_kills_itself_fails_after_a_few_starts(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct deployed deploy = {.done = false};
+
+        (void)state;
+        kill_loads = 1000;
+        engine->ops->deploy(engine, revision, deployed, &deploy);
+        run_until(&deploy.done);
+        assert_int_equal(deploy.code, ERR_SYSTEM);
+        assert_non_null(strstr(deploy.text, "killed by signal 9"));
+        assert_int_equal(starts, POOL_STARTS_KILLED_MAX + 1);
         revision_unref(revision);
 }
 
@@ -819,6 +865,8 @@ int main(void)
                 cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
                 TEST(a_cancelled_run_ends_and_a_stale_cancel_hits_nobody),
                 TEST(a_deploy_proves_that_the_handler_loads),
+                TEST(a_start_that_is_killed_from_outside_is_tried_again),
+                TEST(a_handler_that_kills_itself_fails_after_a_few_starts),
                 TEST(a_retired_revision_loses_its_instances_but_still_answers),
                 TEST(a_drain_waits_for_the_run_under_way),
         };
