@@ -22,7 +22,8 @@ struct api;
 enum {
         CALL_FIELDS_MAX = 6,
         CALL_REPLY_BYTES_MAX = 64 * 1024 * 1024,
-        CALL_TEXT_BYTES_MAX = 160 * 1024 /* copies of path, query and fields: more than a head may have */
+        CALL_TEXT_BYTES_MAX =
+                320 * 1024 /* copies of path, query and fields, twice: more than a head may have */
 };
 
 struct api_call {
@@ -39,7 +40,7 @@ struct api_call {
         struct api_route route;
         struct str method, query;
         struct str name; /* decoded */
-        struct str organization_header, project_header, if_match;
+        struct str organization_header, project_header, if_match, if_none_match;
         struct caller caller;
         struct buf body;
         size_t body_counted; /* bytes that count against the api's bound */

@@ -1,4 +1,9 @@
-/* api/change.c: the common way of create, update and delete, from the body to the reply. */
+/*
+ * api/change.c: the common way of create, update and delete, from the body to the reply. What is stored is
+ * read, compared with what the caller expects and written in one transaction, so that of two changes made
+ * from one copy one is refused.
+ */
+#include "api/precondition.h"
 #include "api/resource.h"
 
 #include <stdio.h>
@@ -25,11 +30,11 @@ static void change_reply(struct change *change)
         const struct api_resource *resource = change->resource;
 
         if (change->verb == VERB_CREATE)
-                api_row_reply(change->call, resource, resource->created, &change->after);
+                api_row_reply(change->call, resource, resource->created, resource->creating, &change->after);
         else if (change->verb == VERB_UPDATE)
-                api_row_reply(change->call, resource, resource->updated, &change->after);
+                api_row_reply(change->call, resource, resource->updated, resource->updating, &change->after);
         else
-                api_row_reply(change->call, resource, resource->deleted, &change->before);
+                api_row_reply(change->call, resource, resource->deleted, NULL, &change->before);
         change_destroy(change);
 }
 
@@ -95,29 +100,35 @@ static enum err_code name_agree(struct change *change, struct err *err)
 }
 
 /* Secrets have theirs in `meta`, as the rest of what others have at the top. */
-static struct str revision_sent(const json_t *sent)
+static struct str meta_sent(const json_t *sent, const char *key)
 {
-        struct str top = json_str(sent, "revision");
+        struct str top = json_str(sent, key);
 
-        return top.len > 0 ? top : json_str(json_object_get(sent, "meta"), "revision");
+        return top.len > 0 ? top : json_str(json_object_get(sent, "meta"), key);
 }
 
-/* An update made from an old copy must not undo a newer one. */
+static enum err_code stale(const struct change *change, const char *what, struct str sent, struct err *err)
+{
+        return err_set(
+                err, ERR_CONFLICT, "%s %s was changed meanwhile: it is at revision %lld, not at %s %.*s",
+                model_resource(change->resource->kind)->label, change->before.name,
+                (long long)change->before.revision, what, (int)(sent.len < 64 ? sent.len : 64), sent.p);
+}
+
+/* An update made from an old copy must not undo a newer one, nor one of another resource of that name. */
 static enum err_code revision_check(const struct change *change, struct err *err)
 {
-        struct str sent = revision_sent(change->sent), match = str_trim(change->call->if_match, " \t");
+        struct str revision = meta_sent(change->sent, "revision"), id = meta_sent(change->sent, "id");
+        enum err_code code = precondition_check(change->call, change->resource->kind, &change->before, err);
         char current[32];
 
+        if (code != ERR_OK || revision.len == 0)
+                return code;
         snprintf(current, sizeof(current), "%lld", (long long)change->before.revision);
-        if (match.len > 0 && !str_eq(match, STR("*")) && !str_eq(str_trim(match, "\""), str_of(current)))
-                return err_set(err, ERR_PRECONDITION, "%s %s is at revision %s, If-Match names %.*s",
-                               model_resource(change->resource->kind)->label, change->before.name, current,
-                               (int)(match.len < 64 ? match.len : 64), match.p);
-        if (sent.len > 0 && !str_eq(sent, str_of(current)))
-                return err_set(err, ERR_CONFLICT,
-                               "%s %s was changed meanwhile: it is at revision %s, not %.*s",
-                               model_resource(change->resource->kind)->label, change->before.name, current,
-                               (int)(sent.len < 64 ? sent.len : 64), sent.p);
+        if (!str_eq(revision, str_of(current)))
+                return stale(change, "revision", revision, err);
+        if (id.len > 0 && !str_eq_nocase(id, str_of(change->before.id)))
+                return stale(change, "that of id", id, err);
         return ERR_OK;
 }
 
@@ -145,27 +156,31 @@ static enum err_code absent_check(const struct change *change, struct err *err)
 
         key.name = json_str(change->document, "name");
         enum err_code code = store_get(change->api->config.store, &key, &row, err);
-        if (code == ERR_OK)
-                return err_set(err, ERR_CONFLICT, "%s %s already exists",
-                               model_resource(change->resource->kind)->label, row.name);
-        return code == ERR_NOT_FOUND ? ERR_OK : code;
+        if (code != ERR_OK)
+                return code == ERR_NOT_FOUND ? ERR_OK : code;
+        if (str_eq(str_trim(change->call->if_none_match, " \t"), STR("*")))
+                return precondition_check(change->call, change->resource->kind, &row, err);
+        return err_set(err, ERR_CONFLICT, "%s %s already exists",
+                       model_resource(change->resource->kind)->label, row.name);
 }
 
-static enum err_code change_parse(struct change *change, struct err *err)
+/* What is there, and whether the caller may replace it. */
+static enum err_code before_read(struct change *change, struct err *err)
+{
+        enum err_code code = api_row_get(change->call, change->resource, &change->before, err);
+
+        if (code == ERR_OK && change->verb == VERB_UPDATE)
+                code = name_agree(change, err);
+        return code == ERR_OK ? revision_check(change, err) : code;
+}
+
+static enum err_code change_check(struct change *change, struct err *err)
 {
         const struct model_resource *model = model_resource(change->resource->kind);
-        enum err_code code = api_body_parse(change->call, change->resource->kind, &change->sent, err);
+        enum err_code code = ERR_OK;
 
-        if (code != ERR_OK)
+        if (change->verb == VERB_UPDATE && (code = before_read(change, err)) != ERR_OK)
                 return code;
-        if (change->verb == VERB_UPDATE) {
-                struct store_key key = api_call_key(change->call, change->resource->kind);
-
-                if ((code = store_get(change->api->config.store, &key, &change->before, err)) != ERR_OK ||
-                    (code = name_agree(change, err)) != ERR_OK ||
-                    (code = revision_check(change, err)) != ERR_OK)
-                        return code;
-        }
         code = model_parse(model, change->sent, change->before.document, &change->document, err);
         if (code != ERR_OK)
                 return code;
@@ -194,17 +209,38 @@ static enum err_code change_store_row(struct change *change, struct err *err)
         return store_insert(store, &key, &change->after, err);
 }
 
-static enum err_code change_store(struct change *change, struct err *err)
+static enum err_code change_apply(struct change *change, struct err *err)
+{
+        enum err_code code = change_check(change, err);
+
+        if (code == ERR_OK)
+                code = change_store_row(change, err);
+        if (code == ERR_OK && change->resource->within != NULL)
+                code = change->resource->within(change, err);
+        return code;
+}
+
+static enum err_code delete_apply(struct change *change, struct err *err)
+{
+        struct store_key key = api_call_key(change->call, change->resource->kind);
+        enum err_code code = before_read(change, err);
+
+        if (code == ERR_OK)
+                code = store_delete(change->api->config.store, &key, err);
+        if (code == ERR_OK && change->resource->within != NULL)
+                code = change->resource->within(change, err);
+        return code;
+}
+
+static enum err_code transact(struct change *change,
+                              enum err_code (*apply)(struct change *change, struct err *err), struct err *err)
 {
         struct store *store = change->api->config.store;
         enum err_code code = store_begin(store, err);
 
         if (code != ERR_OK)
                 return code;
-        code = change_store_row(change, err);
-        if (code == ERR_OK && change->resource->within != NULL)
-                code = change->resource->within(change, err);
-        if (code != ERR_OK) {
+        if ((code = apply(change, err)) != ERR_OK) {
                 store_rollback(store);
                 return code;
         }
@@ -219,7 +255,8 @@ void api_call_change(const struct api_resource *resource, struct api_call *call)
         if (change == NULL) {
                 err_nomem(&err);
                 api_call_fail(call, &err);
-        } else if (change_parse(change, &err) != ERR_OK || change_store(change, &err) != ERR_OK) {
+        } else if (api_body_parse(call, resource->kind, &change->sent, &err) != ERR_OK ||
+                   transact(change, change_apply, &err) != ERR_OK) {
                 change_fail(change, &err);
         } else {
                 change_finish(change);
@@ -228,25 +265,11 @@ void api_call_change(const struct api_resource *resource, struct api_call *call)
 
 static enum err_code delete_store(struct change *change, struct err *err)
 {
-        struct store *store = change->api->config.store;
-        struct store_key key = api_call_key(change->call, change->resource->kind);
-        enum err_code code = store_get(store, &key, &change->before, err);
+        enum err_code code = ERR_OK;
 
-        if (code != ERR_OK || (code = revision_check(change, err)) != ERR_OK)
-                return code;
-        if (change->resource->before_delete != NULL &&
-            (code = change->resource->before_delete(change->api, err)) != ERR_OK)
-                return code;
-        if ((code = store_begin(store, err)) != ERR_OK)
-                return code;
-        code = store_delete(store, &key, err);
-        if (code == ERR_OK && change->resource->within != NULL)
-                code = change->resource->within(change, err);
-        if (code != ERR_OK) {
-                store_rollback(store);
-                return code;
-        }
-        return store_commit(store, err);
+        if (change->resource->before_delete != NULL)
+                code = change->resource->before_delete(change->api, err);
+        return code == ERR_OK ? transact(change, delete_apply, err) : code;
 }
 
 void api_call_delete(const struct api_resource *resource, struct api_call *call)

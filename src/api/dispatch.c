@@ -11,7 +11,7 @@
 static const struct api_resource *const resources[MODEL_KIND_COUNT] = {
         [MODEL_BASE_IMAGE] = &api_base_images, [MODEL_IMAGE] = &api_images,
         [MODEL_FUNCTION] = &api_functions,     [MODEL_SECRET] = &api_secrets,
-        [MODEL_ENDPOINT] = &api_endpoints,
+        [MODEL_ENDPOINT] = &api_endpoints,     [MODEL_API] = &api_apis,
 };
 
 void api_problem(struct api *api, const char *what, const struct err *err)
@@ -26,12 +26,15 @@ void api_problem(struct api *api, const char *what, const struct err *err)
 
 struct store_key api_key(enum model_kind kind, struct str organization, struct str project, struct str name)
 {
+        if (kind == MODEL_API)
+                kind = MODEL_ENDPOINT;
         return (struct store_key){kind, organization, kind == MODEL_BASE_IMAGE ? STR("") : project, name};
 }
 
 struct store_key api_row_key(enum model_kind kind, const struct store_row *row)
 {
-        return (struct store_key){kind, str_of(row->organization), str_of(row->project), str_of(row->name)};
+        return (struct store_key){kind == MODEL_API ? MODEL_ENDPOINT : kind, str_of(row->organization),
+                                  str_of(row->project), str_of(row->name)};
 }
 
 /* An absent or empty header means the default. */

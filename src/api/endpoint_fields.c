@@ -64,6 +64,10 @@ static enum err_code host_normal(struct str sent, json_t **ret, struct err *err)
         char host[HOST_BYTES_MAX + 1];
         struct str rest = sent, name = str_cut(&rest, ':');
 
+        if (str_eq(sent, STR(ENDPOINT_ANY_HOST))) {
+                *ret = json_of(sent);
+                return *ret != NULL ? ERR_OK : err_nomem(err);
+        }
         if (name.len == 0 || name.len > HOST_BYTES_MAX)
                 return invalid(err, 605, "hosts", sent, "should be a host name");
         for (size_t i = 0; i < name.len; i++) {

@@ -38,8 +38,7 @@ static char **strings_of(const json_t *list, size_t *ret_count)
         return strings;
 }
 
-/* PROJECT.ORGANIZATION.DISPATCH-HOST in lower case; new. */
-static char *default_host(const struct api *api, struct str organization, struct str project)
+char *endpoint_default_host(const struct api *api, struct str organization, struct str project)
 {
         char *host;
 
@@ -71,7 +70,7 @@ static bool entry_fill(const struct api *api, const struct store_key *key, const
         entry->hosts = strings_of(json_object_get(document, "hosts"), &entry->host_count);
         entry->paths = strings_of(json_object_get(document, "uris"), &entry->path_count);
         if (entry->hosts != NULL && entry->host_count == 0 &&
-            (entry->hosts[0] = default_host(api, key->organization, key->project)) != NULL)
+            (entry->hosts[0] = endpoint_default_host(api, key->organization, key->project)) != NULL)
                 entry->host_count = 1;
         return entry->organization != NULL && entry->project != NULL && entry->name != NULL &&
                entry->function != NULL && entry->host_count > 0 && entry->paths != NULL;
@@ -142,15 +141,28 @@ static enum err_code unsupported_check(const json_t *document, struct err *err)
                         "authentication '%.*s' is not available in this version of Dispatch: endpoints "
                         "are public",
                         (int)(authentication.len < 64 ? authentication.len : 64), authentication.p);
-        if (json_object_get(document, "tls") != NULL)
+        const json_t *tls = json_object_get(document, "tls");
+        if (tls != NULL && !(json_is_string(tls) && json_string_length(tls) == 0))
                 return err_set(err, ERR_UNPROCESSABLE, "tls is not available in this version of Dispatch");
         return ERR_OK;
 }
 
-static enum err_code endpoint_check(struct change *change, struct err *err)
+/* SEED's clients do not know who may call an endpoint, and so must not change it. */
+static enum err_code authentication_keep(struct change *change, struct err *err)
+{
+        json_t *stored = json_object_get(change->before.document, "authentication");
+
+        if (stored == NULL || json_object_get(change->document, "authentication") != NULL)
+                return ERR_OK;
+        return json_object_set(change->document, "authentication", stored) == 0 ? ERR_OK : err_nomem(err);
+}
+
+enum err_code endpoint_check(struct change *change, struct err *err)
 {
         enum err_code code = unsupported_check(change->document, err);
 
+        if (code == ERR_OK)
+                code = authentication_keep(change, err);
         if (code == ERR_OK)
                 code = endpoint_normalize(change->document, err);
         if (code == ERR_OK)
@@ -206,7 +218,7 @@ static enum err_code endpoint_drop(struct api *api, const struct store_row *row,
         return code;
 }
 
-static bool endpoint_committed(struct change *change)
+bool endpoint_committed(struct change *change)
 {
         struct api *api = change->api;
         enum err_code code;
@@ -225,7 +237,7 @@ static bool endpoint_committed(struct change *change)
 static enum err_code endpoint_reveal(struct api *api, const struct store_row *row, json_t *document,
                                      struct err *err)
 {
-        own_mem char *host = default_host(api, str_of(row->organization), str_of(row->project));
+        own_mem char *host = endpoint_default_host(api, str_of(row->organization), str_of(row->project));
         json_t *hosts = json_object_get(row->document, "hosts");
 
         if (host == NULL)

@@ -140,6 +140,32 @@ static bool request_id_copy(struct api_call *call, struct str sent)
         return copy(call, str_of(made), &call->caller.request_id);
 }
 
+/* A list may come in several fields (RFC 9110, 5.3): all of them, with commas between. */
+static bool list_copy(struct api_call *call, struct http_fields fields, struct str name, struct str *ret)
+{
+        size_t len = 0;
+
+        for (size_t i = 0; i < fields.count; i++)
+                len += str_eq_nocase(fields.items[i].name, name) ? fields.items[i].value.len + 1 : 0;
+        char *list = arena_alloc(&call->arena, len + 1);
+        if (list == NULL)
+                return false;
+
+        *ret = (struct str){list, 0};
+        for (size_t i = 0; i < fields.count; i++) {
+                struct str value = fields.items[i].value;
+
+                if (!str_eq_nocase(fields.items[i].name, name))
+                        continue;
+                if (ret->len > 0)
+                        list[ret->len++] = ',';
+                if (value.len > 0)
+                        memcpy(list + ret->len, value.p, value.len);
+                ret->len += value.len;
+        }
+        return true;
+}
+
 static enum err_code head_copy(struct api_call *call, const struct http_request *request, struct err *err)
 {
         struct http_fields fields = request->fields;
@@ -147,7 +173,8 @@ static enum err_code head_copy(struct api_call *call, const struct http_request 
         if (!copy(call, request->method, &call->method) || !copy(call, request->query, &call->query) ||
             !copy(call, http_field_get(fields, STR("X-Dispatch-Org")), &call->organization_header) ||
             !copy(call, http_field_get(fields, STR("X-Dispatch-Project")), &call->project_header) ||
-            !copy(call, http_field_get(fields, STR("If-Match")), &call->if_match) ||
+            !list_copy(call, fields, STR("If-Match"), &call->if_match) ||
+            !list_copy(call, fields, STR("If-None-Match"), &call->if_none_match) ||
             !request_id_copy(call, http_field_get(fields, STR("X-Request-Id"))))
                 return err_nomem(err);
         return name_copy(call, err);

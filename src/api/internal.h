@@ -56,7 +56,7 @@ void api_stumble_snapshot(struct api *api, const char *what, const struct err *e
 /* Tells the log, through the server, what no caller can be told. */
 void api_problem(struct api *api, const char *what, const struct err *err);
 
-/* The key of a resource of the caller; base images belong to the organization. */
+/* The key of a resource of the caller; base images belong to the organization, and an API is an endpoint. */
 struct store_key api_key(enum model_kind kind, struct str organization, struct str project, struct str name);
 struct store_key api_row_key(enum model_kind kind, const struct store_row *row);
 

@@ -1,5 +1,6 @@
 /* api/resource.c: what all resources have in common: how a row is shown, listed and read. */
 #include "api/resource.h"
+#include "api/precondition.h"
 
 #include "base/own.h"
 
@@ -74,7 +75,7 @@ enum err_code api_row_show(struct api *api, const struct api_resource *resource,
                 if (code != ERR_OK)
                         return code;
         }
-        own_json json_t *shown = model_print(model, document, MODEL_PRINT_ALL);
+        own_json json_t *shown = model_print(model, document, MODEL_PRINT_REPLY);
         /* Where the original nests it, it is at the top too: who updates finds it in one place. */
         if (shown == NULL || json_object_set(shown, "revision", json_object_get(document, "revision")) < 0)
                 return err_nomem(err);
@@ -82,11 +83,11 @@ enum err_code api_row_show(struct api *api, const struct api_resource *resource,
         return ERR_OK;
 }
 
-void api_row_reply(struct api_call *call, const struct api_resource *resource, int status,
+void api_row_reply(struct api_call *call, const struct api_resource *resource, int status, const char *state,
                    const struct store_row *row)
 {
         own_json json_t *shown = NULL;
-        char etag[32];
+        char etag[ETAG_LEN_MAX];
         struct err err;
 
         if (status == 204) {
@@ -98,7 +99,9 @@ void api_row_reply(struct api_call *call, const struct api_resource *resource, i
                 api_call_fail(call, &err);
                 return;
         }
-        snprintf(etag, sizeof(etag), "\"%lld\"", (long long)row->revision);
+        if (state != NULL)
+                json_object_set_new(shown, "status", json_string(state));
+        api_etag(row, etag);
         api_call_field(call, "ETag", etag);
         api_call_json(call, status, shown);
 }
@@ -157,16 +160,35 @@ static void call_list(const struct api_resource *resource, struct api_call *call
         api_call_finish(call);
 }
 
-static void call_get(const struct api_resource *resource, struct api_call *call)
+enum err_code api_row_get(const struct api_call *call, const struct api_resource *resource,
+                          struct store_row *ret, struct err *err)
 {
         struct store_key key = api_call_key(call, resource->kind);
+        enum err_code code = store_get(call->api->config.store, &key, ret, err);
+
+        return code == ERR_NOT_FOUND ? api_not_found(resource->kind, call->name, err) : code;
+}
+
+static void not_modified_reply(struct api_call *call, const struct store_row *row)
+{
+        char etag[ETAG_LEN_MAX];
+
+        api_etag(row, etag);
+        api_call_field(call, "ETag", etag);
+        api_call_empty(call, 304);
+}
+
+static void call_get(const struct api_resource *resource, struct api_call *call)
+{
         own_row struct store_row row = {0};
         struct err err;
 
-        if (store_get(call->api->config.store, &key, &row, &err) != ERR_OK)
+        if (api_row_get(call, resource, &row, &err) != ERR_OK)
                 api_call_fail(call, &err);
+        else if (precondition_has(call, &row))
+                not_modified_reply(call, &row);
         else
-                api_row_reply(call, resource, 200, &row);
+                api_row_reply(call, resource, 200, NULL, &row);
 }
 
 void api_resource_call(const struct api_resource *resource, struct api_call *call)

@@ -31,6 +31,8 @@ struct change {
 struct api_resource {
         enum model_kind kind;
         int created, updated, deleted; /* the exact 2xx that clients insist on */
+        /* The status that replies to a create and an update name in place of the stored one; or NULL. */
+        const char *creating, *updating;
         const char *const
                 *owned; /* document keys that the server sets; a caller's are dropped; NULL-terminated */
 
@@ -46,7 +48,8 @@ struct api_resource {
                                 struct err *err);
 };
 
-extern const struct api_resource api_base_images, api_images, api_functions, api_secrets, api_endpoints;
+extern const struct api_resource api_base_images, api_images, api_functions, api_secrets, api_endpoints,
+        api_apis;
 
 /* Handles a call of a resource whose caller is known. */
 void api_resource_call(const struct api_resource *resource, struct api_call *call);
@@ -59,9 +62,13 @@ enum err_code api_body_parse(const struct api_call *call, enum model_kind kind, 
 enum err_code api_row_show(struct api *api, const struct api_resource *resource, const struct store_row *row,
                            json_t **ret, struct err *err);
 
-/* Finishes the call with the row and its ETag; nothing but the status for 204. */
-void api_row_reply(struct api_call *call, const struct api_resource *resource, int status,
+/* Finishes the call with the row and its ETag; nothing but the status for 204. `state`, unless NULL, is what
+ * the reply names as status. */
+void api_row_reply(struct api_call *call, const struct api_resource *resource, int status, const char *state,
                    const struct store_row *row);
+/* The row that the call's path names; 404 in the words of the view that was asked. */
+enum err_code api_row_get(const struct api_call *call, const struct api_resource *resource,
+                          struct store_row *ret, struct err *err);
 /* The key that the call's path names. */
 struct store_key api_call_key(const struct api_call *call, enum model_kind kind);
 

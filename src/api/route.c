@@ -21,13 +21,14 @@ static const struct collection {
         {STR_INIT("function"), TARGET_RESOURCE, MODEL_FUNCTION, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("secret"), TARGET_RESOURCE, MODEL_SECRET, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("endpoint"), TARGET_RESOURCE, MODEL_ENDPOINT, "GET,POST", "GET,PUT,DELETE"},
+        {STR_INIT("api"), TARGET_RESOURCE, MODEL_API, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("runs"), TARGET_RUNS, MODEL_RUN, "GET,POST", "GET"},
 };
 
 /* Paths below /v1 that later versions serve; whatever follows, the answer is the contract's 501. */
 static const struct str later[] = {
-        STR_INIT("event"),        STR_INIT("eventdrivers"),    STR_INIT("iam"), STR_INIT("application"),
-        STR_INIT("serviceclass"), STR_INIT("serviceinstance"), STR_INIT("api"),
+        STR_INIT("event"),       STR_INIT("eventdrivers"), STR_INIT("iam"),
+        STR_INIT("application"), STR_INIT("serviceclass"), STR_INIT("serviceinstance"),
 };
 
 static const struct verb {

@@ -34,7 +34,7 @@ static void run_get(struct api_call *call)
                 api_call_fail(call, &err);
                 return;
         }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_ALL);
+        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_REPLY);
         api_call_json(call, 200, shown);
 }
 
@@ -53,7 +53,7 @@ static bool run_list_add(void *arg, json_t *run)
                 list->count++; /* there are more */
                 return false;
         }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), run, MODEL_PRINT_ALL);
+        own_json json_t *shown = model_print(model_resource(MODEL_RUN), run, MODEL_PRINT_REPLY);
         list->failed = shown == NULL || (list->count > 0 && buf_append_text(list->out, ",") != ERR_OK) ||
                        json_print(shown, list->out, &err) != ERR_OK;
         list->count++;

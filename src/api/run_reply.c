@@ -25,7 +25,7 @@ static void whole_reply(struct run_call *run, int status, const char *state)
                 fail(run, &err);
                 return;
         }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_ALL);
+        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_REPLY);
         api_call_json(take_ptr(&run->call), status, shown);
 }
 
@@ -113,7 +113,7 @@ static void message_reply(struct run_call *run)
         json_object_set_new(document, "httpContext", json_pack("{s:s}", "Content-Type", type));
         json_object_set_new(document, "outputBytes", base64_of((struct str){text.data, text.len}));
 
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_ALL);
+        own_json json_t *shown = model_print(model_resource(MODEL_RUN), document, MODEL_PRINT_REPLY);
         api_call_json(take_ptr(&run->call), 200, shown);
 }
 

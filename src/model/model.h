@@ -24,6 +24,7 @@ enum model_kind {
         MODEL_RUN,
         MODEL_SECRET,
         MODEL_ENDPOINT,
+        MODEL_API, /* SOLO's view of an endpoint: the same resource, stored as MODEL_ENDPOINT */
         MODEL_KIND_COUNT
 };
 
@@ -42,16 +43,17 @@ enum model_type {
 };
 
 enum model_flag {
-        MODEL_REQUIRED = 1 << 0,  /* present and not null in a create or update */
-        MODEL_READONLY = 1 << 1,  /* what a caller sends is dropped, after a check of its JSON type */
-        MODEL_ALWAYS = 1 << 2,    /* printed as null when empty */
-        MODEL_OURS = 1 << 3,      /* not of the original: section 10 */
-        MODEL_WRITEONLY = 1 << 4, /* taken, never printed (source) */
-        MODEL_ALIAS = 1 << 5,     /* another name of the field `of`: read, and printed beside it */
-        MODEL_NOT_SEED = 1 << 6,  /* MASTER's or SOLO's: not in SEED form */
-        MODEL_META = 1 << 7,      /* metadata: under `meta` in YAML */
-        MODEL_NESTED = 1 << 8,    /* an object of fields of the document itself (a secret's meta) */
-        MODEL_YAML_ONLY = 1 << 9  /* an empty string that the original shows in YAML alone */
+        MODEL_REQUIRED = 1 << 0,    /* present and not null in a create or update */
+        MODEL_READONLY = 1 << 1,    /* what a caller sends is dropped, after a check of its JSON type */
+        MODEL_ALWAYS = 1 << 2,      /* printed as null when empty */
+        MODEL_OURS = 1 << 3,        /* not of the original: section 10 */
+        MODEL_WRITEONLY = 1 << 4,   /* taken, never printed (source) */
+        MODEL_ALIAS = 1 << 5,       /* another name of the field `of`: read, and printed beside it */
+        MODEL_NOT_SEED = 1 << 6,    /* MASTER's or SOLO's: not in SEED form */
+        MODEL_META = 1 << 7,        /* metadata: under `meta` in YAML */
+        MODEL_NESTED = 1 << 8,      /* an object of fields of the document itself (a secret's meta) */
+        MODEL_YAML_ONLY = 1 << 9,   /* an empty string that the original shows in YAML alone */
+        MODEL_SOLO_ALWAYS = 1 << 10 /* SOLO's servers always send it: null when empty, a string as "" */
 };
 
 /* The regular expressions of CONTRACT 6.4 and those of ours, each with the text that its message names. */
@@ -81,6 +83,7 @@ struct model_field {
         const char *initial; /* default as JSON text, or NULL */
         const char *of;      /* MODEL_ALIAS: the canonical field */
         const struct model_field *sub;
+        const char *about; /* one sentence for the API's description, or NULL */
 };
 
 struct model_resource {
@@ -101,9 +104,11 @@ const struct model_resource *model_resource(enum model_kind kind);
 const struct model_resource *model_resource_named(struct str kind_name);
 
 enum model_dialect {
-        MODEL_PRINT_ALL, /* a reply: every field under all of its names, ours included */
-        MODEL_PRINT_SEED /* SEED's names alone, and ours where they differ from the default: what our client
-                            prints of a reply */
+        MODEL_PRINT_ALL,   /* every field under all of its names, ours included */
+        MODEL_PRINT_REPLY, /* what the server answers: the same, and what SOLO's clients find in every reply
+                            */
+        MODEL_PRINT_SEED   /* SEED's names alone, and ours where they differ from the default: what our client
+                              prints of a reply */
 };
 
 /*
@@ -136,8 +141,8 @@ enum err_code model_coerce(const struct model_resource *resource, const json_t *
 /*
  * A new document in the dialect's form and order; NULL when out of memory. `document` is in canonical form,
  * with what the server knows (id, org, project, createdTime, modifiedTime, revision, status, ...) added as
- * ordinary keys, or a reply of a server of any version. MODEL_PRINT_ALL fills in `kind`. Shares values with
- * `document`.
+ * ordinary keys, or a reply of a server of any version. All but MODEL_PRINT_SEED fill in `kind`. Shares
+ * values with `document`.
  */
 json_t *model_print(const struct model_resource *resource, const json_t *document,
                     enum model_dialect dialect);

@@ -47,7 +47,7 @@ static bool is_initial(const struct model_field *field, const json_t *value)
 /* What a reply says even if the document does not: no table below the top has a field of that name. */
 static bool is_kind(const struct print *print, const struct model_field *field)
 {
-        return print->dialect == MODEL_PRINT_ALL && strcmp(field->name, "kind") == 0;
+        return print->dialect != MODEL_PRINT_SEED && strcmp(field->name, "kind") == 0;
 }
 
 static bool is_shown(const struct print *print, const struct model_field *field, const json_t *value)
@@ -56,7 +56,7 @@ static bool is_shown(const struct print *print, const struct model_field *field,
 
         if (field->initial == NULL || value == NULL)
                 return set;
-        return print->dialect == MODEL_PRINT_ALL || !is_initial(field, value);
+        return print->dialect != MODEL_PRINT_SEED || !is_initial(field, value);
 }
 
 static json_t *print_objects(const struct print *print, const struct model_field *field, const json_t *list)
@@ -117,6 +117,8 @@ static json_t *print_field(const struct print *print, const struct model_field *
                 return value != NULL ? json_incref(value) : json_null();
         if (field->flags & MODEL_ALWAYS)
                 return json_null();
+        if ((field->flags & MODEL_SOLO_ALWAYS) && print->dialect == MODEL_PRINT_REPLY)
+                return field->type == MODEL_STRING ? json_string("") : json_null();
         *ret_skip = true;
         return NULL;
 }
@@ -125,7 +127,7 @@ static bool is_of_dialect(const struct print *print, const struct model_field *f
 {
         if (field->flags & (MODEL_WRITEONLY | MODEL_YAML_ONLY))
                 return false;
-        return print->dialect == MODEL_PRINT_ALL || !(field->flags & MODEL_NOT_SEED);
+        return print->dialect != MODEL_PRINT_SEED || !(field->flags & MODEL_NOT_SEED);
 }
 
 static json_t *print_fields(const struct print *print, const struct model_field *fields, const json_t *object,

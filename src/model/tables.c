@@ -43,7 +43,7 @@ static const struct model_field condition_fields[] = {
         END,
 };
 
-#define FIELD_TAGS   FIELD("tags", OBJECTS, .sub = tag_fields)
+#define FIELD_TAGS   FIELD("tags", OBJECTS, .flags = MODEL_SOLO_ALWAYS, .sub = tag_fields)
 #define FIELD_STATUS FIELD("status", STRING, .flags = MODEL_READONLY, .values = status_values)
 #define FIELD_SPEC   FIELD("spec", STRING, .flags = MODEL_READONLY, .values = spec_values)
 #define FIELD_REASON FIELD("reason", STRINGS, .flags = MODEL_READONLY | MODEL_ALWAYS)
@@ -62,7 +62,7 @@ static const struct model_field condition_fields[] = {
                 FIELD("createdTime", INTEGER, .flags = MODEL_READONLY | MODEL_META),                         \
                 FIELD("modifiedTime", INTEGER, .flags = MODEL_READONLY | MODEL_META),                        \
                 FIELD("revision", STRING, .flags = MODEL_READONLY | MODEL_META | MODEL_NOT_SEED),            \
-                FIELD("tags", OBJECTS, .flags = MODEL_META, .sub = tag_fields),                              \
+                FIELD("tags", OBJECTS, .flags = MODEL_META | MODEL_SOLO_ALWAYS, .sub = tag_fields),          \
                 FIELD("backingObject", ANY, .flags = MODEL_READONLY | MODEL_META)
 
 /* clang-format off */
@@ -130,16 +130,16 @@ static const struct model_field function_fields[] = {
         FIELD("source", BASE64, .flags = MODEL_WRITEONLY),
         FIELD("sourceURL", STRING),
         FIELD("sourcePath", STRING),
-        FIELD("image", STRING),
+        FIELD("image", STRING, .flags = MODEL_SOLO_ALWAYS),
         FIELD("imageUrl", STRING, .flags = MODEL_YAML_ONLY),
         FIELD("functionImageURL", STRING, .flags = MODEL_READONLY),
         FIELD("buildTemplate", STRING, .flags = MODEL_YAML_ONLY),
         FIELD("serviceAccount", STRING, .flags = MODEL_YAML_ONLY),
-        FIELD("handler", STRING),
-        FIELD("reason", STRINGS, .flags = MODEL_READONLY),
+        FIELD("handler", STRING, .flags = MODEL_SOLO_ALWAYS),
+        FIELD("reason", STRINGS, .flags = MODEL_READONLY | MODEL_SOLO_ALWAYS),
         FIELD("schema", OBJECT, .sub = schema_fields),
-        FIELD("secrets", STRINGS),
-        FIELD("services", STRINGS),
+        FIELD("secrets", STRINGS, .flags = MODEL_SOLO_ALWAYS),
+        FIELD("services", STRINGS, .flags = MODEL_SOLO_ALWAYS),
         FIELD_STATUS,
         FIELD("timeout", INTEGER, .max = 86400000),
         FIELD("faasId", UUID, .flags = MODEL_READONLY | MODEL_NOT_SEED),
@@ -185,9 +185,9 @@ static const struct model_field run_fields[] = {
         FIELD("name", UUID, .flags = MODEL_READONLY),
         FIELD("output", ANY, .flags = MODEL_READONLY),
         FIELD("outputBytes", BASE64, .flags = MODEL_READONLY),
-        FIELD("reason", STRINGS, .flags = MODEL_READONLY),
-        FIELD("secrets", STRINGS),
-        FIELD("services", STRINGS),
+        FIELD("reason", STRINGS, .flags = MODEL_READONLY | MODEL_SOLO_ALWAYS),
+        FIELD("secrets", STRINGS, .flags = MODEL_SOLO_ALWAYS),
+        FIELD("services", STRINGS, .flags = MODEL_SOLO_ALWAYS),
         FIELD_STATUS,
         FIELD_TAGS,
         FIELD("payloadEncoding", STRING, .flags = MODEL_READONLY | MODEL_OURS),
@@ -222,12 +222,33 @@ static const struct model_field endpoint_fields[] = {
         FIELD("cors", BOOL),
         FIELD("enabled", BOOL),
         FIELD("function", STRING, .flags = MODEL_REQUIRED),
-        FIELD("hosts", STRINGS, .max = 64),
+        FIELD("hosts", STRINGS, .flags = MODEL_SOLO_ALWAYS, .max = 64),
         FIELD("methods", STRINGS, .max = 64),
         FIELD("protocols", STRINGS, .max = 64),
         FIELD_STATUS,
         FIELD("tls", ANY, .flags = MODEL_NOT_SEED),
         FIELD("uris", STRINGS, .max = 64),
+        FIELD_CONDITIONS,
+        END,
+};
+
+/* The same resource as SOLO has it: flat, its lists always there. */
+static const struct model_field api_fields[] = {
+        FIELD("authentication", STRING),
+        FIELD("cors", BOOL),
+        FIELD("enabled", BOOL),
+        FIELD("function", STRING, .flags = MODEL_REQUIRED),
+        FIELD("hosts", STRINGS, .flags = MODEL_ALWAYS, .max = 64),
+        FIELD("id", UUID, .flags = MODEL_READONLY),
+        FIELD("kind", STRING, .flags = MODEL_READONLY),
+        FIELD("methods", STRINGS, .flags = MODEL_ALWAYS, .max = 64),
+        FIELD_NAME(MODEL_REQUIRED),
+        FIELD("protocols", STRINGS, .flags = MODEL_ALWAYS, .max = 64),
+        FIELD("revision", STRING, .flags = MODEL_READONLY | MODEL_NOT_SEED),
+        FIELD_STATUS,
+        FIELD("tags", OBJECTS, .flags = MODEL_ALWAYS, .sub = tag_fields),
+        FIELD("tls", ANY),
+        FIELD("uris", STRINGS, .flags = MODEL_ALWAYS, .max = 64),
         FIELD_CONDITIONS,
         END,
 };
@@ -266,6 +287,7 @@ static const struct model_resource resources[] = {
                           MODEL_PATTERN_P1, secret_fields, NULL},
         [MODEL_ENDPOINT] = {MODEL_ENDPOINT, "Endpoint", "endpoint", "endpoint", "endpoint", "body",
                             MODEL_PATTERN_P3, endpoint_fields, NULL},
+        [MODEL_API] = {MODEL_API, "API", "API", "api", "api", "body", MODEL_PATTERN_P3, api_fields, NULL},
 };
 
 const struct model_resource *model_resource(enum model_kind kind)
@@ -280,92 +302,4 @@ const struct model_resource *model_resource_named(struct str kind_name)
                 if (str_eq(str_of(resources[kind].kind_name), kind_name))
                         return &resources[kind];
         return NULL;
-}
-
-const struct model_field *model_field_find(const struct model_field *fields, const char *name)
-{
-        for (; fields->name != NULL; fields++)
-                if (strcmp(fields->name, name) == 0)
-                        return fields;
-        return NULL;
-}
-
-const struct model_field *model_field_nested(const struct model_field *fields)
-{
-        for (; fields->name != NULL; fields++)
-                if (fields->flags & MODEL_NESTED)
-                        return fields;
-        return NULL;
-}
-
-void model_field_each(const struct model_field *fields, const struct model_field *field,
-                      const json_t *document, bool (*each)(void *arg, const json_t *value), void *arg)
-{
-        const json_t *value = json_object_get(document, field->name);
-        const struct model_field *nested = model_field_nested(fields);
-
-        if (value != NULL && !each(arg, value))
-                return;
-        for (const struct model_field *alias = fields; alias->name != NULL; alias++) {
-                if (alias->of == NULL || strcmp(alias->of, field->name) != 0)
-                        continue;
-                value = json_object_get(document, alias->name);
-                if (value != NULL && !each(arg, value))
-                        return;
-        }
-        if (nested != NULL && model_field_find(nested->sub, field->name) != NULL) {
-                value = json_object_get(json_object_get(document, nested->name), field->name);
-                if (value != NULL)
-                        each(arg, value);
-        }
-}
-
-struct first {
-        const struct model_field *field;
-        const json_t *value;
-};
-
-static bool first_set(void *arg, const json_t *value)
-{
-        struct first *first = arg;
-
-        if (model_field_empty(first->field, value))
-                return true;
-        first->value = value;
-        return false;
-}
-
-json_t *model_field_value(const struct model_field *fields, const struct model_field *field,
-                          const json_t *document)
-{
-        struct first first = {.field = field};
-
-        model_field_each(fields, field, document, first_set, &first);
-        return (json_t *)first.value;
-}
-
-bool model_field_empty(const struct model_field *field, const json_t *value)
-{
-        if (value == NULL || json_is_null(value))
-                return true;
-        switch (field->type) {
-        case MODEL_STRING:
-        case MODEL_BASE64:
-        case MODEL_UUID:
-                return json_is_string(value) && json_string_length(value) == 0;
-        case MODEL_BOOL:
-                return json_is_false(value);
-        case MODEL_INTEGER:
-                return json_is_integer(value) && json_integer_value(value) == 0;
-        case MODEL_STRINGS:
-        case MODEL_OBJECTS:
-                return json_is_array(value) && json_array_size(value) == 0;
-        case MODEL_MAP:
-        case MODEL_DICT:
-                return json_is_object(value) && json_object_size(value) == 0;
-        case MODEL_OBJECT:
-        case MODEL_ANY:
-                break;
-        }
-        return false;
 }

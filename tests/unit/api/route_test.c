@@ -45,7 +45,8 @@ static const struct path_case {
         {"GET", "/v1/application", ERR_NOT_IMPLEMENTED, 0, 0, 0, ""},
         {"GET", "/v1/serviceclass", ERR_NOT_IMPLEMENTED, 0, 0, 0, ""},
         {"GET", "/v1/serviceinstance", ERR_NOT_IMPLEMENTED, 0, 0, 0, ""},
-        {"GET", "/v1/api", ERR_NOT_IMPLEMENTED, 0, 0, 0, ""},
+        {"GET", "/v1/api", ERR_OK, TARGET_RESOURCE, MODEL_API, VERB_LIST, ""},
+        {"PUT", "/v1/api/a", ERR_OK, TARGET_RESOURCE, MODEL_API, VERB_UPDATE, "a"},
 };
 
 static void each_path_names_its_operation(void **state)
