@@ -101,10 +101,16 @@ def split_handler(handler):
     return module, function
 
 
+def is_taken(name):
+    """Whether an import of it would find what the interpreter has in itself, whatever lies in sys.path."""
+    import _imp
+    return name in sys.modules or name in sys.builtin_module_names or _imp.is_frozen(name)
+
+
 def import_module(name, folder):
     """Imports the handler's module; one whose name Python has taken for itself is loaded from its file all the same."""
     path = "%s/%s.py" % (folder, name.replace(".", "/"))
-    if name in sys.modules and is_file(path):
+    if is_file(path) and is_taken(name):
         external = sys.modules["_frozen_importlib_external"]
         bootstrap = sys.modules["_frozen_importlib"]
         loader = external.SourceFileLoader(name, path)

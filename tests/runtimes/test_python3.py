@@ -362,6 +362,7 @@ def test_a_huge_error_stays_within_bounds(python):
     ({"pkg/mod.py": ECHO}, "pkg.mod.handle"), ({"dir/file.py": ECHO}, "dir/file.handle"),
     ({"pkg/__init__.py": ECHO}, "pkg.handle"), ({"my-func.py": ECHO}, "my-func.handle"),
     ({"io.py": ECHO}, "io.handle"), ({"main.py": ECHO}, "main.handle"), ({"os.py": ECHO}, "os.handle"),
+    ({"zipimport.py": ECHO}, "zipimport.handle"), ({"_abc.py": ECHO}, "_abc.handle"), ({"_stat.py": ECHO}, "_stat.handle"),
     ({"f.py": "import lib.a\ndef handle(c, p):\n    return lib.a.echo(p)\n", "lib/a.py": "def echo(p):\n    return p\n"}, "f.handle"),
     ({"f.py": "class H:\n    def __call__(self, c, p):\n        return p\nhandle = H()\n"}, "f.handle"),
 ])
