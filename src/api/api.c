@@ -189,9 +189,13 @@ static void recovered(void *arg)
 
         atomic_store(&api->open, true);
         recovery->published(recovery->arg, ERR_OK, NULL);
-        atomic_store(&api->ready, true);
         free(recovery);
         resume(api);
+}
+
+void api_ready(struct api *api)
+{
+        atomic_store(&api->ready, true);
 }
 
 void api_recover(struct api *api, api_published published, void *arg)

@@ -76,12 +76,15 @@ uint64_t api_body_bytes_max(const struct api *api);
 
 /*
  * Once, at start, on the control loop: loads every function and endpoint into the snapshot and publishes it;
- * then calls published (/readyz answers 200 once it returned). After that, behind the scenes: goes on with
+ * then calls published. After that, behind the scenes: goes on with
  * what was not finished when the last server ended, rebuilds layers that are missing, removes sources that
  * nothing refers to, and runs again the accepted runs of servers that are gone.
  */
 typedef void (*api_published)(void *arg, enum err_code code, const struct err *err);
 void api_recover(struct api *api, api_published published, void *arg);
+
+/* From now on /readyz answers 200: every loop takes connections. Any thread. */
+void api_ready(struct api *api);
 
 /* The older server that still drained is gone: its accepted runs that are not over are run again. Control
  * loop. */

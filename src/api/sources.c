@@ -46,10 +46,10 @@ enum err_code sources_init(struct api *api, struct err *err)
 
         hamt_init(&api->sources, &use_ops);
         if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-                return err_sys(err, "mkdir '%s'", dir);
+                return err_disk(err, "make the folder of sources '%s'", dir);
         api->sources_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (api->sources_fd < 0)
-                return err_sys(err, "open '%s'", dir);
+                return err_sys(err, "open the folder of sources '%s'", dir);
         return ERR_OK;
 }
 
@@ -117,7 +117,7 @@ static enum err_code write_all(int fd, struct str bytes, struct err *err)
                 if (written < 0 && errno == EINTR)
                         continue;
                 if (written < 0)
-                        return err_sys(err, "write a function's source");
+                        return err_disk(err, "write a function's source");
                 bytes = str_slice(bytes, (size_t)written, bytes.len);
         }
         return ERR_OK;
@@ -133,19 +133,19 @@ enum err_code source_save(struct api *api, const char *key, struct str archive, 
         own_fd int fd = openat(api->sources_fd, temporary,
                                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
-                return err_sys(err, "create a function's source");
+                return err_disk(err, "create a function's source");
 
         enum err_code code = write_all(fd, archive, err);
         if (code == ERR_OK && fsync(fd) < 0)
-                code = err_sys(err, "sync a function's source");
+                code = err_disk(err, "sync a function's source");
         if (code == ERR_OK && renameat(api->sources_fd, temporary, api->sources_fd, key) < 0)
-                code = err_sys(err, "rename a function's source");
+                code = err_disk(err, "rename a function's source");
         if (code != ERR_OK) {
                 unlinkat(api->sources_fd, temporary, 0);
                 return code;
         }
         if (fsync(api->sources_fd) < 0)
-                return err_sys(err, "sync the folder of sources");
+                return err_disk(err, "sync the folder of sources");
         return ERR_OK;
 }
 

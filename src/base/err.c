@@ -55,6 +55,34 @@ enum err_code(err_sys)(struct err *err, const char *fmt, ...)
         return ERR_SYSTEM;
 }
 
+static const char *no_room_text(int number)
+{
+        if (number == ENOSPC)
+                return "the disk is full: free some space or inodes";
+        return number == EDQUOT ? "the disk quota is used up: raise it or free some space" : NULL;
+}
+
+enum err_code(err_disk)(struct err *err, const char *fmt, ...)
+{
+        int saved = errno;
+        const char *no_room = no_room_text(saved);
+        enum err_code code = no_room != NULL ? ERR_UNAVAILABLE : ERR_SYSTEM;
+        va_list args;
+
+        if (err == NULL)
+                return code;
+        va_start(args, fmt);
+        err_vset(err, code, fmt, args);
+        va_end(args);
+        err->sys_errno = saved;
+
+        size_t used = strlen(err->text);
+        snprintf(err->text + used, sizeof(err->text) - used, ": %s",
+                 no_room != NULL ? no_room : strerror(saved));
+        errno = saved;
+        return code;
+}
+
 enum err_code(err_nomem)(struct err *err)
 {
         return err_set(err, ERR_NO_MEMORY, "out of memory");

@@ -46,7 +46,7 @@ enum { ERR_TEXT_MAX = 480 };
 
 struct err {
         enum err_code code;
-        int sys_errno; /* 0 unless code is ERR_SYSTEM */
+        int sys_errno; /* 0 unless err_sys or err_disk has set it */
         int detail;    /* the API's body code where it is not the HTTP status (601 to 606), else 0 */
         char text[ERR_TEXT_MAX]; /* "outer: inner"; no secrets, no trailing newline; cut when longer */
 };
@@ -60,6 +60,10 @@ enum err_code err_vset(struct err *err, enum err_code code, const char *fmt, va_
 /* ERR_SYSTEM from the current errno; the text is "MESSAGE: strerror". */
 enum err_code err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for a write to the disk: ERR_UNAVAILABLE when there is no room left (space, inodes, quota), and
+ * the text says so: with room the same call works. */
+enum err_code err_disk(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* ERR_NO_MEMORY with a standard text. */
 enum err_code err_nomem(struct err *err);
 
@@ -72,6 +76,7 @@ enum err_code err_wrap(struct err *err, enum err_code code, const char *fmt, ...
 #define err_set(err, code, ...)  ((err_set)((err), (code), __VA_ARGS__), (code))
 #define err_wrap(err, code, ...) ((err_wrap)((err), (code), __VA_ARGS__), (code))
 #define err_sys(err, ...)        ((err_sys)((err), __VA_ARGS__), ERR_SYSTEM)
+#define err_disk(err, ...)       ((err_disk)((err), __VA_ARGS__), ERR_SYSTEM)
 #define err_nomem(err)           ((err_nomem)(err), ERR_NO_MEMORY)
 #endif
 

@@ -83,7 +83,7 @@ static enum err_code copy_bytes(struct image *image, int from_fd, int to_fd, uin
                 if (moved < 0 && errno == EINTR)
                         continue;
                 if (moved < 0)
-                        return err_sys(err, "copy");
+                        return err_disk(err, "copy");
                 if (moved == 0)
                         return err_set(err, ERR_UNAVAILABLE,
                                        "it became shorter while it was copied: try again");

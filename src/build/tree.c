@@ -130,7 +130,7 @@ static enum err_code enter(struct tree *tree, int dir_fd, const char *name, int 
                 if (count_entry(tree, err) != ERR_OK)
                         return ERR_TOO_LARGE;
                 if (mkdirat(dir_fd, name, 0755) < 0)
-                        return err_sys(err, "make folder '%s'", tree_text(name, text));
+                        return err_disk(err, "make folder '%s'", tree_text(name, text));
                 fd = openat(dir_fd, name, FOLDER_FLAGS);
         }
         if (fd < 0)
@@ -202,7 +202,7 @@ static enum err_code make_room(struct tree *tree, const char *name, struct err *
         if (S_ISDIR(st.st_mode))
                 return err_set(err, ERR_INVALID, "a folder has this name already");
         if (unlinkat(tree->parent_fd, name, 0) < 0)
-                return err_sys(err, "replace");
+                return err_disk(err, "replace");
         return ERR_OK;
 }
 
@@ -220,7 +220,7 @@ enum err_code tree_file(struct tree *tree, const char *path, bool executable, in
                         executable ? 0755 : 0644);
 
         if (fd < 0)
-                return err_sys(err, "create");
+                return err_disk(err, "create");
         *ret_fd = fd;
         return ERR_OK;
 }
@@ -235,7 +235,7 @@ enum err_code tree_symlink(struct tree *tree, const char *path, const char *targ
         if (code != ERR_OK)
                 return code;
         if (symlinkat(target, tree->parent_fd, name) < 0)
-                return err_sys(err, "make link");
+                return err_disk(err, "make link");
         return ERR_OK;
 }
 
@@ -281,7 +281,7 @@ enum err_code tree_hardlink(struct tree *tree, const char *path, const char *tar
         if (code != ERR_OK)
                 return code;
         if (linkat(fd, target_name, tree->parent_fd, name, 0) < 0)
-                return err_sys(err, "make hard link");
+                return err_disk(err, "make hard link");
         return ERR_OK;
 }
 
@@ -295,7 +295,7 @@ enum err_code tree_write(int fd, const void *bytes, size_t len, uint64_t offset,
                 if (wrote < 0 && errno == EINTR)
                         continue;
                 if (wrote < 0)
-                        return err_sys(err, "write");
+                        return err_disk(err, "write");
                 p += wrote;
                 offset += (uint64_t)wrote;
                 len -= (size_t)wrote;
@@ -317,7 +317,7 @@ enum err_code tree_link_check(const struct tree *tree, const char *path, struct 
 
 static enum err_code sync_fd(int fd, struct err *err)
 {
-        return fsync(fd) < 0 ? err_sys(err, "fsync") : ERR_OK;
+        return fsync(fd) < 0 ? err_disk(err, "fsync") : ERR_OK;
 }
 
 /* Syncs the folder and what is in it; only ever called for trees of a few entries. */
@@ -351,6 +351,6 @@ enum err_code tree_sync(const struct tree *tree, struct err *err)
         if (tree->files <= SYNC_EACH_MAX)
                 return sync_folder(tree->root_fd, err);
         if (syncfs(tree->root_fd) < 0)
-                return err_sys(err, "syncfs");
+                return err_disk(err, "syncfs");
         return ERR_OK;
 }

@@ -115,7 +115,7 @@ static enum err_code copy_data(struct unpack *unpack, struct archive_entry *entr
                 if (grow_to(unpack, &size, declared, err) != ERR_OK)
                         return ERR_TOO_LARGE;
                 if (ftruncate(fd, (off_t)declared) < 0)
-                        return err_sys(err, "extend");
+                        return err_disk(err, "extend");
         }
         return ERR_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/own.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -193,8 +194,13 @@ static enum err_code counters_map(const char *dir, struct counters **ret, struct
         own_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return err_sys(err, "open '%s'", path);
-        if (ftruncate(fd, sizeof(struct counters)) < 0)
+        struct stat status;
+        /* Of another size it is not what this program wrote: it begins anew. */
+        if (fstat(fd, &status) < 0 || (status.st_size != sizeof(struct counters) && ftruncate(fd, 0) < 0))
                 return err_sys(err, "set the size of '%s'", path);
+        /* With its block: writing to the map when the disk is full would be a SIGBUS. */
+        if ((errno = posix_fallocate(fd, 0, sizeof(struct counters))) != 0)
+                return err_disk(err, "make '%s'", path);
         void *map = mmap(NULL, sizeof(struct counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (map == MAP_FAILED)
                 return err_sys(err, "map '%s'", path);

@@ -81,14 +81,14 @@ static enum err_code write_key(const char *dir, int dir_fd, const char *name, st
         own_fd int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
         if (fd < 0)
-                return err_sys(err, "make '%s/%s'", dir, name);
+                return err_disk(err, "make '%s/%s'", dir, name);
         randombytes_buf(key, sizeof(key));
         hex_encode(key, sizeof(key), text.hex);
         sodium_memzero(key, sizeof(key));
         text.hex[FILE_BYTES - 1] = '\n';
         errno = EIO; /* what a short write means */
         if (write(fd, text.hex, FILE_BYTES) != FILE_BYTES || fsync(fd) < 0)
-                return err_sys(err, "write '%s/%s'", dir, name);
+                return err_disk(err, "write '%s/%s'", dir, name);
         return ERR_OK;
 }
 
@@ -100,16 +100,24 @@ static enum err_code make_key(const char *dir, int dir_fd, struct err *err)
         snprintf(name, sizeof(name), "%s.%s", file_name, id);
         enum err_code code = write_key(dir, dir_fd, name, err);
         if (code == ERR_OK && linkat(dir_fd, name, dir_fd, file_name, 0) < 0 && errno != EEXIST)
-                code = err_sys(err, "link '%s/%s'", dir, file_name);
+                code = err_disk(err, "link '%s/%s'", dir, file_name);
         unlinkat(dir_fd, name, 0);
         if (code == ERR_OK && fsync(dir_fd) < 0)
-                code = err_sys(err, "sync '%s'", dir);
+                code = err_disk(err, "sync '%s'", dir);
         return code;
 }
 
 static int open_key(int dir_fd)
 {
         return openat(dir_fd, file_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+}
+
+bool secrets_key_exists(const char *dir)
+{
+        own_fd int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat stat;
+
+        return dir_fd < 0 || fstatat(dir_fd, file_name, &stat, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 enum err_code secrets_key_load(const char *dir, unsigned char key[SECRETS_KEY_BYTES], struct err *err)

@@ -50,21 +50,53 @@ enum err_code secrets_open(const char *dir, struct secrets **ret, struct err *er
         return code;
 }
 
+static const char fingerprint_key[] = "secrets.key";
+
+static bool any_row(void *arg, struct store_row *row)
+{
+        (void)row;
+        *(bool *)arg = true;
+        return false;
+}
+
+enum err_code secrets_expect(const char *dir, struct store *store, struct err *err)
+{
+        const struct store_key all = {MODEL_SECRET, STR(""), STR(""), STR("")};
+        own_mem char *known = NULL;
+        bool any = false;
+
+        if (secrets_key_exists(dir))
+                return ERR_OK;
+        enum err_code code = store_meta_get(store, fingerprint_key, &known, err);
+        if (code == ERR_NOT_FOUND || (code == ERR_OK && known[0] == '\0'))
+                return ERR_OK;
+        if (code == ERR_OK)
+                code = store_list(store, &all, any_row, &any, err);
+        if (code != ERR_OK)
+                return code;
+        if (!any)
+                return store_meta_set(store, fingerprint_key, "", err);
+        return err_set(
+                err, ERR_PRECONDITION,
+                "'%s/secret.key' is missing, and nothing else can open the secrets in the store: put the "
+                "file back (from a backup, mode 0600, of the server's user)",
+                dir);
+}
+
 enum err_code secrets_bind(const struct secrets *secrets, struct store *store, struct err *err)
 {
-        static const char meta[] = "secrets.key";
         unsigned char hash[FINGERPRINT_BYTES];
         char text[2 * FINGERPRINT_BYTES + 1];
         own_mem char *known = NULL;
 
         /* Keyed with the key itself: tells nothing about it. */
-        crypto_generichash(hash, sizeof(hash), (const unsigned char *)meta, sizeof(meta), secrets->key,
-                           sizeof(secrets->key));
+        crypto_generichash(hash, sizeof(hash), (const unsigned char *)fingerprint_key,
+                           sizeof(fingerprint_key), secrets->key, sizeof(secrets->key));
         hex_encode(hash, sizeof(hash), text);
         text[sizeof(text) - 1] = '\0';
-        enum err_code code = store_meta_get(store, meta, &known, err);
-        if (code == ERR_NOT_FOUND)
-                return store_meta_set(store, meta, text, err);
+        enum err_code code = store_meta_get(store, fingerprint_key, &known, err);
+        if (code == ERR_NOT_FOUND || (code == ERR_OK && known[0] == '\0'))
+                return store_meta_set(store, fingerprint_key, text, err);
         if (code != ERR_OK)
                 return code;
         if (strcmp(known, text) != 0)

@@ -26,6 +26,10 @@ enum {
  * time.
  */
 enum err_code secrets_open(const char *dir, struct secrets **ret, struct err *err);
+/* Before secrets_open: ERR_PRECONDITION when DIR/secret.key is missing although the store holds secrets, for
+ * a new key could not open them. Without any secret a new key may be made: the old one's fingerprint is
+ * forgotten. */
+enum err_code secrets_expect(const char *dir, struct store *store, struct err *err);
 /* Compares the key with the one that the store's secrets were sealed with (a fingerprint in its meta table),
  * or notes it on first use. ERR_PRECONDITION: another key; the text says what to do. */
 enum err_code secrets_bind(const struct secrets *secrets, struct store *store, struct err *err);

@@ -169,7 +169,10 @@ static enum err_code absolute(const char *path, char out[PATH_MAX], struct err *
                 return err_sys(err, "find the working directory");
         int len = path[0] == '/' ? snprintf(out, PATH_MAX, "%s", path)
                                  : snprintf(out, PATH_MAX, "%s/%s", here, path);
-        return len < PATH_MAX ? ERR_OK : err_set(err, ERR_INVALID, "the path '%s' is too long", path);
+        return len < PATH_MAX ? ERR_OK
+                              : err_set(err, ERR_INVALID,
+                                        "a path of an option is longer than %d characters: '%.60s...'",
+                                        PATH_MAX - 1, path);
 }
 
 enum err_code server_front(const struct server_options *options, int argc, char *const *argv, struct err *err)

@@ -6,6 +6,7 @@
  * link. Each other thread runs one loop with an API server, a gateway server and a home of the engine.
  */
 #include "server/server.h"
+#include "server/state.h"
 
 #include "api/api.h"
 #include "base/clock.h"
@@ -235,7 +236,11 @@ static enum err_code open_state(struct server *server, struct err *err)
 
         assert(dir != NULL); /* read_environment has looked */
         snprintf(url, sizeof(url), "sqlite:%s", dir);
-        enum err_code code = store_open(url, &server->store, err);
+        enum err_code code = server_state_check(dir, err);
+        if (code == ERR_OK)
+                code = store_open(url, &server->store, err);
+        if (code == ERR_OK)
+                code = secrets_expect(dir, server->store, err);
         if (code == ERR_OK)
                 code = secrets_open(dir, &server->secrets, err);
         if (code == ERR_OK)
@@ -350,7 +355,9 @@ static enum err_code make_parts(struct server *server, struct err *err)
                                                .control = server->control,
                                                .request_bytes_max = server->options->request_bytes_max};
         code = gateway_create(&gateway, &server->gateway, err);
-        return code == ERR_OK ? make_api(server, err) : code;
+        if (code == ERR_OK && (code = make_api(server, err)) != ERR_OK)
+                name_state_dir(server, getenv(SERVER_ENV_STATE), err);
+        return code;
 }
 
 static struct http_limits http_limits_of(const struct server_options *options)
@@ -484,6 +491,7 @@ static void opened(struct server *server)
                 return;
         }
         server->serving = true;
+        api_ready(server->api);
         log_info("ready in %llu ms", (unsigned long long)(clock_mono_ms() - server->started_ms));
         malloc_trim(0); /* what the start needed and the rest does not */
 }

@@ -190,11 +190,11 @@ static enum err_code staging_make(struct build *build, struct err *err)
 
         snprintf(name, sizeof(name), "job-%llu", (unsigned long long)spawn->jobs_started++);
         if (mkdirat(staging_fd, name, 0755) < 0)
-                return err_sys(err, "make the staging folder");
+                return err_disk(err, "make the staging folder");
         memcpy(build->staging, name, sizeof(name));
         if (fchownat(staging_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0 ||
             fchmodat(staging_fd, name, 0755, 0) < 0)
-                return err_sys(err, "make the staging folder");
+                return err_disk(err, "make the staging folder");
         return ERR_OK;
 }
 

@@ -64,18 +64,18 @@ enum err_code layers_commit(const struct worker_task *task, struct err *err)
         if (fd < 0 || fchown(fd, 0, 0) < 0 || fchmod(fd, 0755) < 0)
                 return err_sys(err, "open the new layer '%s'", task->layer);
         if (strncmp(task->layer, "builtin-", 8) == 0 && mount_points_make(fd) < 0)
-                return err_sys(err, "make folders in the new layer '%s'", task->layer);
+                return err_disk(err, "make folders in the new layer '%s'", task->layer);
         if (info_keep(fd, task->info) < 0)
-                return err_sys(err, "keep what was built with the new layer '%s'", task->layer);
+                return err_disk(err, "keep what was built with the new layer '%s'", task->layer);
         if (syncfs(fd) < 0)
-                return err_sys(err, "write the new layer '%s' to the disk", task->layer);
+                return err_disk(err, "write the new layer '%s' to the disk", task->layer);
         if (renameat2(task->staging_fd, task->from, task->layers_fd, task->layer, RENAME_NOREPLACE) < 0) {
                 if (errno == EEXIST)
                         return err_set(err, ERR_CONFLICT, "the layer is there");
-                return err_sys(err, "put the new layer '%s' in its place", task->layer);
+                return err_disk(err, "put the new layer '%s' in its place", task->layer);
         }
         if (fsync(task->layers_fd) < 0)
-                return err_sys(err, "write the new layer '%s' to the disk", task->layer);
+                return err_disk(err, "write the new layer '%s' to the disk", task->layer);
         return ERR_OK;
 }
 

@@ -106,6 +106,11 @@ static enum err_code tcp_failed(struct str role, const char *host, const union a
 
         if (errno == EADDRINUSE)
                 return err_set(err, ERR_CONFLICT, "port %u on %s is in use%s", port, host, flag);
+        if (errno == EADDRNOTAVAIL)
+                return err_set(err, ERR_INVALID,
+                               "no network interface has the address %s: name another with --host or "
+                               "--gateway-host",
+                               host);
         return err_sys(err, "listen on port %u of %s", port, host);
 }
 
@@ -143,19 +148,27 @@ static enum err_code tcp_add(struct listen_set *set, struct str role, struct str
         return ERR_OK;
 }
 
-/* Removes a socket that nobody listens on. False: somebody does, or it is something else. */
-static bool unix_clear(const struct sockaddr_un *address)
+/* Removes a socket that nobody listens on. */
+static enum err_code unix_clear(const struct sockaddr_un *address, struct err *err)
 {
         own_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         struct stat status;
 
+        if (fd < 0)
+                return err_sys(err, "make a socket");
         if (lstat(address->sun_path, &status) < 0)
-                return errno == ENOENT;
-        if (!S_ISSOCK(status.st_mode) || fd < 0)
-                return false;
+                return ERR_OK; /* bind says what else may be wrong with the path */
+        if (!S_ISSOCK(status.st_mode))
+                return err_set(err, ERR_CONFLICT,
+                               "%s is in the way of the API's socket: move it away, or choose another path "
+                               "with --socket",
+                               address->sun_path);
         if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno != ECONNREFUSED)
-                return false;
-        return unlink(address->sun_path) == 0;
+                return err_set(err, ERR_CONFLICT,
+                               "another process listens on %s, which is in use; stop it, or choose another "
+                               "path with --socket",
+                               address->sun_path);
+        return unlink(address->sun_path) == 0 ? ERR_OK : err_sys(err, "remove %s", address->sun_path);
 }
 
 static enum err_code unix_add(struct listen_set *set, struct str role, const char *path, uid_t uid, gid_t gid,
@@ -165,13 +178,17 @@ static enum err_code unix_add(struct listen_set *set, struct str role, const cha
         own_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
         if (strlen(path) >= sizeof(address.sun_path))
-                return err_set(err, ERR_INVALID, "the path of the socket %s is longer than %zu characters",
-                               path, sizeof(address.sun_path) - 1);
+                return err_set(
+                        err, ERR_INVALID,
+                        "the path of the API's socket is longer than %zu characters: name a shorter one "
+                        "with --socket, or none with --socket none (it is %s)",
+                        sizeof(address.sun_path) - 1, path);
         memcpy(address.sun_path, path, strlen(path) + 1);
-        if (!unix_clear(&address))
-                return err_set(err, ERR_CONFLICT, "%s is in use", path);
+        enum err_code cleared = unix_clear(&address, err);
+        if (cleared != ERR_OK)
+                return cleared;
         if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-                return err_sys(err, "listen on %s", path);
+                return err_disk(err, "listen on %s (--socket)", path);
         /* Nobody gets in before listen. */
         if (chown(path, uid, gid) < 0 || chmod(path, 0660) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
                 enum err_code code = err_sys(err, "listen on %s", path);

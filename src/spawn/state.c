@@ -67,15 +67,65 @@ enum err_code state_user_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, 
         return ERR_OK;
 }
 
-static enum err_code folder_open(int dir_fd, const char *name, mode_t mode, uid_t uid, gid_t gid, int *ret_fd,
-                                 struct err *err)
+static enum err_code folder_open(const struct state *state, const char *name, uid_t uid, gid_t gid,
+                                 int *ret_fd, struct err *err)
 {
-        if (mkdirat(dir_fd, name, mode) < 0 && errno != EEXIST)
-                return err_sys(err, "make the folder '%s'", name);
-        own_fd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        const mode_t mode = 0700;
+
+        if (mkdirat(state->fd, name, mode) < 0 && errno != EEXIST)
+                return err_disk(err, "make the folder %s/%s", state->path, name);
+        own_fd int fd = openat(state->fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && errno == ENOTDIR)
+                return err_set(err, ERR_INVALID,
+                               "%s/%s must be a folder, and neither a file nor a link: move it away",
+                               state->path, name);
         if (fd < 0 || fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
-                return err_sys(err, "open the folder '%s'", name);
+                return err_sys(err, "open the folder %s/%s", state->path, name);
         *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}
+
+static enum err_code read_only(const char *path, struct err *err)
+{
+        return err_set(err, ERR_SYSTEM,
+                       "the state directory %s is on a read-only file system: mount it writable, or choose "
+                       "another with --state-dir",
+                       path);
+}
+
+static enum err_code path_refused(const char *path, const char *part, struct err *err)
+{
+        if (errno == EROFS)
+                return read_only(path, err);
+        if (errno == ENOTDIR)
+                return err_set(err, ERR_INVALID,
+                               "the state directory %s cannot be made: what is above %s is not a folder; "
+                               "choose another with --state-dir",
+                               path, part);
+        if (errno == ENAMETOOLONG)
+                return err_set(err, ERR_INVALID,
+                               "a name in the path of the state directory is too long: choose another with "
+                               "--state-dir (it is %s)",
+                               path);
+        return err_disk(err, "make the folder %s for the state directory (--state-dir)", part);
+}
+
+/* It was made, or something of that name was there. */
+static enum err_code folder_check(const char *path, struct err *err)
+{
+        struct stat status;
+
+        if (stat(path, &status) < 0)
+                return err_sys(
+                        err,
+                        "the state directory %s is a link that leads nowhere: make what it leads to, or "
+                        "choose another with --state-dir",
+                        path);
+        if (!S_ISDIR(status.st_mode))
+                return err_set(err, ERR_INVALID,
+                               "the state directory %s is a file: remove it, or choose another with "
+                               "--state-dir",
+                               path);
         return ERR_OK;
 }
 
@@ -89,12 +139,12 @@ static enum err_code path_make(const char *path, struct err *err)
         for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
                 if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-                        return err_sys(err, "make the folder %s", copy);
+                        return path_refused(path, copy, err);
                 *slash = '/';
         }
         if (mkdir(copy, 0711) < 0 && errno != EEXIST)
-                return err_sys(err, "make the folder %s", copy);
-        return ERR_OK;
+                return path_refused(path, copy, err);
+        return folder_check(copy, err);
 }
 
 static void on_alarm(int signum)
@@ -127,7 +177,8 @@ static enum err_code lock_take(struct state *state, struct err *err)
 {
         state->lock_fd = openat(state->fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (state->lock_fd < 0)
-                return err_sys(err, "open %s/lock", state->path);
+                return errno == EROFS ? read_only(state->path, err)
+                                      : err_disk(err, "open %s/lock", state->path);
         if (flock(state->lock_fd, LOCK_EX | LOCK_NB) == 0 ||
             (errno == EWOULDBLOCK && lock_wait(state->lock_fd) == 0))
                 return ERR_OK;
@@ -142,15 +193,14 @@ static enum err_code lock_take(struct state *state, struct err *err)
 
 static enum err_code layout_make(struct state *state, struct err *err)
 {
-        enum err_code code =
-                folder_open(state->fd, "server", 0700, state->uid, state->gid, &state->server_fd, err);
+        enum err_code code = folder_open(state, "server", state->uid, state->gid, &state->server_fd, err);
 
         if (code == ERR_OK)
-                code = folder_open(state->fd, "layers", 0700, 0, 0, &state->layers_fd, err);
+                code = folder_open(state, "layers", 0, 0, &state->layers_fd, err);
         if (code == ERR_OK)
-                code = folder_open(state->fd, "staging", 0700, 0, 0, &state->staging_fd, err);
+                code = folder_open(state, "staging", 0, 0, &state->staging_fd, err);
         if (code == ERR_OK)
-                code = folder_open(state->fd, "mnt", 0700, 0, 0, &state->mnt_fd, err);
+                code = folder_open(state, "mnt", 0, 0, &state->mnt_fd, err);
         return code;
 }
 
@@ -215,7 +265,7 @@ enum err_code state_generation_next(struct state *state, uint32_t *ret, struct e
                 return err_sys(err, "read %s/lock", state->path);
         uint32_t next = last < now ? now : last + 1;
         if (pwrite(state->lock_fd, &next, sizeof(next), 0) != sizeof(next))
-                return err_sys(err, "write %s/lock", state->path);
+                return err_disk(err, "write %s/lock", state->path);
         *ret = next;
         return ERR_OK;
 }

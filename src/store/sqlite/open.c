@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -144,6 +147,44 @@ static const struct store_ops sqlite_ops = {
         .meta_set = sqlite_meta_set,
 };
 
+/* SQLite takes a log whose head is not one for an empty log, and overwrites it; what was in it would be lost
+ * without a word. Zeros are what a power cut may leave of a log that nothing had been committed to. */
+static enum err_code wal_check(const char *path, struct err *err)
+{
+        static const unsigned char zeros[4], magic[] = {0x37, 0x7f, 0x06};
+        unsigned char head[4] = {0};
+        char name[PATH_MAX];
+
+        if (snprintf(name, sizeof(name), "%s-wal", path) >= (int)sizeof(name))
+                return ERR_OK;
+        own_fd int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || read(fd, head, sizeof(head)) != sizeof(head) ||
+            memcmp(head, zeros, sizeof(zeros)) == 0 ||
+            (memcmp(head, magic, sizeof(magic)) == 0 && (head[3] & 0xfe) == 0x82))
+                return ERR_OK;
+        return err_set(
+                err, ERR_CORRUPT,
+                "'%s' is damaged (it is no write-ahead log): restore a backup of the folder, or move this "
+                "file away to go on without the last changes",
+                name);
+}
+
+/* Why the server's user cannot open it; often it was put back by root. */
+static enum err_code file_refused(const char *path, struct err *err)
+{
+        struct stat status;
+        int saved = errno;
+
+        if (saved == EACCES && stat(path, &status) == 0 && status.st_uid != geteuid())
+                return err_set(
+                        err, ERR_FORBIDDEN,
+                        "the store '%s' belongs to user %u, not to the server's user %u: chown it and the "
+                        "files beside it",
+                        path, (unsigned)status.st_uid, (unsigned)geteuid());
+        errno = saved;
+        return err_disk(err, "open the store '%s'", path);
+}
+
 /* The folder and the file, for nobody else; SQLite gives its other files the mode of this one. */
 static enum err_code make_file(const char *dir, const char *path, struct err *err)
 {
@@ -151,7 +192,7 @@ static enum err_code make_file(const char *dir, const char *path, struct err *er
                 return err_sys(err, "make the state directory '%s'", dir);
 
         own_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        return fd >= 0 ? ERR_OK : err_sys(err, "open the store '%s'", path);
+        return fd >= 0 ? wal_check(path, err) : file_refused(path, err);
 }
 
 /* SQLite does not call its busy handler for the exclusive lock of this change: two that start at once both

@@ -172,6 +172,9 @@ static void health_and_version_need_nothing(void **state)
         call_with(fixture, &reply, "GET", "/v1/version", "", NULL);
         assert_string_equal(reply.body, "{\"version\":\"1.2.3\"}");
         call_with(fixture, &reply, "GET", "/readyz", "", NULL);
+        assert_int_equal(reply.status, 503); /* the server has not said yet that it takes connections */
+        api_ready(fixture->api);
+        call_with(fixture, &reply, "GET", "/readyz", "", NULL);
         assert_int_equal(reply.status, 200);
         call_with(fixture, &reply, "GET", "/metrics", "", NULL);
         assert_int_equal(reply.status, 200);

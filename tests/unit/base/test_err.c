@@ -36,6 +36,24 @@ static void a_system_error_says_why_and_keeps_errno(void **state)
         assert_string_equal(err.text, "open 'f': No such file or directory");
 }
 
+static void a_full_disk_is_told_from_other_failures(void **state)
+{
+        struct err err;
+
+        (void)state;
+        errno = ENOSPC;
+        assert_int_equal(err_disk(&err, "write '%s'", "f"), ERR_UNAVAILABLE);
+        assert_int_equal(err.code, ERR_UNAVAILABLE);
+        assert_int_equal(err.sys_errno, ENOSPC);
+        assert_int_equal(errno, ENOSPC);
+        assert_string_equal(err.text, "write 'f': the disk is full: free some space or inodes");
+        errno = EDQUOT;
+        assert_int_equal(err_disk(NULL, "x"), ERR_UNAVAILABLE);
+        errno = EIO;
+        assert_int_equal(err_disk(&err, "write"), ERR_SYSTEM);
+        assert_string_equal(err.text, "write: Input/output error");
+}
+
 static void wrapping_puts_the_outer_text_before_the_inner(void **state)
 {
         struct err err;
@@ -91,6 +109,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_error_has_its_code_and_text),
                 cmocka_unit_test(a_system_error_says_why_and_keeps_errno),
+                cmocka_unit_test(a_full_disk_is_told_from_other_failures),
                 cmocka_unit_test(wrapping_puts_the_outer_text_before_the_inner),
                 cmocka_unit_test(texts_that_are_too_long_are_cut),
                 cmocka_unit_test(the_struct_may_be_left_out),

@@ -345,6 +345,32 @@ static void test_another_key_than_the_stores_is_refused_at_start(void **state)
         secrets_close(other);
 }
 
+static void test_a_missing_key_is_told_while_there_are_secrets(void **state)
+{
+        struct fixture *fixture = *state;
+        const struct store_key key = {MODEL_SECRET, STR("o"), STR("p"), STR("s")};
+        const char *dir = fixture->scratch.dir;
+        struct secrets *other;
+
+        good(secrets_expect(dir, fixture->store, &err)); /* the key is there */
+        good(secrets_bind(fixture->secrets, fixture->store, &err));
+        assert_int_equal(unlink(fixture->key_file), 0);
+        struct store_row row = {.document = json_object()};
+        good(store_insert(fixture->store, &key, &row, &err));
+        store_row_finish(&row);
+        assert_int_equal(secrets_expect(dir, fixture->store, &err), ERR_PRECONDITION);
+        assert_non_null(strstr(err.text, "secret.key' is missing"));
+        assert_int_equal(access(fixture->key_file, F_OK), -1);
+
+        /* Nothing is sealed with the old one any more. */
+        good(store_delete(fixture->store, &key, &err));
+        good(secrets_expect(dir, fixture->store, &err));
+        good(secrets_open(dir, &other, &err));
+        good(secrets_bind(other, fixture->store, &err));
+        good(secrets_bind(other, fixture->store, &err));
+        secrets_close(other);
+}
+
 #define secrets_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -355,6 +381,7 @@ int main(void)
                 secrets_test(test_a_changed_text_does_not_open),
                 secrets_test(test_the_key_file_is_private_and_stays_the_same),
                 secrets_test(test_a_key_file_that_others_may_read_or_that_is_none_is_refused),
+                secrets_test(test_a_missing_key_is_told_while_there_are_secrets),
                 secrets_test(test_another_key_than_the_stores_is_refused_at_start),
                 secrets_test(test_an_instance_gets_all_keys_flat_and_each_secret_as_text),
                 secrets_test(test_a_missing_secret_is_named),
