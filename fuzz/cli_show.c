@@ -3,6 +3,7 @@
  * that steers a terminal. The first byte chooses the kind and the output, the rest is the reply.
  */
 #include "base/own.h"
+#include "cli/resource.h"
 #include "cli/show.h"
 
 #include <assert.h>
@@ -33,8 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (size < 1 || json_parse((struct str){(const char *)data + 1, size - 1}, &reply, &err) != ERR_OK)
                 return 0;
 
-        enum model_kind kind = data[0] % MODEL_KIND_COUNT;
-        cli.output = outputs[data[0] / MODEL_KIND_COUNT % 3];
+        size_t count = 0;
+        while (resource_kinds[count] != NULL)
+                count++;
+        const struct resource *kind = resource_kinds[data[0] % count];
+        cli.settings.host = "localhost";
+        cli.output = outputs[data[0] / count % 3];
         cli.out = open_memstream(&text, &len);
         assert(cli.out != NULL);
         arena_init(&cli.arena, CLI_MEMORY_MAX);

@@ -18,6 +18,17 @@ static enum err_code not_utf8(const char *flag, struct err *err)
         return err_set(err, ERR_INVALID, "invalid argument for \"--%s\" flag: must be UTF-8", flag);
 }
 
+enum err_code body_argument(struct cli *cli, json_t *body, const char *member, int index, struct err *err)
+{
+        const char *text = index < cli->args.count ? cli->args.values[index] : NULL;
+
+        if (text == NULL)
+                return ERR_OK;
+        if (!str_is_utf8(str_of(text)))
+                return err_set(err, ERR_INVALID, "the %s must be UTF-8", member);
+        return body_set(body, member, json_string(text), err);
+}
+
 enum err_code body_text(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err)
 {
         const char *text = args_text(&cli->args, flag);
@@ -66,6 +77,27 @@ enum err_code body_list(struct cli *cli, json_t *body, const char *member, const
                 return list != NULL ? ERR_OK : err_nomem(err);
         }
         return body_set(body, member, take_ptr(&list), err);
+}
+
+enum err_code body_application(struct cli *cli, json_t *body, struct err *err)
+{
+        const char *name =
+                args_knows(&cli->args, "application") ? args_text(&cli->args, "application") : NULL;
+        const json_t *tags = json_object_get(body, "tags");
+        own_json json_t *kept = json_array();
+
+        if (name == NULL || name[0] == '\0')
+                return ERR_OK;
+        if (!str_is_utf8(str_of(name)))
+                return not_utf8("application", err);
+        for (size_t i = 0; i < json_array_size(tags); i++) {
+                json_t *tag = json_array_get(tags, i);
+                if (!str_eq(json_str(tag, "key"), STR("Application")) && json_array_append(kept, tag) < 0)
+                        return err_nomem(err);
+        }
+        if (json_array_append_new(kept, json_pack("{s:s, s:s}", "key", "Application", "value", name)) < 0)
+                return err_nomem(err);
+        return body_set(body, "tags", take_ptr(&kept), err);
 }
 
 enum err_code body_file(const char *path, const char *error_prefix, json_t **ret, struct err *err)

@@ -31,6 +31,7 @@ struct cli {
         struct settings settings;
         struct client *client; /* made by the first call */
         enum output output;
+        bool no_headers; /* of tables */
 };
 
 /* Runs a command line; 0 or 1. Reads `in_fd` only where the command does. */

@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "cli/auth.h"
+#include "cli/interrupt.h"
 #include "cli/text.h"
 
 #include <assert.h>
@@ -238,6 +239,14 @@ static bool is_loopback(const char *host)
                strcmp(host, "[::1]") == 0;
 }
 
+/* libcurl asks at least once a second, and when a signal ended its wait. */
+static int stop_if_interrupted(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                               curl_off_t up)
+{
+        (void)context, (void)down_total, (void)down, (void)up_total, (void)up;
+        return interrupt_came() ? 1 : 0;
+}
+
 static void set_transport(struct client *client, bool may_take_long)
 {
         const struct settings *settings = client->settings;
@@ -245,6 +254,8 @@ static void set_transport(struct client *client, bool may_take_long)
 
         curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stop_if_interrupted);
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CLIENT_CONNECT_TIMEOUT_S);
         curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -336,6 +347,8 @@ static enum err_code explain(struct client *client, CURLcode result, struct err 
                                CLIENT_REPLY_MAX >> 20);
         case CURLE_OUT_OF_MEMORY:
                 return err_nomem(err);
+        case CURLE_ABORTED_BY_CALLBACK:
+                return err_set(err, ERR_CANCELLED, "interrupted");
         default:
                 return err_set(err, ERR_BAD_REPLY, "unexpected reply from %s: %s", where, detail);
         }

@@ -28,6 +28,24 @@ const struct flag flags_global[] = {
         {"wait", '\0', FLAG_BOOL, NULL, "wait until it is READY; fail with the reason if it ends in ERROR", false}, \
         {"wait-timeout", '\0', FLAG_DURATION, "10m", "how long --wait waits", false}
 
+#define FLAG_APPLICATION \
+        {"application", 'a', FLAG_STRING, NULL, "application that it belongs to, kept as the tag Application=NAME", false}
+#define FLAG_NO_APPLICATION(letter) \
+        {"application", letter, FLAG_STRING, NULL, "accepted and ignored; --selector Application=NAME chooses by application", true}
+#define FLAG_DRY_RUN \
+        {"dry-run", '\0', FLAG_BOOL, NULL, "check and print what would be sent, and send nothing", false}
+#define FLAG_FILE \
+        {"file", 'f', FLAG_STRING, NULL, "YAML file or URL with the resources, one a document; - is standard input", false}
+
+/* What every create and update of one resource takes. */
+#define FLAGS_CHANGE FLAG_WAIT, FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL}
+
+#define FLAGS_LIST \
+        {"selector", 'l', FLAG_STRINGS, NULL, "only those with the tag KEY=VALUE (repeatable, or comma-separated)", false}, \
+        {"sort-by", '\0', FLAG_STRING, NULL, "sort by this field of -o json, such as name, status or createdTime", false}, \
+        {"no-headers", '\0', FLAG_BOOL, NULL, "print a table's rows alone", false}, \
+        FLAG_NO_APPLICATION('a'), {.name = NULL}
+
 /* An update has no defaults: what is not given stays. */
 #define INITIAL(text)    text
 #define NO_INITIAL(text) NULL
@@ -63,18 +81,29 @@ const struct flag flags_global[] = {
 
 static const struct flag flags_create_base_image[] = {
         {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
-        FLAG_WAIT, {.name = NULL},
+        FLAGS_CHANGE,
 };
-static const struct flag flags_create_image[] = {FLAGS_IMAGE, FLAG_WAIT, {.name = NULL}};
+static const struct flag flags_create_image[] = {FLAGS_IMAGE, FLAGS_CHANGE};
 static const struct flag flags_create_function[] = {
         {"image", '\0', FLAG_STRING, NULL, "image to run in (required)", false},
-        FLAGS_FUNCTION(INITIAL), FLAG_WAIT, {.name = NULL},
+        FLAGS_FUNCTION(INITIAL), FLAGS_CHANGE,
 };
 static const struct flag flags_create_endpoint[] = {
         FLAGS_ENDPOINT("GET", "/"),
         {"disable", '\0', FLAG_BOOL, NULL, "create it switched off", false},
-        {"auth", '\0', FLAG_STRING, NULL, "accepted and ignored", true},
-        FLAG_WAIT, {.name = NULL},
+        {"auth", '\0', FLAG_STRING, NULL, "accepted and ignored, as ever: create api has it", true},
+        FLAGS_CHANGE,
+};
+static const struct flag flags_create_api[] = {
+        FLAGS_ENDPOINT("GET", "/"),
+        {"disable", '\0', FLAG_BOOL, NULL, "create it switched off", false},
+        {"auth", '\0', FLAG_STRING, "public", "who may call it", false},
+        FLAGS_CHANGE,
+};
+static const struct flag flags_create_secret[] = {FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL}};
+static const struct flag flags_create_seed[] = {
+        {"output-file", 'O', FLAG_STRING, NULL, "write their YAML to this file instead of creating them", false},
+        FLAGS_CHANGE,
 };
 
 static const struct command commands_create[] = {
@@ -99,67 +128,86 @@ static const struct command commands_create[] = {
         {.name = "secret", .aliases = {"secrets"}, .args = "NAME FILE", .args_min = 2, .args_max = 2,
          .brief = "Create a secret from a JSON file with an object of strings",
          .example = "  dispatch create secret database credentials.json",
-         .run = resource_create, .data = &resource_secret},
-        {.name = "endpoint", .aliases = {"api"}, .args = "NAME FUNCTION", .args_min = 2, .args_max = 2,
+         .flags = flags_create_secret, .run = resource_create, .data = &resource_secret},
+        {.name = "endpoint", .args = "NAME FUNCTION", .args_min = 2, .args_max = 2,
          .brief = "Create an endpoint: hosts, paths and methods that reach a function over HTTP",
          .example = "  dispatch create endpoint get-hello hello --method GET --method POST --path /hello",
          .flags = flags_create_endpoint, .run = resource_create, .data = &resource_endpoint},
+        {.name = "api", .args = "NAME FUNCTION", .args_min = 2, .args_max = 2,
+         .brief = "Create an API: an endpoint below /ORGANIZATION where no domain is given",
+         .text = "Create an API: hosts, paths and methods that reach a function over HTTP. It is an endpoint whose\n"
+                 "paths begin with /ORGANIZATION unless it has a domain of its own.",
+         .example = "  dispatch create api get-hello hello --method GET --path /hello",
+         .flags = flags_create_api, .run = resource_create, .data = &resource_api},
+        {.name = "seed-images", .aliases = {"seed"}, .brief = "Create the base images and images of four languages",
+         .text = "Create base images and images for nodejs, python3, powershell and java.",
+         .example = "  dispatch create seed-images\n  dispatch create seed-images -O images.yaml",
+         .flags = flags_create_seed, .run = seed_create},
         {.name = NULL},
 };
 
 static const struct flag flags_get_secret[] = {
         {"all", '\0', FLAG_BOOL, NULL, "print the values too, as JSON", false},
-        {.name = NULL},
+        FLAGS_LIST,
 };
 static const struct flag flags_get_endpoint[] = {
         {"func", 'f', FLAG_STRING, NULL, "only endpoints of this function", false},
-        {.name = NULL},
+        FLAGS_LIST,
 };
 static const struct flag flags_get_run[] = {
         {"last", '\0', FLAG_BOOL, NULL, "only the run that was started last", false},
         {"follow", 'f', FLAG_BOOL, NULL, "go on printing new runs until interrupted", false},
-        {.name = NULL},
+        {"by", '\0', FLAG_STRING, NULL, "sort by function, status, started or finished, the newest first", false},
+        FLAGS_LIST,
 };
+static const struct flag flags_get[] = {FLAGS_LIST};
 
 static const struct command commands_get[] = {
         {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "[NAME]", .args_max = 1,
-         .brief = "List base images, or show one", .run = resource_get, .data = &resource_base_image},
+         .brief = "List base images, or show one", .flags = flags_get, .run = resource_get, .data = &resource_base_image},
         {.name = "image", .aliases = {"images"}, .args = "[NAME]", .args_max = 1,
-         .brief = "List images, or show one", .run = resource_get, .data = &resource_image},
+         .brief = "List images, or show one", .flags = flags_get, .run = resource_get, .data = &resource_image},
         {.name = "function", .aliases = {"functions"}, .args = "[NAME]", .args_max = 1,
-         .brief = "List functions, or show one", .run = resource_get, .data = &resource_function},
+         .brief = "List functions, or show one", .flags = flags_get, .run = resource_get, .data = &resource_function},
         {.name = "run", .aliases = {"runs"}, .args = "[FUNCTION [RUN]]", .args_max = 2,
          .brief = "List runs of all functions or of one, or show one run",
          .example = "  dispatch get runs\n  dispatch get runs hello --last -o json",
          .flags = flags_get_run, .run = runs_get},
         {.name = "secret", .aliases = {"secrets"}, .args = "[NAME]", .args_max = 1,
          .brief = "List secrets, or show one", .flags = flags_get_secret, .run = resource_get, .data = &resource_secret},
-        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "[NAME]", .args_max = 1,
+        {.name = "endpoint", .aliases = {"endpoints"}, .args = "[NAME]", .args_max = 1,
          .brief = "List endpoints, or show one", .flags = flags_get_endpoint, .run = resource_get, .data = &resource_endpoint},
+        {.name = "api", .aliases = {"apis"}, .args = "[NAME]", .args_max = 1,
+         .brief = "List APIs with their URLs, or show one", .flags = flags_get_endpoint, .run = resource_get, .data = &resource_api},
         {.name = NULL},
 };
 
 static const struct flag flags_update_base_image[] = {
         {"url", '\0', FLAG_STRING, NULL, "reference of the base image", false},
         {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
-        FLAG_WAIT, {.name = NULL},
+        FLAGS_CHANGE,
 };
 static const struct flag flags_update_image[] = {
         {"base-image", '\0', FLAG_STRING, NULL, "name of a base image, or a reference", false},
-        FLAGS_IMAGE, FLAG_WAIT, {.name = NULL},
+        FLAGS_IMAGE, FLAGS_CHANGE,
 };
 static const struct flag flags_update_function[] = {
         {"image", '\0', FLAG_STRING, NULL, "image to run in", false},
         FLAGS_FUNCTION(NO_INITIAL),
         {"unset-env", '\0', FLAG_STRINGS, NULL, "environment variable to take out (repeatable)", false},
-        FLAG_WAIT, {.name = NULL},
+        FLAGS_CHANGE,
 };
-static const struct flag flags_update_endpoint[] = {
-        {"function", '\0', FLAG_STRING, NULL, "function that is called", false},
-        FLAGS_ENDPOINT(NULL, NULL),
-        {"disable", '\0', FLAG_BOOL, NULL, "switch it off", false},
-        {"enable", '\0', FLAG_BOOL, NULL, "switch it on", false},
-        FLAG_WAIT, {.name = NULL},
+#define FLAGS_UPDATE_ENDPOINT \
+        {"function", '\0', FLAG_STRING, NULL, "function that is called", false}, \
+        FLAGS_ENDPOINT(NULL, NULL), \
+        {"disable", '\0', FLAG_BOOL, NULL, "switch it off", false}, \
+        {"enable", '\0', FLAG_BOOL, NULL, "switch it on", false}
+
+static const struct flag flags_update_endpoint[] = {FLAGS_UPDATE_ENDPOINT, FLAGS_CHANGE};
+static const struct flag flags_update_api[] = {
+        FLAGS_UPDATE_ENDPOINT,
+        {"auth", '\0', FLAG_STRING, NULL, "who may call it", false},
+        FLAGS_CHANGE,
 };
 
 static const struct command commands_update[] = {
@@ -175,23 +223,83 @@ static const struct command commands_update[] = {
                     "  dispatch update function hello --memory 512 --env LEVEL=debug",
          .flags = flags_update_function, .run = resource_update, .data = &resource_function},
         {.name = "secret", .aliases = {"secrets"}, .args = "NAME FILE", .args_min = 2, .args_max = 2,
-         .brief = "Replace the values of a secret", .run = resource_update, .data = &resource_secret},
-        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Replace the values of a secret", .flags = flags_create_secret, .run = resource_update, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints"}, .args = "NAME", .args_min = 1, .args_max = 1,
          .brief = "Change an endpoint", .flags = flags_update_endpoint, .run = resource_update, .data = &resource_endpoint},
+        {.name = "api", .aliases = {"apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an API", .flags = flags_update_api, .run = resource_update, .data = &resource_api},
         {.name = NULL},
 };
 
+static const struct flag flags_delete[] = {FLAG_DRY_RUN, {.name = NULL}};
+
 static const struct command commands_delete[] = {
         {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
-         .brief = "Delete a base image", .run = resource_delete, .data = &resource_base_image},
+         .brief = "Delete a base image", .flags = flags_delete, .run = resource_delete, .data = &resource_base_image},
         {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
-         .brief = "Delete an image", .run = resource_delete, .data = &resource_image},
+         .brief = "Delete an image", .flags = flags_delete, .run = resource_delete, .data = &resource_image},
         {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
-         .brief = "Delete a function and its runs", .run = resource_delete, .data = &resource_function},
+         .brief = "Delete a function and its runs", .flags = flags_delete, .run = resource_delete, .data = &resource_function},
         {.name = "secret", .aliases = {"secrets"}, .args = "NAME", .args_min = 1, .args_max = 1,
-         .brief = "Delete a secret", .run = resource_delete, .data = &resource_secret},
-        {.name = "endpoint", .aliases = {"endpoints", "api", "apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
-         .brief = "Delete an endpoint", .run = resource_delete, .data = &resource_endpoint},
+         .brief = "Delete a secret", .flags = flags_delete, .run = resource_delete, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete an endpoint", .flags = flags_delete, .run = resource_delete, .data = &resource_endpoint},
+        {.name = "api", .aliases = {"apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Delete an API", .flags = flags_delete, .run = resource_delete, .data = &resource_api},
+        {.name = "seed-images", .aliases = {"seed"}, .brief = "Delete what create seed-images created",
+         .flags = flags_delete, .run = seed_delete},
+        {.name = NULL},
+};
+
+static const struct command commands_edit[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change a base image in an editor", .run = resource_edit, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an image in an editor", .run = resource_edit, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change a function in an editor", .run = resource_edit, .data = &resource_function},
+        {.name = "secret", .aliases = {"secrets"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change a secret in an editor", .run = resource_edit, .data = &resource_secret},
+        {.name = "endpoint", .aliases = {"endpoints"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an endpoint in an editor", .run = resource_edit, .data = &resource_endpoint},
+        {.name = "api", .aliases = {"apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Change an API in an editor", .run = resource_edit, .data = &resource_api},
+        {.name = NULL},
+};
+
+static const struct flag flags_wait[] = {
+        {"for", '\0', FLAG_STRING, "READY", "what to wait for: READY or deleted", false},
+        {"timeout", '\0', FLAG_DURATION, "10m", "how long to wait", false},
+        {.name = NULL},
+};
+
+static const struct command commands_wait[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Wait for a base image", .flags = flags_wait, .run = resource_wait_for, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Wait for an image", .flags = flags_wait, .run = resource_wait_for, .data = &resource_image},
+        {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Wait for a function", .flags = flags_wait, .run = resource_wait_for, .data = &resource_function},
+        {.name = "endpoint", .aliases = {"endpoints"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Wait for an endpoint", .flags = flags_wait, .run = resource_wait_for, .data = &resource_endpoint},
+        {.name = "api", .aliases = {"apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Wait for an API", .flags = flags_wait, .run = resource_wait_for, .data = &resource_api},
+        {.name = "run", .aliases = {"runs"}, .args = "RUN", .args_min = 1, .args_max = 1,
+         .brief = "Wait for the end of a run", .flags = flags_wait, .run = resource_wait_for, .data = &resource_run},
+        {.name = NULL},
+};
+
+static const struct flag flags_apply_seed[] = {FLAGS_CHANGE};
+static const struct command commands_apply[] = {
+        {.name = "seed-images", .aliases = {"seed"}, .brief = "Create or update the base images and images of four languages",
+         .flags = flags_apply_seed, .run = seed_apply},
+        {.name = NULL},
+};
+
+static const struct flag flags_logs[] = {
+        {"follow", 'f', FLAG_BOOL, NULL, "go on printing the logs of new runs until interrupted", false},
+        {"run", '\0', FLAG_STRING, NULL, "the run to print the logs of (default is the newest)", false},
+        FLAG_NO_APPLICATION('a'),
         {.name = NULL},
 };
 
@@ -223,35 +331,44 @@ static const struct flag flags_exec[] = {
         {"input", '\0', FLAG_STRING, "{}", "JSON input, instead of standard input; prints the whole run", false},
         {"wait", '\0', FLAG_BOOL, NULL, "wait for the end; prints the whole run", false},
         {"all", '\0', FLAG_BOOL, NULL, "print the whole run", false},
+        FLAG_NO_APPLICATION('\0'), /* -a is SEED's --accept */
         {.name = NULL},
 };
 
-#define FLAG_FILE \
-        {"file", 'f', FLAG_STRING, NULL, "YAML file with the resources, one a document; - is standard input", false}
-
 static const struct flag flags_stream[] = {
         FLAG_FILE,
-        {"work-dir", 'w', FLAG_STRING, ".", "directory that sourcePath and @FILE in it are relative to", false},
-        FLAG_WAIT, {.name = NULL},
+        {"work-dir", 'w', FLAG_STRING, ".", "directory that sourcePath and @FILE in it are relative to; of a URL they are downloaded to there", false},
+        FLAGS_CHANGE,
 };
 static const struct flag flags_delete_stream[] = {
         FLAG_FILE,
         {"work-dir", 'w', FLAG_STRING, ".", "accepted and ignored", true},
-        {.name = NULL},
+        FLAG_NO_APPLICATION('a'), FLAG_DRY_RUN, {.name = NULL},
 };
 
+#define KINDS "BaseImage, Image, Function, Secret, Endpoint and API"
+
 static const struct command commands_root[] = {
+        {.name = "apply", .args_max = ARGS_VALUES_MAX, .brief = "Create or change resources to be as a file says",
+         .text = "Make resources as a YAML file says: each document changes what is there, or creates it.\n"
+                 "Its kinds are " KINDS ".",
+         .example = "  dispatch apply -f app.yaml\n  dispatch apply -f https://example.com/app/app.yaml -w app",
+         .flags = flags_stream, .commands = commands_apply, .run = stream_apply},
         {.name = "context", .args = "", .brief = "Show and choose the server to talk to", .commands = commands_context,
          .run = context_list, .local = true},
         {.name = "create", .args_max = ARGS_VALUES_MAX, .brief = "Create resources",
          .text = "Create resources: one that is described by arguments and flags, or with -f all of a YAML file.\n"
-                 "Its kinds are BaseImage, Image, Function, Secret and Endpoint.",
+                 "Its kinds are " KINDS ".",
          .example = "  dispatch create -f app.yaml",
          .flags = flags_stream, .commands = commands_create, .run = stream_create},
         {.name = "delete", .args_max = ARGS_VALUES_MAX, .brief = "Delete resources",
          .text = "Delete resources: one by its name, or with -f all that a YAML file names.",
          .example = "  dispatch delete -f app.yaml",
          .flags = flags_delete_stream, .commands = commands_delete, .run = stream_delete},
+        {.name = "edit", .brief = "Change a resource in an editor",
+         .text = "Change a resource as YAML in $VISUAL or $EDITOR, else vi. It is sent with the revision that it had,\n"
+                 "so that a change which crossed another one is refused. What cannot be sent stays in its file.",
+         .commands = commands_edit},
         {.name = "exec", .args = "FUNCTION", .args_min = 1, .args_max = 1,
          .brief = "Run a function and print its output",
          .text = "Run a function. Its input is all of standard input, and its output is printed as it comes. With\n"
@@ -260,12 +377,28 @@ static const struct command commands_root[] = {
                     "  dispatch exec hello --input '{\"name\": \"user\"}' --wait",
          .flags = flags_exec, .run = exec_run},
         {.name = "get", .brief = "List resources, or show one", .commands = commands_get},
+        {.name = "login", .brief = "Check credentials, and keep a service account in the current context",
+         .text = "Check the credentials that are given by asking the server. A service account is then kept in the\n"
+                 "current context; without one, a context named after the host is added.",
+         .example = "  dispatch login --service-account robot --jwt-private-key robot.pem --organization acme",
+         .run = login_run},
+        {.name = "logout", .brief = "Forget the credentials of the current context", .run = logout_run, .local = true},
+        {.name = "logs", .args = "FUNCTION", .args_min = 1, .args_max = 1,
+         .brief = "Print what a function's handler printed",
+         .text = "Print what a function's handler printed in its newest run, or in the one that --run names: its\n"
+                 "standard output to standard output, its standard error to standard error.",
+         .example = "  dispatch logs hello\n  dispatch logs hello --follow",
+         .flags = flags_logs, .run = logs_run},
         {.name = "manage", .brief = "Manage the client's configuration", .commands = commands_manage},
         {.name = "update", .args_max = ARGS_VALUES_MAX, .brief = "Change resources",
          .text = "Change resources: one by its name and what to change, or with -f all of a YAML file.",
          .example = "  dispatch update -f app.yaml",
          .flags = flags_stream, .commands = commands_update, .run = stream_update},
         {.name = "version", .brief = "Print the versions of client and server", .run = version_run},
+        {.name = "wait", .brief = "Wait until a resource is ready, or gone",
+         .text = "Wait until a resource is READY, and fail with the reason if it ends in ERROR; or until it is gone.",
+         .example = "  dispatch wait function hello\n  dispatch wait image python3 --for deleted --timeout 1m",
+         .commands = commands_wait},
         {.name = NULL},
 };
 

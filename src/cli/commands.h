@@ -7,7 +7,10 @@
 
 enum err_code exec_run(struct cli *cli, struct err *err);
 enum err_code runs_get(struct cli *cli, struct err *err);
+enum err_code logs_run(struct cli *cli, struct err *err);
 enum err_code version_run(struct cli *cli, struct err *err);
+enum err_code login_run(struct cli *cli, struct err *err);
+enum err_code logout_run(struct cli *cli, struct err *err);
 
 enum err_code context_list(struct cli *cli, struct err *err);
 enum err_code context_manage(struct cli *cli, struct err *err);
@@ -15,9 +18,15 @@ enum err_code context_set(struct cli *cli, struct err *err);
 enum err_code context_current(struct cli *cli, struct err *err);
 enum err_code context_delete(struct cli *cli, struct err *err);
 
-/* create, update and delete -f FILE */
+/* create, update, apply and delete -f FILE */
 enum err_code stream_create(struct cli *cli, struct err *err);
 enum err_code stream_update(struct cli *cli, struct err *err);
+enum err_code stream_apply(struct cli *cli, struct err *err);
 enum err_code stream_delete(struct cli *cli, struct err *err);
+
+/* create, apply and delete seed-images */
+enum err_code seed_create(struct cli *cli, struct err *err);
+enum err_code seed_apply(struct cli *cli, struct err *err);
+enum err_code seed_delete(struct cli *cli, struct err *err);
 
 #endif

@@ -47,7 +47,13 @@ struct settings {
         const char *service_account;
         const char *jwt_private_key;
         bool insecure;
+        int64_t api_http_port, api_https_port; /* of the server's gateway, for what is shown */
 };
+
+/* "PROTOCOL://HOST[:PORT]URI" on the server's gateway, the port left out where it is the protocol's own. In
+ * the arena; NULL when out of memory. */
+const char *settings_gateway_url(const struct settings *settings, struct arena *arena, struct str protocol,
+                                 struct str uri);
 
 /* What `lookup` finds under a name of the environment, or NULL: getenv, or a test's own. */
 typedef const char *settings_lookup(const char *name);

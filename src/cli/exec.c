@@ -22,7 +22,6 @@ static enum err_code post(struct cli *cli, const json_t *body, const char *prefi
                 .body = body,
                 .error_prefix = prefix,
                 .may_take_long = true,
-                .no_cookie = true,
         };
         enum err_code code =
                 client_query(&cli->arena, call.path, "functionName", cli->args.values[0], &call.path, err);
@@ -123,7 +122,7 @@ static enum err_code exec_json(struct cli *cli, struct err *err)
                 code = body_set(body, "tags", json_null(), err);
         if (code == ERR_OK)
                 code = post(cli, body, NULL, &reply, err);
-        return code == ERR_OK ? show_json(cli, MODEL_RUN, reply, err) : code;
+        return code == ERR_OK ? show_json(cli, &resource_run, reply, err) : code;
 }
 
 enum err_code exec_run(struct cli *cli, struct err *err)

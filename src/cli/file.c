@@ -65,7 +65,7 @@ static enum err_code write_all(int fd, const char *path, const struct buf *conte
                         return file_error(err, "write", path);
                 at += (size_t)put;
         }
-        return fsync(fd) < 0 ? file_error(err, "sync", path) : ERR_OK;
+        return ERR_OK;
 }
 
 enum err_code file_replace(const char *path, const struct buf *content, struct err *err)
@@ -81,9 +81,20 @@ enum err_code file_replace(const char *path, const struct buf *content, struct e
                 return file_error(err, "open", path);
 
         enum err_code code = write_all(fd, path, content, err);
+        if (code == ERR_OK && fsync(fd) < 0)
+                code = file_error(err, "sync", path);
         if (code == ERR_OK && rename(temporary, path) < 0)
                 code = file_error(err, "rename", path);
         if (code != ERR_OK)
                 unlink(temporary);
         return code;
+}
+
+enum err_code file_write(const char *path, const struct buf *content, struct err *err)
+{
+        own_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+        if (fd < 0)
+                return file_error(err, "open", path);
+        return write_all(fd, path, content, err);
 }

@@ -12,6 +12,9 @@ enum err_code file_read_fd(int fd, const char *name, struct buf *out, struct err
 /* Replaces the file in one step, mode 0600, durable when it returns. */
 enum err_code file_replace(const char *path, const struct buf *content, struct err *err);
 
+/* Writes a file that a user asked for: what is there is overwritten, the mode is the umask's. */
+enum err_code file_write(const char *path, const struct buf *content, struct err *err);
+
 /* "VERB PATH: reason" with the current errno. */
 enum err_code file_error(struct err *err, const char *verb, const char *path);
 

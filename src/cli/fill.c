@@ -4,6 +4,7 @@
  */
 #include "base/own.h"
 #include "cli/file.h"
+#include "cli/form.h"
 #include "cli/resource.h"
 
 #include <string.h>
@@ -13,18 +14,6 @@ enum { MANIFEST_MAX = 16 << 20 };
 static const char *argument(const struct cli *cli, int index)
 {
         return index < cli->args.count ? cli->args.values[index] : NULL;
-}
-
-static enum err_code set_argument(struct cli *cli, json_t *body, const char *member, int index,
-                                  struct err *err)
-{
-        const char *text = argument(cli, index);
-
-        if (text == NULL)
-                return ERR_OK;
-        if (!str_is_utf8(str_of(text)))
-                return err_set(err, ERR_INVALID, "the %s must be UTF-8", member);
-        return body_set(body, member, json_string(text), err);
 }
 
 static enum err_code set_null(json_t *body, const char *member, struct err *err)
@@ -38,7 +27,7 @@ static enum err_code fill_base_image(struct cli *cli, json_t *body, bool update,
 
         if (update)
                 code = body_text(cli, body, "dockerUrl", "url", err);
-        else if ((code = set_argument(cli, body, "dockerUrl", 1, err)) == ERR_OK)
+        else if ((code = body_argument(cli, body, "dockerUrl", 1, err)) == ERR_OK)
                 code = set_null(body, "groups", err);
         if (code == ERR_OK && !update)
                 code = body_set(body, "language", json_string(""), err);
@@ -91,7 +80,7 @@ static enum err_code fill_image(struct cli *cli, json_t *body, bool update, stru
 
         if (update)
                 code = body_text(cli, body, "baseImageName", "base-image", err);
-        else if ((code = set_argument(cli, body, "baseImageName", 1, err)) == ERR_OK)
+        else if ((code = body_argument(cli, body, "baseImageName", 1, err)) == ERR_OK)
                 code = set_null(body, "groups", err);
         if (code == ERR_OK && !update)
                 code = set_null(body, "reason", err);
@@ -307,88 +296,29 @@ static enum err_code fill_secret(struct cli *cli, json_t *body, bool update, str
         return code == ERR_OK ? body_set(body, "secrets", take_ptr(&values), err) : code;
 }
 
-static enum err_code list_or(struct cli *cli, json_t *body, const char *member, const char *flag,
-                             json_t *otherwise, struct err *err)
-{
-        enum err_code code = body_set(body, member, otherwise, err);
-
-        if (code == ERR_OK && args_text(&cli->args, flag) != NULL)
-                code = body_list(cli, body, member, flag, err);
-        return code;
-}
-
-static enum err_code set_protocols(struct cli *cli, json_t *body, bool update, struct err *err)
-{
-        if (update && args_text(&cli->args, "https-only") == NULL)
-                return ERR_OK;
-        return body_set(body, "protocols",
-                        args_bool(&cli->args, "https-only") ? json_pack("[s]", "https")
-                                                            : json_pack("[s, s]", "http", "https"),
-                        err);
-}
-
-static enum err_code create_endpoint(struct cli *cli, json_t *body, struct err *err)
-{
-        enum err_code code = ERR_OK;
-
-        if (args_bool(&cli->args, "cors"))
-                code = body_set(body, "cors", json_true(), err);
-        if (code == ERR_OK && !args_bool(&cli->args, "disable"))
-                code = body_set(body, "enabled", json_true(), err);
-        if (code == ERR_OK)
-                code = set_argument(cli, body, "function", 1, err);
-        if (code == ERR_OK)
-                code = list_or(cli, body, "hosts", "domain", json_array(), err);
-        if (code == ERR_OK)
-                code = list_or(cli, body, "methods", "method", json_pack("[s]", "GET"), err);
-        if (code == ERR_OK)
-                code = set_protocols(cli, body, false, err);
-        return code == ERR_OK ? list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
-}
-
-static enum err_code update_endpoint(struct cli *cli, json_t *body, struct err *err)
-{
-        const struct args *args = &cli->args;
-        enum err_code code = body_text(cli, body, "function", "function", err);
-
-        if (code == ERR_OK && args_text(args, "cors") != NULL)
-                code = body_set(body, "cors", json_boolean(args_bool(args, "cors")), err);
-        if (code == ERR_OK && args_text(args, "disable") != NULL)
-                code = body_set(body, "enabled", json_boolean(!args_bool(args, "disable")), err);
-        if (code == ERR_OK && args_text(args, "enable") != NULL)
-                code = body_set(body, "enabled", json_boolean(args_bool(args, "enable")), err);
-        if (code == ERR_OK)
-                code = body_list(cli, body, "hosts", "domain", err);
-        if (code == ERR_OK)
-                code = body_list(cli, body, "methods", "method", err);
-        if (code == ERR_OK)
-                code = set_protocols(cli, body, true, err);
-        return code == ERR_OK ? body_list(cli, body, "uris", "path", err) : code;
-}
-
-static enum err_code fill_endpoint(struct cli *cli, json_t *body, bool update, struct err *err)
-{
-        return update ? update_endpoint(cli, body, err) : create_endpoint(cli, body, err);
-}
-
 const struct resource resource_base_image = {
         .kind = MODEL_BASE_IMAGE,
+        .form = &form_base_image,
         .created = "Created base image",
         .updated = "Updated base image",
         .deleted = "Deleted base image",
         .deleted_form = DELETED_REPLY,
+        .keeps_revision = true,
         .fill = fill_base_image,
 };
 const struct resource resource_image = {
         .kind = MODEL_IMAGE,
+        .form = &form_image,
         .created = "Created image",
         .updated = "Updated image",
         .deleted = "Deleted image",
         .deleted_form = DELETED_NAME,
+        .keeps_revision = true,
         .fill = fill_image,
 };
 const struct resource resource_function = {
         .kind = MODEL_FUNCTION,
+        .form = &form_function,
         .created = "Created function",
         .updated = "Updated function",
         .deleted = "Deleted function",
@@ -397,17 +327,11 @@ const struct resource resource_function = {
 };
 const struct resource resource_secret = {
         .kind = MODEL_SECRET,
+        .form = &form_secret,
         .created = "Created secret",
         .updated = "Updated secret",
         .deleted = "Deleted secret",
         .deleted_form = DELETED_META,
         .fill = fill_secret,
 };
-const struct resource resource_endpoint = {
-        .kind = MODEL_ENDPOINT,
-        .created = "Created endpoint",
-        .updated = "Updated endpoint",
-        .deleted = "Deleted api",
-        .deleted_form = DELETED_REPLY,
-        .fill = fill_endpoint,
-};
+const struct resource resource_run = {.kind = MODEL_RUN, .form = &form_run};

@@ -2,12 +2,14 @@
 #include "cli/resource.h"
 
 #include "base/own.h"
+#include "cli/dry.h"
+#include "cli/list.h"
 #include "cli/show.h"
 
 #include <assert.h>
 #include <string.h>
 
-static const struct resource *resource_of(const struct cli *cli)
+const struct resource *resource_of(const struct cli *cli)
 {
         const struct resource *resource = args_command(&cli->args)->data;
 
@@ -17,9 +19,10 @@ static const struct resource *resource_of(const struct cli *cli)
 
 static const char *collection_of(const struct resource *resource)
 {
-        return model_resource(resource->kind)->collection;
+        return resource_model(resource)->collection;
 }
 
+/* With --dry-run nothing is sent: what would be is shown. */
 static enum err_code send(struct cli *cli, const struct resource *resource, const char *method,
                           const char *path, const json_t *body, json_t **ret, struct err *err)
 {
@@ -27,9 +30,10 @@ static enum err_code send(struct cli *cli, const struct resource *resource, cons
                 .method = method,
                 .path = path,
                 .body = body,
-                .no_cookie = resource->kind != MODEL_ENDPOINT,
         };
 
+        if (cli_is_dry(cli))
+                return dry_run(cli, resource, &call, err);
         return cli_call(cli, &call, ret, err);
 }
 
@@ -46,9 +50,9 @@ static void put_kind_first(const struct resource *resource, json_t **body)
 {
         own_json json_t *kinded = NULL;
 
-        if (resource->kind != MODEL_ENDPOINT)
-                return; /* only endpoints are sent with their kind */
-        kinded = json_pack("{s:s}", "kind", model_resource(resource->kind)->kind_name);
+        if (!resource->has_kind)
+                return;
+        kinded = json_pack("{s:s}", "kind", resource_model(resource)->kind_name);
         if (kinded == NULL || json_object_update(kinded, *body) < 0)
                 return; /* the server does not need it */
         json_decref(*body);
@@ -62,12 +66,14 @@ static enum err_code conclude(struct cli *cli, const struct resource *resource, 
         const char *name = cli->args.values[0];
         enum err_code code = ERR_OK;
 
+        if (cli_is_dry(cli))
+                return ERR_OK;
         if (args_knows(&cli->args, "wait") && args_bool(&cli->args, "wait"))
-                code = resource_wait(cli, resource->kind, name, object, err);
+                code = resource_wait(cli, resource, name, object, err);
         if (code != ERR_OK)
                 return code;
         name = show_name(cli, *object, name);
-        return name != NULL ? show_done(cli, resource->kind, text, name, *object, err) : err_nomem(err);
+        return name != NULL ? show_done(cli, resource, text, name, *object, err) : err_nomem(err);
 }
 
 enum err_code resource_create(struct cli *cli, struct err *err)
@@ -81,6 +87,8 @@ enum err_code resource_create(struct cli *cli, struct err *err)
                 put_kind_first(resource, &body);
         if (code == ERR_OK)
                 code = resource->fill(cli, body, false, err);
+        if (code == ERR_OK)
+                code = body_application(cli, body, err);
         if (code == ERR_OK)
                 code = client_path(&cli->arena, collection_of(resource), NULL, &path, err);
         if (code == ERR_OK)
@@ -116,16 +124,21 @@ enum err_code resource_get(struct cli *cli, struct err *err)
         own_json json_t *reply = NULL;
         enum err_code code = client_path(&cli->arena, collection_of(resource), name, &path, err);
 
+        if (code == ERR_OK && name != NULL && args_text(&cli->args, "selector") != NULL)
+                code = err_set(err, ERR_INVALID, "--selector goes with a list, not with a name");
+        if (code == ERR_OK && name == NULL)
+                code = list_query(cli, resource, &path, err);
         if (code == ERR_OK)
                 code = cli_get(cli, path, &reply, err);
+        if (code == ERR_OK && name == NULL)
+                code = list_shape(cli, resource, &reply, err);
         if (code == ERR_OK && args_knows(&cli->args, "func"))
                 code = filter_by_function(cli, &reply, err);
         if (code != ERR_OK)
                 return code;
         if (args_knows(&cli->args, "all") && args_bool(&cli->args, "all") && cli->output == OUTPUT_TABLE)
                 cli->output = OUTPUT_JSON;
-        return name != NULL ? show_one(cli, resource->kind, reply, err)
-                            : show_list(cli, resource->kind, reply, err);
+        return name != NULL ? show_one(cli, resource, reply, err) : show_list(cli, resource, reply, err);
 }
 
 /* True if anything beyond the name says what to change. */
@@ -138,7 +151,8 @@ static bool changes_something(const struct cli *cli)
         for (int i = 0; i < cli->args.given_count; i++) {
                 const struct flag *given = cli->args.given[i].flag;
                 for (const struct flag *flag = flags; flag != NULL && flag->name != NULL; flag++) {
-                        if (flag == given && strncmp(flag->name, "wait", 4) != 0)
+                        if (flag == given && strncmp(flag->name, "wait", 4) != 0 &&
+                            strcmp(flag->name, "dry-run") != 0)
                                 return true;
                 }
         }
@@ -159,12 +173,15 @@ enum err_code resource_update(struct cli *cli, struct err *err)
         enum err_code code =
                 client_path(&cli->arena, collection_of(resource), cli->args.values[0], &path, err);
         if (code == ERR_OK)
-                code = cli_get(cli, path, &body, err);
+                code = cli_is_dry(cli) ? start_body(cli->args.values[0], &body, err)
+                                       : cli_get(cli, path, &body, err);
         if (code == ERR_OK && !json_is_object(body))
                 code = err_set(err, ERR_BAD_REPLY,
                                "unexpected error received from server: the reply is not an object");
         if (code == ERR_OK)
                 code = resource->fill(cli, body, true, err);
+        if (code == ERR_OK)
+                code = body_application(cli, body, err);
         if (code == ERR_OK)
                 code = send(cli, resource, "PUT", path, body, &object, err);
         return code == ERR_OK ? conclude(cli, resource, resource->updated, &object, err) : code;
@@ -192,7 +209,7 @@ static enum err_code say_deleted(struct cli *cli, const struct resource *resourc
         }
         if (as_text && resource->deleted_form == DELETED_META)
                 return show_value(cli, reply, err);
-        return show_done(cli, resource->kind, resource->deleted, name, reply, err);
+        return show_done(cli, resource, resource->deleted, name, reply, err);
 }
 
 enum err_code resource_delete(struct cli *cli, struct err *err)
@@ -205,5 +222,5 @@ enum err_code resource_delete(struct cli *cli, struct err *err)
 
         if (code == ERR_OK)
                 code = send(cli, resource, "DELETE", path, NULL, &reply, err);
-        return code == ERR_OK ? say_deleted(cli, resource, reply, err) : code;
+        return code == ERR_OK && !cli_is_dry(cli) ? say_deleted(cli, resource, reply, err) : code;
 }

@@ -15,31 +15,48 @@ enum deleted_form {
         DELETED_META  /* the same: {"meta": {"name": NAME}} */
 };
 
+struct form;
+
 struct resource {
-        enum model_kind kind;
+        enum model_kind kind;             /* of the model, unless `own` is set */
+        const struct model_resource *own; /* a kind that the client alone has tables for, or NULL */
+        const struct form *form;
         const char *created, *updated, *deleted; /* before ": NAME" */
         enum deleted_form deleted_form;
+        bool has_kind;       /* created with its kind */
+        bool keeps_revision; /* update -f takes the revision that is there if the file has none */
         /* Puts the command's arguments and flags into the body: of a create, which has the name already,
          * every member in the original's order; of an update what was given. */
         enum err_code (*fill)(struct cli *cli, json_t *body, bool update, struct err *err);
 };
 
-extern const struct resource resource_base_image, resource_image, resource_function, resource_secret,
-        resource_endpoint;
+extern const struct resource resource_base_image, resource_image, resource_function, resource_run,
+        resource_secret, resource_endpoint, resource_api;
+/* All of them; NULL ends it. */
+extern const struct resource *const resource_kinds[];
+
+const struct model_resource *resource_model(const struct resource *resource);
+/* By the kind of a file's document ("Function"), runs apart; NULL when there is none. */
+const struct resource *resource_named(struct str kind_name);
+
+/* The command's kind: command->data. */
+const struct resource *resource_of(const struct cli *cli);
 
 /* The commands; command->data is the struct resource. */
 enum err_code resource_create(struct cli *cli, struct err *err);
 enum err_code resource_get(struct cli *cli, struct err *err);
 enum err_code resource_update(struct cli *cli, struct err *err);
 enum err_code resource_delete(struct cli *cli, struct err *err);
+enum err_code resource_edit(struct cli *cli, struct err *err);
+enum err_code resource_wait_for(struct cli *cli, struct err *err);
 
 /*
  * Polls until the object is READY (or has no status), as --wait asks. *object is replaced by the newest one.
  * ERR_CONFLICT with the reason when it is in ERROR, ERR_TIMEOUT after --wait-timeout. Shows its progress on
  * cli->err if that is a terminal.
  */
-enum err_code resource_wait(struct cli *cli, enum model_kind kind, const char *name, json_t **object,
-                            struct err *err);
+enum err_code resource_wait(struct cli *cli, const struct resource *resource, const char *name,
+                            json_t **object, struct err *err);
 
 /* The source at `path` as member "source"; `doing` ("creating") is for the text of a refusal. */
 enum err_code body_source(json_t *body, const char *doing, const char *name, const char *path,
@@ -47,12 +64,16 @@ enum err_code body_source(json_t *body, const char *doing, const char *name, con
 
 /* Setting members of a body; each does nothing when the flag was not given. */
 
+/* The command's argument of that index. */
+enum err_code body_argument(struct cli *cli, json_t *body, const char *member, int index, struct err *err);
 /* An empty text takes the member out. */
 enum err_code body_text(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err);
 enum err_code body_number(struct cli *cli, json_t *body, const char *member, const char *flag,
                           struct err *err);
 /* Repeatable and split at commas; nothing but empty texts takes the member out. */
 enum err_code body_list(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err);
+/* The tag {"key": "Application", "value": A} of --application, in place of another. */
+enum err_code body_application(struct cli *cli, json_t *body, struct err *err);
 /* Takes over `value`, NULL meaning out of memory. */
 enum err_code body_set(json_t *body, const char *member, json_t *value, struct err *err);
 /* The JSON file that the flag names. */

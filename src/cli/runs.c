@@ -1,23 +1,23 @@
-/* cli/runs.c: get run, with --last and --follow. */
-#include "cli/commands.h"
+/* cli/runs.c: get run, with --last, --by and --follow. */
+#include "cli/runs.h"
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/list.h"
 #include "cli/show.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
-enum { FOLLOW_PERIOD_S = 2 };
+enum { FOLLOW_PERIOD_MS = 2000 };
 
-/* 0001-01-01, the zero time of the original, in seconds since 1970. */
-static const int64_t since_ever_s = INT64_C(-62135596800);
+const int64_t runs_since_ever_s = INT64_C(-62135596800);
 
-static enum err_code runs_path(struct cli *cli, int64_t since_s, const char **ret, struct err *err)
+enum err_code runs_path(struct cli *cli, const char *function, const char *run, int64_t since_s,
+                        const char **ret, struct err *err)
 {
-        const char *function = cli->args.count > 0 ? cli->args.values[0] : NULL;
-        const char *run = cli->args.count > 1 ? cli->args.values[1] : NULL;
         char since[32];
         enum err_code code = client_path(&cli->arena, "runs", run, ret, err);
 
@@ -28,7 +28,7 @@ static enum err_code runs_path(struct cli *cli, int64_t since_s, const char **re
 }
 
 /* Later by the second that every server tells, then by the finer time of ours. */
-static bool is_later(const json_t *a, const json_t *b)
+bool runs_is_later(const json_t *a, const json_t *b)
 {
         json_int_t a_s = json_integer_value(json_object_get(a, "executedTime"));
         json_int_t b_s = json_integer_value(json_object_get(b, "executedTime"));
@@ -46,7 +46,7 @@ static enum err_code keep_last(json_t **list, struct err *err)
         own_json json_t *kept = json_array();
 
         for (size_t i = 1; i < json_array_size(*list); i++) {
-                if (is_later(json_array_get(*list, i), last))
+                if (runs_is_later(json_array_get(*list, i), last))
                         last = json_array_get(*list, i);
         }
         if (last == NULL)
@@ -68,37 +68,91 @@ static enum err_code wrap_single(json_t **reply, struct err *err)
         return list != NULL ? ERR_OK : err_nomem(err);
 }
 
+static int newest_start_first(const json_t *a, const json_t *b, const void *arg)
+{
+        (void)arg;
+        return runs_is_later(b, a) - runs_is_later(a, b);
+}
+
+/* Backwards by a member. */
+static int last_first(const json_t *a, const json_t *b, const void *member)
+{
+        return -list_compare_member(a, b, member);
+}
+
+static const struct {
+        const char *name;
+        list_compare *compare;
+        const char *member;
+} orders[] = {{"function", list_compare_member, "functionName"},
+              {"status", list_compare_member, "status"},
+              {"started", newest_start_first, NULL},
+              {"finished", last_first, "finishedTime"}};
+
+enum { ORDER_COUNT = sizeof(orders) / sizeof(orders[0]) };
+
+static enum err_code find_order(const char *name, size_t *ret, struct err *err)
+{
+        for (size_t i = 0; i < ORDER_COUNT; i++) {
+                if (strcmp(name, orders[i].name) == 0) {
+                        *ret = i;
+                        return ERR_OK;
+                }
+        }
+        return err_set(err, ERR_INVALID,
+                       "invalid argument \"%s\" for \"--by\" flag: must be function, status, started or "
+                       "finished",
+                       name);
+}
+
+/* Without --by in the server's order. */
+static enum err_code sort_by(struct cli *cli, json_t **list, struct err *err)
+{
+        const char *name = args_text(&cli->args, "by");
+        enum err_code code;
+        size_t order = 0;
+
+        if (name == NULL || !json_is_array(*list))
+                return ERR_OK;
+        code = find_order(name, &order, err);
+        return code == ERR_OK ? list_sort(list, orders[order].compare, orders[order].member, err) : code;
+}
+
 static enum err_code fetch(struct cli *cli, int64_t since_s, json_t **ret, struct err *err)
 {
-        const char *path;
-        enum err_code code = runs_path(cli, since_s, &path, err);
+        const char *function = cli->args.count > 0 ? cli->args.values[0] : NULL;
+        const char *run = cli->args.count > 1 ? cli->args.values[1] : NULL, *path;
+        enum err_code code = runs_path(cli, function, run, since_s, &path, err);
 
         if (code == ERR_OK)
+                code = list_query(cli, &resource_run, &path, err);
+        if (code == ERR_OK)
                 code = cli_get(cli, path, ret, err);
+        if (code == ERR_OK && run == NULL)
+                code = list_shape(cli, &resource_run, ret, err);
         if (code == ERR_OK && args_bool(&cli->args, "last"))
                 code = keep_last(ret, err);
-        return code;
+        return code == ERR_OK ? sort_by(cli, ret, err) : code;
 }
 
 /* Ends with the first failure, or when nobody reads any more. */
 static enum err_code follow(struct cli *cli, int64_t polled_at_s, struct err *err)
 {
-        const struct timespec period = {.tv_sec = FOLLOW_PERIOD_S};
         enum err_code code = ERR_OK;
 
-        while (code == ERR_OK && fflush(cli->out) == 0) {
+        while (code == ERR_OK && fflush(cli->out) == 0 && !interrupt_came()) {
                 own_json json_t *list = NULL;
                 int64_t since_s = polled_at_s;
 
-                nanosleep(&period, NULL); /* the API cannot say when there is something new */
+                interrupt_pause_ms(FOLLOW_PERIOD_MS); /* the API cannot say when there is something new */
                 polled_at_s = clock_wall_s();
                 code = fetch(cli, since_s, &list, err);
                 if (code == ERR_OK)
                         code = wrap_single(&list, err);
                 if (code == ERR_OK)
-                        code = show_rows(cli, MODEL_RUN, list, err);
+                        code = show_rows(cli, &resource_run, list, err);
         }
-        return code;
+        return interrupt_came() ? ERR_OK : code;
 }
 
 enum err_code runs_get(struct cli *cli, struct err *err)
@@ -106,10 +160,20 @@ enum err_code runs_get(struct cli *cli, struct err *err)
         own_json json_t *reply = NULL;
         bool single = cli->args.count > 1;
         int64_t now_s = clock_wall_s();
-        enum err_code code = fetch(cli, since_ever_s, &reply, err);
+        const char *by = args_text(&cli->args, "by");
+        enum err_code code = ERR_OK;
+        size_t order = 0;
+
+        if (by != NULL)
+                code = find_order(by, &order, err);
+        if (args_bool(&cli->args, "follow"))
+                interrupt_catch();
+        if (code == ERR_OK)
+                code = fetch(cli, runs_since_ever_s, &reply, err);
 
         if (code == ERR_OK)
-                code = single ? show_one(cli, MODEL_RUN, reply, err) : show_list(cli, MODEL_RUN, reply, err);
+                code = single ? show_one(cli, &resource_run, reply, err)
+                              : show_list(cli, &resource_run, reply, err);
         if (code == ERR_OK && args_bool(&cli->args, "follow"))
                 code = follow(cli, now_s, err);
         return code;

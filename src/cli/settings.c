@@ -104,6 +104,13 @@ static enum err_code resolve_address(struct sources *from, struct settings *sett
         return parse_port(port, &settings->port, err);
 }
 
+static int64_t gateway_port(const json_t *context, const char *key, int64_t otherwise)
+{
+        json_int_t port = json_integer_value(json_object_get(context, key));
+
+        return port > 0 && port <= 65535 ? port : otherwise;
+}
+
 enum err_code settings_resolve(struct settings *settings, struct arena *arena, const struct args *args,
                                settings_lookup *lookup, const json_t *context, struct err *err)
 {
@@ -127,6 +134,19 @@ enum err_code settings_resolve(struct settings *settings, struct arena *arena, c
                 found.cookie = "";
         if (from.out_of_memory)
                 return err_nomem(err);
+        found.api_http_port = gateway_port(context, "api-http-port", 8081);
+        found.api_https_port = gateway_port(context, "api-https-port", 8444);
         *settings = found;
         return ERR_OK;
+}
+
+const char *settings_gateway_url(const struct settings *settings, struct arena *arena, struct str protocol,
+                                 struct str uri)
+{
+        bool https = str_eq(protocol, STR("https"));
+        int port = (int)(https ? settings->api_https_port : settings->api_http_port);
+
+        if (port == (https ? 443 : 80))
+                return arena_printf(arena, "%.*s://%s%.*s", STR_ARG(protocol), settings->host, STR_ARG(uri));
+        return arena_printf(arena, "%.*s://%s:%d%.*s", STR_ARG(protocol), settings->host, port, STR_ARG(uri));
 }

@@ -1,105 +1,13 @@
-/* cli/show.c: the columns of each kind's table, and the other forms of output. */
+/* cli/show.c: resources as tables, JSON, YAML or names. */
 #include "cli/show.h"
 
 #include "base/own.h"
-#include "cli/table.h"
+#include "cli/form.h"
 #include "cli/text.h"
 #include "model/yaml.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum column_type {
-        COLUMN_TEXT,
-        COLUMN_LINES,  /* a list, one element a line */
-        COLUMN_JOINED, /* a list, joined with ", " */
-        COLUMN_NUMBER,
-        COLUMN_TIME, /* seconds since 1970 */
-        COLUMN_BOOL,
-        COLUMN_HIDDEN /* a value that is never shown */
-};
-
-struct column {
-        const char *title;
-        enum column_type type;
-        const char *field; /* in SEED's form; "meta.createdTime" is one level down */
-};
-
-struct form {
-        struct column columns[TABLE_COLUMNS_MAX];
-        size_t narrow, wide; /* how many of them a table and -o wide have */
-        bool dash_rows;
-        const char *note;
-};
-
-static const struct form forms[MODEL_KIND_COUNT] = {
-        [MODEL_BASE_IMAGE] = {{{"NAME", COLUMN_TEXT, "name"},
-                               {"URL", COLUMN_TEXT, "dockerUrl"},
-                               {"STATUS", COLUMN_TEXT, "status"},
-                               {"CREATED DATE", COLUMN_TIME, "createdTime"},
-                               {"LANGUAGE", COLUMN_TEXT, "language"},
-                               {"REASON", COLUMN_JOINED, "reason"}},
-                              4,
-                              6,
-                              false,
-                              NULL},
-        [MODEL_IMAGE] = {{{"NAME", COLUMN_TEXT, "name"},
-                          {"DESTINATION", COLUMN_TEXT, "imageDestination"},
-                          {"BASEIMAGE", COLUMN_TEXT, "baseImageName"},
-                          {"STATUS", COLUMN_TEXT, "status"},
-                          {"CREATED DATE", COLUMN_TIME, "createdTime"},
-                          {"LANGUAGE", COLUMN_TEXT, "language"},
-                          {"REASON", COLUMN_JOINED, "reason"}},
-                         5,
-                         7,
-                         false,
-                         NULL},
-        [MODEL_FUNCTION] = {{{"NAME", COLUMN_TEXT, "name"},
-                             {"FUNCTIONIMAGE", COLUMN_TEXT, "functionImageURL"},
-                             {"STATUS", COLUMN_TEXT, "status"},
-                             {"CREATED DATE", COLUMN_TIME, "createdTime"},
-                             {"IMAGE", COLUMN_TEXT, "image"},
-                             {"HANDLER", COLUMN_TEXT, "handler"},
-                             {"SECRETS", COLUMN_LINES, "secrets"},
-                             {"TIMEOUT", COLUMN_NUMBER, "timeout"},
-                             {"REASON", COLUMN_JOINED, "reason"}},
-                            4,
-                            9,
-                            false,
-                            NULL},
-        [MODEL_RUN] = {{{"ID", COLUMN_TEXT, "name"},
-                        {"FUNCTION", COLUMN_TEXT, "functionName"},
-                        {"STATUS", COLUMN_TEXT, "status"},
-                        {"STARTED", COLUMN_NUMBER, "executedTime"},
-                        {"FINISHED", COLUMN_NUMBER, "finishedTime"},
-                        {"START", COLUMN_TEXT, "start"},
-                        {"REASON", COLUMN_JOINED, "reason"}},
-                       5,
-                       7,
-                       false,
-                       NULL},
-        [MODEL_SECRET] = {{{"NAME", COLUMN_TEXT, "name"},
-                           {"CONTENT", COLUMN_HIDDEN, "secrets"},
-                           {"CREATED DATE", COLUMN_TIME, "meta.createdTime"}},
-                          2,
-                          3,
-                          false,
-                          "Note: secret values are hidden, please use --all flag to get them\n\n"},
-        [MODEL_ENDPOINT] = {{{"NAME", COLUMN_TEXT, "name"},
-                             {"FUNCTION", COLUMN_TEXT, "function"},
-                             {"PROTOCOL", COLUMN_LINES, "protocols"},
-                             {"METHOD", COLUMN_LINES, "methods"},
-                             {"DOMAIN", COLUMN_LINES, "hosts"},
-                             {"PATH", COLUMN_LINES, "uris"},
-                             {"ENABLED", COLUMN_BOOL, "enabled"},
-                             {"CORS", COLUMN_BOOL, "cors"},
-                             {"STATUS", COLUMN_TEXT, "status"},
-                             {"CREATED DATE", COLUMN_TIME, "createdTime"}},
-                            7,
-                            10,
-                            true,
-                            NULL},
-};
 
 static enum err_code not_what(const char *what, struct err *err)
 {
@@ -168,7 +76,29 @@ static enum err_code add_number(struct table *table, const json_t *value)
         return table_add(table, str_of(text));
 }
 
-static enum err_code add_cell(struct table *table, const struct column *column, const json_t *object)
+/* PROTO://HOST[:PORT]URI for each uri and protocol: where the gateway of the server that was asked has it. */
+static enum err_code add_urls(struct cli *cli, struct table *table, const json_t *object)
+{
+        const json_t *uris = json_object_get(object, "uris");
+        const json_t *protocols = json_object_get(object, "protocols");
+        struct str lines[128];
+        size_t count = 0;
+
+        for (size_t i = 0; i < json_array_size(uris); i++) {
+                for (size_t j = 0; j < json_array_size(protocols) && count < 128; j++) {
+                        struct str uri = text_of(json_array_get(uris, i));
+                        struct str protocol = text_of(json_array_get(protocols, j));
+                        const char *url = settings_gateway_url(&cli->settings, table->arena, protocol, uri);
+                        if (url == NULL)
+                                return ERR_NO_MEMORY;
+                        lines[count++] = str_of(url);
+                }
+        }
+        return table_add_lines(table, lines, count);
+}
+
+static enum err_code add_cell(struct cli *cli, struct table *table, const struct column *column,
+                              const json_t *object)
 {
         const json_t *value = field_of(object, column->field);
         char time[TEXT_TIME_MAX];
@@ -189,21 +119,25 @@ static enum err_code add_cell(struct table *table, const struct column *column, 
                 return table_add(table, json_is_true(value) ? STR("true") : STR("false"));
         case COLUMN_HIDDEN:
                 return table_add(table, STR("<hidden>"));
+        case COLUMN_URLS:
+                return add_urls(cli, table, object);
         }
         return ERR_OK;
 }
 
-static enum err_code add_row(struct table *table, const struct form *form, const json_t *object)
+static enum err_code add_row(struct cli *cli, struct table *table, const struct form *form,
+                             const json_t *object)
 {
         enum err_code code = ERR_OK;
 
         for (size_t i = 0; i < table->column_count && code == ERR_OK; i++)
-                code = add_cell(table, &form->columns[i], object);
+                code = add_cell(cli, table, &form->columns[i], object);
         return code;
 }
 
 /* A new list with every element in SEED's form. */
-static enum err_code seed_list(enum model_kind kind, const json_t *list, json_t **ret, struct err *err)
+static enum err_code seed_list(const struct resource *resource, const json_t *list, json_t **ret,
+                               struct err *err)
 {
         own_json json_t *seed = json_array();
 
@@ -215,7 +149,7 @@ static enum err_code seed_list(enum model_kind kind, const json_t *list, json_t 
                 const json_t *object = json_array_get(list, i);
                 if (!json_is_object(object))
                         return not_what("a list of objects", err);
-                json_t *printed = model_print(model_resource(kind), object, MODEL_PRINT_SEED);
+                json_t *printed = model_print(resource_model(resource), object, MODEL_PRINT_SEED);
                 if (printed == NULL || json_array_append_new(seed, printed) < 0)
                         return err_nomem(err);
         }
@@ -223,10 +157,10 @@ static enum err_code seed_list(enum model_kind kind, const json_t *list, json_t 
         return ERR_OK;
 }
 
-static enum err_code show_table(struct cli *cli, enum model_kind kind, const json_t *list, bool rows_only,
-                                struct err *err)
+static enum err_code show_table(struct cli *cli, const struct resource *resource, const json_t *list,
+                                bool rows_only, struct err *err)
 {
-        const struct form *form = &forms[kind];
+        const struct form *form = resource->form;
         const char *titles[TABLE_COLUMNS_MAX];
         own_arena struct arena arena = {.max_bytes = CLI_MEMORY_MAX};
         own_table struct table table = {.cells = NULL};
@@ -237,10 +171,10 @@ static enum err_code show_table(struct cli *cli, enum model_kind kind, const jso
                 titles[i] = form->columns[i].title;
         table_init(&table, &arena, titles, cli->output == OUTPUT_WIDE ? form->wide : form->narrow);
         table.dash_rows = form->dash_rows;
-        table.rows_only = rows_only;
+        table.rows_only = rows_only || cli->no_headers;
         for (size_t i = 0; i < json_array_size(list) && code == ERR_OK; i++)
-                code = add_row(&table, form, json_array_get(list, i));
-        if (code == ERR_OK && form->note != NULL && !rows_only)
+                code = add_row(cli, &table, form, json_array_get(list, i));
+        if (code == ERR_OK && form->note != NULL && !table.rows_only)
                 code = buf_append_text(&text, form->note);
         if (code == ERR_OK)
                 code = table_print(&table, &text);
@@ -276,50 +210,52 @@ static enum err_code show_names(struct cli *cli, const json_t *list, struct err 
 }
 
 /* `value` is in SEED's form, an object or a list of them. */
-static enum err_code show_text(struct cli *cli, enum model_kind kind, const json_t *value, struct err *err)
+static enum err_code show_text(struct cli *cli, const struct resource *resource, const json_t *value,
+                               struct err *err)
 {
         own_buf struct buf text = {.max = CLI_TEXT_MAX};
         enum err_code code = cli->output == OUTPUT_YAML
-                                     ? model_print_yaml(model_resource(kind), value, &text, err)
+                                     ? model_print_yaml(resource_model(resource), value, &text, err)
                                      : model_print_json(value, true, &text, err);
 
         return code == ERR_OK ? write_text(cli, &text) : code;
 }
 
-static enum err_code show(struct cli *cli, enum model_kind kind, const json_t *seed, bool single,
+static enum err_code show(struct cli *cli, const struct resource *resource, const json_t *seed, bool single,
                           bool rows_only, struct err *err)
 {
         switch (cli->output) {
         case OUTPUT_TABLE:
         case OUTPUT_WIDE:
-                return show_table(cli, kind, seed, rows_only, err);
+                return show_table(cli, resource, seed, rows_only, err);
         case OUTPUT_NAME:
                 return show_names(cli, seed, err);
         case OUTPUT_JSON:
         case OUTPUT_YAML:
                 break;
         }
-        return show_text(cli, kind, single ? json_array_get(seed, 0) : seed, err);
+        return show_text(cli, resource, single ? json_array_get(seed, 0) : seed, err);
 }
 
-enum err_code show_list(struct cli *cli, enum model_kind kind, const json_t *list, struct err *err)
+enum err_code show_list(struct cli *cli, const struct resource *resource, const json_t *list, struct err *err)
 {
         own_json json_t *seed = NULL;
-        enum err_code code = seed_list(kind, list, &seed, err);
+        enum err_code code = seed_list(resource, list, &seed, err);
 
-        return code == ERR_OK ? show(cli, kind, seed, false, false, err) : code;
+        return code == ERR_OK ? show(cli, resource, seed, false, false, err) : code;
 }
 
-enum err_code show_rows(struct cli *cli, enum model_kind kind, const json_t *list, struct err *err)
+enum err_code show_rows(struct cli *cli, const struct resource *resource, const json_t *list, struct err *err)
 {
         own_json json_t *seed = NULL;
-        enum err_code code = seed_list(kind, list, &seed, err);
+        enum err_code code = seed_list(resource, list, &seed, err);
 
-        return code == ERR_OK ? show(cli, kind, seed, false, true, err) : code;
+        return code == ERR_OK ? show(cli, resource, seed, false, true, err) : code;
 }
 
 /* A list of the one object. */
-static enum err_code list_of(enum model_kind kind, const json_t *object, json_t **ret, struct err *err)
+static enum err_code list_of(const struct resource *resource, const json_t *object, json_t **ret,
+                             struct err *err)
 {
         own_json json_t *list = json_array();
 
@@ -330,23 +266,25 @@ static enum err_code list_of(enum model_kind kind, const json_t *object, json_t 
         if ((object != NULL ? json_array_append(list, (json_t *)object)
                             : json_array_append_new(list, json_object())) < 0)
                 return err_nomem(err);
-        return seed_list(kind, list, ret, err);
+        return seed_list(resource, list, ret, err);
 }
 
-enum err_code show_one(struct cli *cli, enum model_kind kind, const json_t *object, struct err *err)
+enum err_code show_one(struct cli *cli, const struct resource *resource, const json_t *object,
+                       struct err *err)
 {
         own_json json_t *seed = NULL;
-        enum err_code code = list_of(kind, object, &seed, err);
+        enum err_code code = list_of(resource, object, &seed, err);
 
-        return code == ERR_OK ? show(cli, kind, seed, true, false, err) : code;
+        return code == ERR_OK ? show(cli, resource, seed, true, false, err) : code;
 }
 
-enum err_code show_json(struct cli *cli, enum model_kind kind, const json_t *reply, struct err *err)
+enum err_code show_json(struct cli *cli, const struct resource *resource, const json_t *reply,
+                        struct err *err)
 {
         own_json json_t *seed = NULL;
         own_buf struct buf text = {.max = CLI_TEXT_MAX};
-        enum err_code code =
-                json_is_array(reply) ? seed_list(kind, reply, &seed, err) : list_of(kind, reply, &seed, err);
+        enum err_code code = json_is_array(reply) ? seed_list(resource, reply, &seed, err)
+                                                  : list_of(resource, reply, &seed, err);
 
         if (code == ERR_OK)
                 code = model_print_json(json_is_array(reply) ? seed : json_array_get(seed, 0), true, &text,
@@ -363,13 +301,13 @@ enum err_code show_value(struct cli *cli, const json_t *value, struct err *err)
         return code == ERR_OK ? write_text(cli, &text) : code;
 }
 
-enum err_code show_done(struct cli *cli, enum model_kind kind, const char *text, const char *name,
+enum err_code show_done(struct cli *cli, const struct resource *resource, const char *text, const char *name,
                         const json_t *object, struct err *err)
 {
         switch (cli->output) {
         case OUTPUT_JSON:
         case OUTPUT_YAML:
-                return show_one(cli, kind, object, err);
+                return show_one(cli, resource, object, err);
         case OUTPUT_NAME:
                 cli_say(cli, "%s\n", name);
                 return ERR_OK;

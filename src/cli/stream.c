@@ -1,11 +1,15 @@
 /*
- * cli/stream.c: create, update and delete -f FILE: the documents of a YAML stream, one request each. The
- * whole file is read and checked before the first request, so that a slip in the last document does not leave
- * half of the file done.
+ * cli/stream.c: create, update, apply and delete -f FILE: the documents of a YAML stream, one request each,
+ * in their order. The whole file is read and checked before the first request, so that a slip in the last
+ * document does not leave half of the file done; after that it stops at the first refusal, below the lines
+ * that say what was done.
  */
-#include "cli/commands.h"
+#include "cli/stream.h"
 
 #include "base/own.h"
+#include "cli/commands.h"
+#include "cli/dry.h"
+#include "cli/fetch.h"
 #include "cli/file.h"
 #include "cli/resource.h"
 #include "cli/show.h"
@@ -13,10 +17,14 @@
 
 #include <string.h>
 
-enum { DOCUMENTS_MAX = 1000, MANIFEST_MAX = 16 << 20 };
+enum {
+        DOCUMENTS_MAX = 1000,
+        MANIFEST_MAX = 16 << 20,
+        NOT_FOUND = 404 /* the code in the body of an error */
+};
 
 struct document {
-        const struct model_resource *resource;
+        const struct resource *resource;
         json_t *body;
         const char *name;
         size_t number, line; /* both from 1 */
@@ -25,17 +33,19 @@ struct document {
 struct stream {
         struct cli *cli;
         const char *file, *work_dir;
+        bool from_url, may_replace; /* files in the work directory: only in one that was named */
         struct document documents[DOCUMENTS_MAX];
         size_t count;
 };
 
-struct verb {
+struct stream_verb {
         const char *method, *done, *doing;
 };
 
-static const struct verb verb_create = {"POST", "Created", "creating"};
-static const struct verb verb_update = {"PUT", "Updated", "updating"};
-static const struct verb verb_delete = {"DELETE", "Deleted", "deleting"};
+const struct stream_verb stream_verb_create = {"POST", "Created", "creating"};
+const struct stream_verb stream_verb_update = {"PUT", "Updated", "updating"};
+const struct stream_verb stream_verb_apply = {"PUT", "Applied", "applying"};
+const struct stream_verb stream_verb_delete = {"DELETE", "Deleted", "deleting"};
 
 static void stream_finish(struct stream **stream)
 {
@@ -52,19 +62,34 @@ static enum err_code at(const struct document *document, enum err_code code, str
         return err_wrap(err, code, "document %zu (line %zu)", document->number, document->line);
 }
 
-/* The kinds that this client knows, runs apart: nobody creates one from a file. */
-static enum err_code find_kind(const json_t *body, const struct model_resource **ret, struct err *err)
+/* Of the original, in a version of ours that is to come. */
+static bool is_later_kind(struct str kind)
+{
+        static const char *const later[] = {"Driver",         "DriverType",   "Subscription",   "Policy",
+                                            "ServiceAccount", "Organization", "ServiceInstance"};
+
+        for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+                if (str_eq(kind, str_of(later[i])))
+                        return true;
+        }
+        return false;
+}
+
+static enum err_code find_kind(const json_t *body, const struct resource **ret, struct err *err)
 {
         struct str kind = json_str(body, "kind");
-        const struct model_resource *resource = kind.p != NULL ? model_resource_named(kind) : NULL;
+        const struct resource *resource = kind.p != NULL ? resource_named(kind) : NULL;
 
         if (kind.p == NULL)
                 return err_set(err, ERR_INVALID, "kind is missing");
-        if (resource == NULL || resource->kind == MODEL_RUN)
-                return err_set(
-                        err, ERR_INVALID,
-                        "unknown kind \"%.*s\": must be BaseImage, Image, Function, Secret or Endpoint",
-                        STR_ARG(kind));
+        if (resource == NULL && is_later_kind(kind))
+                return err_set(err, ERR_NOT_IMPLEMENTED, "kind %.*s is not in this version of Dispatch",
+                               STR_ARG(kind));
+        if (resource == NULL)
+                return err_set(err, ERR_INVALID,
+                               "unknown kind \"%.*s\": must be BaseImage, Image, Function, Secret, Endpoint "
+                               "or API",
+                               STR_ARG(kind));
         *ret = resource;
         return ERR_OK;
 }
@@ -76,7 +101,7 @@ static enum err_code check_document(struct stream *stream, struct document *docu
                                                   : err_set(err, ERR_INVALID, "not a mapping");
 
         if (code == ERR_OK)
-                code = model_coerce(document->resource, sent, NULL, &document->body, err);
+                code = model_coerce(resource_model(document->resource), sent, NULL, &document->body, err);
         if (code != ERR_OK)
                 return code;
 
@@ -104,26 +129,42 @@ static enum err_code keep_document(void *arg, size_t index, size_t line, json_t 
         return code == ERR_OK ? ERR_OK : at(document, code, err);
 }
 
-static enum err_code read_stream(struct stream *stream, struct err *err)
+static enum err_code parse(struct stream *stream, struct str text, struct err *err)
 {
-        own_buf struct buf text = {.max = YAML_TEXT_MAX};
-        enum err_code code = strcmp(stream->file, "-") == 0
-                                     ? file_read_fd(stream->cli->in_fd, "standard input", &text, err)
-                                     : file_read(stream->file, &text, err);
+        enum err_code code = yaml_parse_stream(text, keep_document, stream, err);
 
-        if (code != ERR_OK)
-                return err_wrap(err, code, "Error reading file");
-        code = yaml_parse_stream((struct str){text.data != NULL ? text.data : "", text.len}, keep_document,
-                                 stream, err);
         return code == ERR_OK ? ERR_OK : err_wrap(err, code, "%s", stream->file);
 }
 
-/* `path` below the directory of -w, unless it is absolute. */
-static const char *work_path(const struct stream *stream, const char *path)
+static enum err_code read_stream(struct stream *stream, struct err *err)
 {
-        if (path[0] == '/' || strcmp(stream->work_dir, ".") == 0)
-                return path;
-        return arena_printf(&stream->cli->arena, "%s/%s", stream->work_dir, path);
+        own_buf struct buf text = {.max = YAML_TEXT_MAX};
+        enum err_code code;
+
+        if (stream->from_url)
+                code = fetch_url(stream->file, &text, err);
+        else if (strcmp(stream->file, "-") == 0)
+                code = file_read_fd(stream->cli->in_fd, "standard input", &text, err);
+        else
+                code = file_read(stream->file, &text, err);
+        if (code != ERR_OK)
+                return stream->from_url ? code : err_wrap(err, code, "Error reading file");
+        return parse(stream, (struct str){text.data != NULL ? text.data : "", text.len}, err);
+}
+
+/* `path` below the directory of -w, unless it is absolute; of a file by URL it is downloaded to there. */
+static enum err_code work_path(const struct stream *stream, const char *path, const char **ret,
+                               struct err *err)
+{
+        bool as_is = path[0] == '/' || strcmp(stream->work_dir, ".") == 0;
+        enum err_code code = ERR_OK;
+
+        if (stream->from_url)
+                code = fetch_below(stream->file, path, stream->work_dir, stream->may_replace, err);
+        if (code != ERR_OK)
+                return code;
+        *ret = as_is ? path : arena_printf(&stream->cli->arena, "%s/%s", stream->work_dir, path);
+        return *ret != NULL ? ERR_OK : err_nomem(err);
 }
 
 /* A manifest "@FILE" is the text of that file. */
@@ -135,11 +176,10 @@ static enum err_code fill_manifest(const struct stream *stream, json_t *body, st
 
         if (manifest == NULL || manifest[0] != '@')
                 return ERR_OK;
-        path = work_path(stream, manifest + 1);
-        if (path == NULL)
-                return err_nomem(err);
 
-        enum err_code code = file_read(path, &text, err);
+        enum err_code code = work_path(stream, manifest + 1, &path, err);
+        if (code == ERR_OK)
+                code = file_read(path, &text, err);
         if (code != ERR_OK)
                 return err_wrap(err, code, "failed to read runtime dependencies file");
         if (!str_is_utf8((struct str){text.data, text.len}))
@@ -147,63 +187,147 @@ static enum err_code fill_manifest(const struct stream *stream, json_t *body, st
         return body_set(dependencies, "manifest", json_of((struct str){text.data, text.len}), err);
 }
 
-static enum err_code fill_source(const struct stream *stream, const struct verb *verb,
+static enum err_code fill_source(const struct stream *stream, const struct stream_verb *verb,
                                  const struct document *document, struct err *err)
 {
         const char *path = json_string_value(json_object_get(document->body, "sourcePath"));
         bool has_handler = json_str(document->body, "handler").len > 0;
+        enum err_code code;
 
         if (path == NULL || path[0] == '\0')
                 return ERR_OK;
-        path = work_path(stream, path);
-        if (path == NULL)
-                return err_nomem(err);
+        code = work_path(stream, path, &path, err);
+        if (code != ERR_OK)
+                return code;
         return body_source(document->body, verb->doing, document->name, path, has_handler, err);
 }
 
-static enum err_code fill(const struct stream *stream, const struct verb *verb,
+/* What the file leaves to the command line and to other files. */
+static enum err_code fill(const struct stream *stream, const struct stream_verb *verb,
                           const struct document *document, struct err *err)
 {
-        if (verb == &verb_delete)
+        enum err_code code = ERR_OK;
+
+        if (verb == &stream_verb_delete)
                 return ERR_OK;
-        if (document->resource->kind == MODEL_FUNCTION)
-                return fill_source(stream, verb, document, err);
-        return document->resource->kind == MODEL_IMAGE ? fill_manifest(stream, document->body, err) : ERR_OK;
+        if (document->resource == &resource_function)
+                code = fill_source(stream, verb, document, err);
+        else if (document->resource == &resource_image)
+                code = fill_manifest(stream, document->body, err);
+        if (code == ERR_OK)
+                code = body_application(stream->cli, document->body, err);
+        if (code == ERR_OK)
+                return ERR_OK;
+        at(document, code, err);
+        return err_wrap(err, code, "%s", stream->file);
 }
 
-static enum err_code apply(const struct stream *stream, const struct verb *verb,
-                           const struct document *document, struct err *err)
+static enum err_code copy_text(json_t *to, const json_t *from, const char *member, struct err *err)
 {
-        struct cli *cli = stream->cli;
-        own_json json_t *reply = NULL;
-        struct call call = {.method = verb->method, .no_cookie = document->resource->kind != MODEL_ENDPOINT};
-        const char *shown;
-        enum err_code code = fill(stream, verb, document, err);
+        struct str text = json_str(from, member);
 
-        if (code != ERR_OK) {
-                at(document, code, err);
-                return err_wrap(err, code, "%s", stream->file);
-        }
-        code = client_path(&cli->arena, document->resource->collection,
-                           verb == &verb_create ? NULL : document->name, &call.path, err);
-        call.body = verb == &verb_delete ? NULL : document->body;
+        return text.len > 0 ? body_set(to, member, json_of(text), err) : ERR_OK;
+}
+
+/* As MASTER's client: a file without a revision means the one that is there now. */
+static enum err_code take_revision(struct cli *cli, const struct document *document, const char *path,
+                                   struct err *err)
+{
+        own_json json_t *there = NULL;
+        enum err_code code = ERR_OK;
+
+        if (!document->resource->keeps_revision || json_str(document->body, "revision").len > 0)
+                return ERR_OK;
+        code = cli_get(cli, path, &there, err);
+        if (code != ERR_OK && err->detail == NOT_FOUND)
+                return ERR_OK; /* for the PUT to say */
         if (code == ERR_OK)
-                code = cli_call(cli, &call, &reply, err);
-        if (code == ERR_OK && verb != &verb_delete && args_bool(&cli->args, "wait"))
-                code = resource_wait(cli, document->resource->kind, document->name, &reply, err);
-        if (code != ERR_OK)
+                code = copy_text(document->body, there, "revision", err);
+        if (code == ERR_OK && json_str(document->body, "id").len == 0)
+                code = copy_text(document->body, there, "id", err);
+        return code;
+}
+
+/* An apply of what is not there yet, by the body's code, is a create. */
+static enum err_code send(struct cli *cli, const struct stream_verb *verb, const struct document *document,
+                          struct call *call, json_t **ret, struct err *err)
+{
+        const char *collection = resource_model(document->resource)->collection;
+        enum err_code code = ERR_OK;
+
+        if (cli_is_dry(cli))
+                return dry_run(cli, document->resource, call, err);
+        if (verb == &stream_verb_update)
+                code = take_revision(cli, document, call->path, err);
+        if (code == ERR_OK)
+                code = cli_call(cli, call, ret, err);
+        if (code == ERR_OK || verb != &stream_verb_apply || err->detail != NOT_FOUND)
                 return code;
-        shown = show_name(cli, NULL, document->name);
+        call->method = "POST";
+        code = client_path(&cli->arena, collection, NULL, &call->path, err);
+        return code == ERR_OK ? cli_call(cli, call, ret, err) : code;
+}
+
+static enum err_code say_done(struct cli *cli, const struct stream_verb *verb,
+                              const struct document *document, struct err *err)
+{
+        const char *shown = show_name(cli, NULL, document->name);
+
         if (shown == NULL)
                 return err_nomem(err);
-        cli_say(cli, "%s %s: %s\n", verb->done, document->resource->kind_name, shown);
+        cli_say(cli, "%s %s: %s\n", verb->done, resource_model(document->resource)->kind_name, shown);
+        fflush(cli->out); /* before whatever stops the next one */
         return ERR_OK;
 }
 
-static enum err_code run(struct cli *cli, const struct verb *verb, struct err *err)
+static enum err_code carry_out(const struct stream *stream, const struct stream_verb *verb,
+                               const struct document *document, struct err *err)
+{
+        struct cli *cli = stream->cli;
+        own_json json_t *reply = NULL;
+        struct call call = {.method = verb->method};
+        enum err_code code = fill(stream, verb, document, err);
+
+        if (code != ERR_OK)
+                return code;
+        code = client_path(&cli->arena, resource_model(document->resource)->collection,
+                           verb == &stream_verb_create ? NULL : document->name, &call.path, err);
+        call.body = verb == &stream_verb_delete ? NULL : document->body;
+        if (code == ERR_OK)
+                code = send(cli, verb, document, &call, &reply, err);
+        if (code != ERR_OK || cli_is_dry(cli))
+                return code;
+        if (verb != &stream_verb_delete && args_bool(&cli->args, "wait"))
+                code = resource_wait(cli, document->resource, document->name, &reply, err);
+        return code == ERR_OK ? say_done(cli, verb, document, err) : code;
+}
+
+static enum err_code carry_out_all(const struct stream *stream, const struct stream_verb *verb,
+                                   enum err_code code, struct err *err)
+{
+        for (size_t i = 0; i < stream->count && code == ERR_OK; i++)
+                code = carry_out(stream, verb, &stream->documents[i], err);
+        return code;
+}
+
+enum err_code stream_run_text(struct cli *cli, const struct stream_verb *verb, const char *name,
+                              struct str text, struct err *err)
+{
+        own_stream struct stream *stream = calloc(1, sizeof(*stream));
+
+        if (stream == NULL)
+                return err_nomem(err);
+        stream->cli = cli;
+        stream->file = name;
+        stream->work_dir = ".";
+        return carry_out_all(stream, verb, parse(stream, text, err), err);
+}
+
+static enum err_code run(struct cli *cli, const struct stream_verb *verb, struct err *err)
 {
         const char *file = args_text(&cli->args, "file");
         const char *work_dir = args_text(&cli->args, "work-dir");
+        bool has_dir = work_dir != NULL && work_dir[0] != '\0';
         own_stream struct stream *stream = NULL;
 
         if (file == NULL || file[0] == '\0') {
@@ -218,25 +342,28 @@ static enum err_code run(struct cli *cli, const struct verb *verb, struct err *e
                 return err_nomem(err);
         stream->cli = cli;
         stream->file = file;
-        stream->work_dir = work_dir != NULL && work_dir[0] != '\0' ? work_dir : ".";
-
-        enum err_code code = read_stream(stream, err);
-        for (size_t i = 0; i < stream->count && code == ERR_OK; i++)
-                code = apply(stream, verb, &stream->documents[i], err);
-        return code;
+        stream->work_dir = has_dir ? work_dir : ".";
+        stream->from_url = fetch_is_url(file);
+        stream->may_replace = has_dir;
+        return carry_out_all(stream, verb, read_stream(stream, err), err);
 }
 
 enum err_code stream_create(struct cli *cli, struct err *err)
 {
-        return run(cli, &verb_create, err);
+        return run(cli, &stream_verb_create, err);
 }
 
 enum err_code stream_update(struct cli *cli, struct err *err)
 {
-        return run(cli, &verb_update, err);
+        return run(cli, &stream_verb_update, err);
+}
+
+enum err_code stream_apply(struct cli *cli, struct err *err)
+{
+        return run(cli, &stream_verb_apply, err);
 }
 
 enum err_code stream_delete(struct cli *cli, struct err *err)
 {
-        return run(cli, &verb_delete, err);
+        return run(cli, &stream_verb_delete, err);
 }

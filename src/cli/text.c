@@ -74,6 +74,15 @@ enum err_code text_append_line(struct buf *out, struct str text)
         return status;
 }
 
+bool text_is_plain(const char *text)
+{
+        for (const char *at = text; *at != '\0'; at++) {
+                if ((unsigned char)*at <= 0x20 || *at == 0x7f)
+                        return false;
+        }
+        return str_is_utf8(str_of(text));
+}
+
 size_t text_width(struct str text)
 {
         size_t width = 0;

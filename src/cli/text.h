@@ -19,6 +19,9 @@ enum err_code text_append_safe(struct buf *out, struct str text);
  */
 enum err_code text_append_line(struct buf *out, struct str text);
 
+/* True for UTF-8 without blanks and control characters. */
+bool text_is_plain(const char *text);
+
 /* How many columns well-formed UTF-8 takes on a terminal; a line feed takes none. */
 size_t text_width(struct str text);
 

@@ -1,13 +1,17 @@
 /*
- * cli/wait.c: --wait. The API reports no progress, so this asks again: soon at first, since most changes are
- * quick, and once a second in the end.
+ * cli/wait.c: --wait, and the command wait. The API reports no progress, so this asks again: soon at first,
+ * since most changes are quick, and once a second in the end.
  */
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/resource.h"
+#include "cli/show.h"
 #include "cli/text.h"
 
-#include <time.h>
+#include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { POLL_FIRST_MS = 50, POLL_LAST_MS = 1000, WAIT_DEFAULT_MS = 10 * 60 * 1000 };
@@ -15,7 +19,9 @@ enum { POLL_FIRST_MS = 50, POLL_LAST_MS = 1000, WAIT_DEFAULT_MS = 10 * 60 * 1000
 struct waiting {
         struct cli *cli;
         const char *label, *name;
+        const char *limit; /* the flag that says how long */
         bool on_terminal;
+        bool for_deleted; /* until it is gone, not until it is READY */
 };
 
 static void show_progress(const struct waiting *waiting, struct str status)
@@ -31,13 +37,6 @@ static void end_progress(struct waiting *waiting)
 {
         if (waiting->on_terminal)
                 fprintf(waiting->cli->err, "\r\033[K");
-}
-
-static void pause_ms(int64_t ms)
-{
-        struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-        nanosleep(&left, NULL);
 }
 
 /* All reasons on one line. */
@@ -67,6 +66,8 @@ static bool is_over(const struct waiting *waiting, const json_t *object, enum er
         struct str status = json_str(object, "status");
 
         *code = ERR_OK;
+        if (waiting->for_deleted)
+                return object == NULL;
         if (str_eq(status, STR("ERROR"))) {
                 *code = report_error(waiting, object, err);
                 return true;
@@ -79,6 +80,8 @@ static enum err_code ask_again(struct waiting *waiting, const char *path, json_t
         own_json json_t *newer = NULL;
         enum err_code code = cli_get(waiting->cli, path, &newer, err);
 
+        if (code == ERR_NOT_FOUND && waiting->for_deleted)
+                code = ERR_OK;
         if (code != ERR_OK)
                 return code;
         json_decref(*object);
@@ -100,29 +103,83 @@ static enum err_code poll_until(struct waiting *waiting, const char *path, int64
                 show_progress(waiting, status);
                 if (now_ms >= deadline_ms)
                         return err_set(err, ERR_TIMEOUT,
-                                       "%s %s is still %.*s after %lld s (--wait-timeout): the server goes "
+                                       "%s %s is still %.*s after %lld s (--%s): the server goes "
                                        "on with it",
                                        waiting->label, waiting->name, STR_ARG(status),
-                                       (long long)(wait_ms / 1000));
-                pause_ms((uint64_t)pause < deadline_ms - now_ms ? pause : (int64_t)(deadline_ms - now_ms));
+                                       (long long)(wait_ms / 1000), waiting->limit);
+                interrupt_pause_ms((uint64_t)pause < deadline_ms - now_ms ? pause
+                                                                          : (int64_t)(deadline_ms - now_ms));
                 pause = pause * 3 / 2 < POLL_LAST_MS ? pause * 3 / 2 : POLL_LAST_MS;
                 code = ask_again(waiting, path, object, err);
         }
         return code;
 }
 
-enum err_code resource_wait(struct cli *cli, enum model_kind kind, const char *name, json_t **object,
-                            struct err *err)
+/* Steering characters are for terminals that obey them. */
+static bool is_steerable(FILE *file)
 {
-        const struct model_resource *resource = model_resource(kind);
-        struct waiting waiting = {cli, resource->label, name, isatty(fileno(cli->err)) == 1};
+        const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
+
+        return isatty(fileno(file)) == 1 && (terminal == NULL || strcmp(terminal, "dumb") != 0) &&
+               (no_color == NULL || no_color[0] == '\0');
+}
+
+static enum err_code poll(struct waiting *waiting, const char *path, int64_t wait_ms, json_t **object,
+                          struct err *err)
+{
+        enum err_code code;
+
+        waiting->on_terminal = is_steerable(waiting->cli->err);
+        code = poll_until(waiting, path, wait_ms, object, err);
+        end_progress(waiting);
+        return code;
+}
+
+enum err_code resource_wait(struct cli *cli, const struct resource *resource, const char *name,
+                            json_t **object, struct err *err)
+{
+        struct waiting waiting = {
+                .cli = cli, .label = resource_model(resource)->label, .name = name, .limit = "wait-timeout"};
         int64_t wait_ms = WAIT_DEFAULT_MS;
         const char *path;
-        enum err_code code = client_path(&cli->arena, resource->collection, name, &path, err);
+        enum err_code code = client_path(&cli->arena, resource_model(resource)->collection, name, &path, err);
 
         args_duration_ms(&cli->args, "wait-timeout", &wait_ms);
+        return code == ERR_OK ? poll(&waiting, path, wait_ms, object, err) : code;
+}
+
+static enum err_code read_goal(const struct cli *cli, bool *for_deleted, struct err *err)
+{
+        const char *goal = args_text(&cli->args, "for");
+
+        *for_deleted = goal != NULL && strcasecmp(goal, "deleted") == 0;
+        if (goal == NULL || *for_deleted || strcasecmp(goal, "READY") == 0)
+                return ERR_OK;
+        return err_set(err, ERR_INVALID,
+                       "invalid argument \"%s\" for \"--for\" flag: must be READY or deleted", goal);
+}
+
+enum err_code resource_wait_for(struct cli *cli, struct err *err)
+{
+        const struct model_resource *model = resource_model(resource_of(cli));
+        const char *name = cli->args.values[0], *path, *shown;
+        struct waiting waiting = {.cli = cli, .label = model->label, .name = name, .limit = "timeout"};
+        int64_t wait_ms = WAIT_DEFAULT_MS;
+        own_json json_t *object = NULL;
+        enum err_code code = read_goal(cli, &waiting.for_deleted, err);
+
+        args_duration_ms(&cli->args, "timeout", &wait_ms);
         if (code == ERR_OK)
-                code = poll_until(&waiting, path, wait_ms, object, err);
-        end_progress(&waiting);
-        return code;
+                code = client_path(&cli->arena, model->collection, name, &path, err);
+        if (code == ERR_OK)
+                code = ask_again(&waiting, path, &object, err);
+        if (code == ERR_OK)
+                code = poll(&waiting, path, wait_ms, &object, err);
+        if (code != ERR_OK)
+                return code;
+        shown = show_name(cli, NULL, name);
+        if (shown == NULL)
+                return err_nomem(err);
+        cli_say(cli, "%s %s is %s\n", model->label, shown, waiting.for_deleted ? "deleted" : "READY");
+        return ERR_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * model/tables.h: what parse, print and coerce share about fields; nobody outside the folder needs it.
+ * model/tables.h: what parse, print and coerce share about fields, and what the client asks of them.
  */
 #ifndef DISPATCH_MODEL_TABLES_H
 #define DISPATCH_MODEL_TABLES_H

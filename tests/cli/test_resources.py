@@ -85,7 +85,7 @@ def test_get_of_nothing_prints_the_header(api, dispatch, kind, collection, docum
 
 @pytest.mark.parametrize("plural,collection", [
     ("base-images", "baseimage"), ("images", "image"), ("functions", "function"), ("secrets", "secret"),
-    ("baseimage", "baseimage"), ("baseimages", "baseimage"), ("endpoints", "endpoint"), ("api", "endpoint"), ("apis", "endpoint"),
+    ("baseimage", "baseimage"), ("baseimages", "baseimage"), ("endpoints", "endpoint"), ("api", "api"), ("apis", "api"),
     ("run", "runs"), ("runs", "runs")])
 def test_get_takes_plurals_and_aliases(api, dispatch, plural, collection):
     api.reply("GET", f"/v1/{collection}", [])
