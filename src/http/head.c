@@ -83,6 +83,23 @@ static bool list_add(struct http_parser *parser, struct head_fields *seen, struc
         return true;
 }
 
+/* Tabs around a value are allowed, but not every server skips them: where they would change the framing,
+ * they are refused. Inside a head, so that there is a colon before the value and a CR behind it. */
+static bool tab_around(struct str value)
+{
+        if (value.len == 0)
+                return false;
+        for (const char *p = value.p; p[-1] != ':'; p--) {
+                if (p[-1] == '\t')
+                        return true;
+        }
+        for (const char *p = value.p + value.len; *p != '\r'; p++) {
+                if (*p == '\t')
+                        return true;
+        }
+        return false;
+}
+
 static bool length_add(struct http_parser *parser, struct head_fields *seen, struct str value,
                        struct http_framing *framing)
 {
@@ -90,7 +107,7 @@ static bool length_add(struct http_parser *parser, struct head_fields *seen, str
 
         if (++seen->length_count > 1)
                 return http_parser_fail(parser, 400, "there is more than one Content-Length");
-        if (!str_to_u64(value, &length) || length > INT64_MAX)
+        if (tab_around(value) || !str_to_u64(value, &length) || length > INT64_MAX)
                 return http_parser_fail(parser, 400, "Content-Length is not a number of bytes");
         framing->content_length = (int64_t)length;
         return true;
@@ -99,7 +116,7 @@ static bool length_add(struct http_parser *parser, struct head_fields *seen, str
 static bool encoding_add(struct http_parser *parser, struct head_fields *seen, struct str value,
                          struct http_framing *framing)
 {
-        if (++seen->encoding_count > 1 || !str_eq_nocase(value, STR("chunked")))
+        if (++seen->encoding_count > 1 || tab_around(value) || !str_eq_nocase(value, STR("chunked")))
                 return http_parser_fail(parser, 400, "Transfer-Encoding is not exactly chunked");
         framing->chunked = true;
         return true;
@@ -175,13 +192,51 @@ static bool take_fields(struct http_parser *parser, const char *at, struct head_
         return true;
 }
 
-static bool host_valid(struct str host)
+static bool is_hex(char c)
 {
-        for (size_t i = 0; i < host.len; i++) {
-                if (!http_char_is(host.p[i], HTTP_CHAR_HOST))
+        return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* 1*( HEXDIG / ":" / "." ) with a colon in it: an IPv6 address, without the zone that means nothing here. */
+static bool address_valid(struct str address)
+{
+        for (size_t i = 0; i < address.len; i++) {
+                char c = address.p[i];
+                if (!is_hex(c) && c != ':' && c != '.')
+                        return false;
+        }
+        return str_find(address, ':') < address.len;
+}
+
+static bool name_valid(struct str name)
+{
+        for (size_t i = 0; i < name.len; i++) {
+                char c = name.p[i];
+                if (!http_char_is(c, HTTP_CHAR_HOST) || c == '[' || c == ']')
+                        return false;
+                if (c == '%' && (name.len - i < 3 || !is_hex(name.p[i + 1]) || !is_hex(name.p[i + 2])))
                         return false;
         }
         return true;
+}
+
+/* uri-host [ ":" port ] (RFC 9110 section 7.2, RFC 3986 sections 3.2.2 and 3.2.3); may be empty. */
+static bool host_valid(struct str host)
+{
+        size_t end = str_find(host, host.len > 0 && host.p[0] == '[' ? ']' : ':');
+        struct str port = str_slice(host, end, host.len);
+        uint64_t number;
+
+        if (host.len > 0 && host.p[0] == '[') {
+                if (port.len == 0 || !address_valid(str_slice(host, 1, end)))
+                        return false;
+                port = str_slice(port, 1, port.len);
+        } else if (!name_valid(str_slice(host, 0, end))) {
+                return false;
+        }
+        if (port.len <= 1)
+                return port.len == 0 || port.p[0] == ':';
+        return port.p[0] == ':' && str_to_u64(str_slice(port, 1, port.len), &number) && number <= UINT16_MAX;
 }
 
 /* http://authority[/path][?query]: the authority wins over Host (RFC 9112 section 3.2.2). */
