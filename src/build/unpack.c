@@ -39,6 +39,8 @@ static enum err_code bad_archive(const struct unpack *unpack, struct err *err)
 {
         const char *text = archive_error_string(unpack->archive);
 
+        if (unpack->stream != NULL && unpack->stream->failed != NULL)
+                text = unpack->stream->failed;
         if (unpack->stream != NULL && unpack->stream->over)
                 return err_set(err, ERR_TOO_LARGE, "the archive unpacks to more than %llu MiB",
                                (unsigned long long)(unpack->tree->bytes_max >> 20));
@@ -207,7 +209,7 @@ static enum err_code put_members(struct unpack *unpack, struct err *err)
                 if (code != ERR_OK)
                         return err_wrap(err, code, "member '%s'", tree_text(name != NULL ? name : "", text));
         }
-        if (got != ARCHIVE_EOF)
+        if (got != ARCHIVE_EOF || (unpack->stream != NULL && !stream_drain(unpack->stream)))
                 return bad_archive(unpack, err);
         if (unpack->members == 0)
                 return err_set(err, ERR_INVALID, "the archive is empty");

@@ -1,5 +1,5 @@
 /*
- * build/unpack.h: a source archive into a tree: tar (ustar, pax, GNU), plain or gzip'd, and zip.
+ * build/unpack.h: a source archive into a tree: tar (ustar, pax, GNU), plain or gzip'd (once), and zip.
  *
  * Regular files, folders, symbolic links that stay inside, hard links to earlier files. Anything else, and
  * any name that leads elsewhere, ends the unpacking with a text that names the member; what was written until
