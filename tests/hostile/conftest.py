@@ -1,0 +1,1 @@
+"""The fixtures are those of tests/conftest.py."""
