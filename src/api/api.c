@@ -1,4 +1,5 @@
 /* api/api.c: the API as a whole: its making, its start, its end. */
+#include "api/cursor.h"
 #include "api/endpoints.h"
 #include "api/functions.h"
 #include "api/images.h"
@@ -50,6 +51,11 @@ enum err_code api_create(const struct api_config *config, struct api **ret, stru
                 api_destroy(api);
                 return code;
         }
+        /* A store that cannot be written now must not keep the server from starting; cursors end with it
+         * then. */
+        struct err why;
+        if (cursor_key_load(config->store, api->cursor_key, &why) != ERR_OK)
+                api_problem(api, "keep the key of cursors", &why);
         *ret = api;
         return ERR_OK;
 }

@@ -32,7 +32,8 @@ struct api {
         struct layer_check *checks; /* that are still to be made (layer_check.c) */
         struct run_call *runs;      /* runs that wait, or go on */
         uint32_t runs_waiting;
-        uint32_t epoch; /* counts revision objects made for a changed secret */
+        unsigned char cursor_key[32]; /* cursor.h */
+        uint32_t epoch;               /* counts revision objects made for a changed secret */
 };
 
 /* http.c: a request that passed the head's checks arrives here on the control loop (dispatch.c). */

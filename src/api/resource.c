@@ -1,5 +1,6 @@
 /* api/resource.c: what all resources have in common: how a row is shown, listed and read. */
 #include "api/resource.h"
+#include "api/page.h"
 #include "api/precondition.h"
 
 #include "base/own.h"
@@ -7,8 +8,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { LIST_BYTES_MAX = CALL_REPLY_BYTES_MAX };
 
 enum err_code api_not_found(enum model_kind kind, struct str name, struct err *err)
 {
@@ -112,52 +111,58 @@ struct store_key api_call_key(const struct api_call *call, enum model_kind kind)
 }
 
 struct listing {
-        struct api *api;
+        struct page page;
         const struct api_resource *resource;
-        struct buf *out;
-        size_t count;
-        enum err_code code;
-        struct err err;
 };
+
+static bool row_wanted(const struct params *params, const json_t *document)
+{
+        static const struct {
+                enum param param;
+                const char *key;
+        } filters[] = {{PARAM_LANGUAGE, "language"}, {PARAM_STATE, "status"}, {PARAM_FUNCTION, "function"}};
+
+        for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+                struct str asked = params->text[filters[i].param];
+
+                if (asked.len > 0 && !str_eq(asked, json_str(document, filters[i].key)))
+                        return false;
+        }
+        return params_tags_hold(params, json_object_get(document, "tags"));
+}
 
 static bool list_row(void *arg, struct store_row *row)
 {
         struct listing *listing = arg;
+        struct page *page = &listing->page;
         own_json json_t *shown = NULL;
 
-        listing->code = api_row_show(listing->api, listing->resource, row, &shown, &listing->err);
-        if (listing->code != ERR_OK)
+        if (!page_look(page))
                 return false;
-        if (listing->count++ > 0)
-                listing->code = buf_append_text(listing->out, ",");
-        if (listing->code == ERR_OK)
-                listing->code = json_print(shown, listing->out, &listing->err);
-        else
-                err_set(&listing->err, listing->code, "the list does not fit in %d bytes", LIST_BYTES_MAX);
-        return listing->code == ERR_OK;
+        if (!row_wanted(&page->params, row->document)) {
+                page_pass(page, str_of(row->name));
+                return true;
+        }
+        if (!page_has_room(page))
+                return false;
+        page->code = api_row_show(page->call->api, listing->resource, row, &shown, &page->err);
+        return page->code == ERR_OK && page_add(page, shown, str_of(row->name));
 }
 
 static void call_list(const struct api_resource *resource, struct api_call *call)
 {
         struct store_key key = api_call_key(call, resource->kind);
-        struct listing listing = {.api = call->api, .resource = resource, .out = &call->reply};
+        struct listing listing = {.resource = resource};
         struct err err;
 
         key.name = STR("");
-        buf_append_text(&call->reply, "[");
-        enum err_code code = store_list(call->api->config.store, &key, list_row, &listing, &err);
-        if (code == ERR_OK && listing.code != ERR_OK)
-                err = listing.err;
-        if (code != ERR_OK || listing.code != ERR_OK || buf_append_text(&call->reply, "]\n") != ERR_OK) {
-                if (code == ERR_OK && listing.code == ERR_OK)
-                        err_nomem(&err);
-                api_problem(call->api, "list", &err);
+        if (page_begin(&listing.page, call, resource->kind, 0, &err) != ERR_OK) {
                 api_call_fail(call, &err);
                 return;
         }
-        api_call_field(call, "Content-Type", "application/json");
-        call->status = 200;
-        api_call_finish(call);
+        enum err_code code =
+                store_list_after(call->api->config.store, &key, listing.page.after, list_row, &listing, &err);
+        page_finish(&listing.page, code, &err);
 }
 
 enum err_code api_row_get(const struct api_call *call, const struct api_resource *resource,

@@ -1,10 +1,10 @@
 /* api/run_read.c: the history of runs: one, or the newest of them. */
+#include "api/page.h"
 #include "api/resource.h"
 #include "api/run.h"
 
-enum {
-        LIST_MAX = 1000 /* runs of one list, the newest; a field of the reply says when there are more */
-};
+#include <assert.h>
+#include <stdio.h>
 
 enum err_code run_function_name(struct api_call *call, struct str *ret, struct err *err)
 {
@@ -38,98 +38,81 @@ static void run_get(struct api_call *call)
         api_call_json(call, 200, shown);
 }
 
-struct run_list {
-        struct buf *out;
-        uint64_t count, max;
-        bool failed;
-};
-
-static bool run_list_add(void *arg, json_t *run)
+static bool run_wanted(const struct params *params, const json_t *run)
 {
-        struct run_list *list = arg;
-        struct err err;
+        struct str status = params->text[PARAM_STATUS];
 
-        if (list->count == list->max) {
-                list->count++; /* there are more */
+        if (status.len > 0 && !str_eq(status, json_str(run, "status")))
                 return false;
+        return params_tags_hold(params, json_object_get(run, "tags"));
+}
+
+static struct str place_print(const struct store_run *run, char space[CURSOR_PLACE_MAX])
+{
+        int len =
+                snprintf(space, CURSOR_PLACE_MAX, "%lld %.*s", (long long)run->modified_us, STR_ARG(run->id));
+
+        assert(len > 0 && len < CURSOR_PLACE_MAX);
+        return (struct str){space, (size_t)len};
+}
+
+static bool run_list_add(void *arg, const struct store_run *run)
+{
+        char space[CURSOR_PLACE_MAX];
+        struct str place = place_print(run, space);
+        struct page *page = arg;
+
+        if (!page_look(page))
+                return false;
+        if (!run_wanted(&page->params, run->document)) {
+                page_pass(page, place);
+                return true;
         }
-        own_json json_t *shown = model_print(model_resource(MODEL_RUN), run, MODEL_PRINT_REPLY);
-        list->failed = shown == NULL || (list->count > 0 && buf_append_text(list->out, ",") != ERR_OK) ||
-                       json_print(shown, list->out, &err) != ERR_OK;
-        list->count++;
-        return !list->failed;
+        if (!page_has_room(page))
+                return false;
+        own_json json_t *shown = model_print(model_resource(MODEL_RUN), run->document, MODEL_PRINT_REPLY);
+        return page_add(page, shown, place);
 }
 
-static enum err_code query_integer(struct api_call *call, const char *name, int64_t initial, int64_t *ret,
-                                   struct err *err)
+static int64_t since_us(const struct params *params)
 {
-        struct str text;
-        enum err_code code = api_query_get(call->query, str_of(name), &call->arena, &text);
+        int64_t since_s = params->number[PARAM_SINCE];
 
-        *ret = initial;
-        if (code != ERR_OK)
-                return err_set(err, code, "malformed query");
-        if (text.len == 0 || str_to_i64(text, ret))
-                return ERR_OK;
-        err_set(err, ERR_UNPROCESSABLE, "%s in query must be of type int64: \"%.*s\"", name,
-                (int)(text.len < 128 ? text.len : 128), text.p);
-        err->detail = 601;
-        return ERR_UNPROCESSABLE;
-}
-
-static enum err_code list_query(struct api_call *call, int64_t *ret_since_us, int64_t *ret_limit,
-                                struct err *err)
-{
-        int64_t since_s;
-        enum err_code code = query_integer(call, "since", 0, &since_s, err);
-
-        if (code != ERR_OK || (code = query_integer(call, "limit", LIST_MAX, ret_limit, err)) != ERR_OK)
-                return code;
-        if (*ret_limit < 1 || *ret_limit > LIST_MAX)
-                *ret_limit = LIST_MAX;
         /* The original's client says "from the beginning" with the zero time of its language. */
         if (since_s < 0)
-                since_s = 0;
-        *ret_since_us = since_s < INT64_MAX / 1000000 ? since_s * 1000000 : INT64_MAX;
-        return ERR_OK;
+                return 0;
+        return since_s < INT64_MAX / 1000000 ? since_s * 1000000 : INT64_MAX;
+}
+
+/* A place was made by place_print: its cursor is authentic. */
+static void place_read(struct str place, struct store_run_query *query)
+{
+        struct str time = str_cut(&place, ' ');
+
+        query->before_us = INT64_MAX;
+        if (str_to_i64(time, &query->before_us))
+                query->before_id = place;
 }
 
 static void run_list(struct api_call *call)
 {
         const struct api_config *config = &call->api->config;
-        struct run_list list = {.out = &call->reply};
-        int64_t since_us, limit;
-        struct str function;
+        struct page page;
         struct err err;
 
-        enum err_code code = run_function_name(call, &function, &err);
-        if (code == ERR_OK)
-                code = list_query(call, &since_us, &limit, &err);
-        if (code != ERR_OK) {
+        if (page_begin(&page, call, MODEL_RUN, PARAM_LIMIT_MAX, &err) != ERR_OK) {
                 api_call_fail(call, &err);
                 return;
         }
-        list.max = (uint64_t)limit;
-        if ((code = buf_append_text(&call->reply, "[")) != ERR_OK)
-                err_nomem(&err);
+        struct store_run_query query = {.organization = call->caller.organization,
+                                        .project = call->caller.project,
+                                        .function = page.params.text[PARAM_FUNCTION_NAME],
+                                        .since_us = since_us(&page.params)};
+        place_read(page.after, &query);
+        enum err_code code = recorder_flush(config->recorder, &err);
         if (code == ERR_OK)
-                code = recorder_flush(config->recorder, &err);
-        if (code == ERR_OK)
-                code = store_run_list(config->store, call->caller.organization, call->caller.project,
-                                      function, since_us, list.max + 1, run_list_add, &list, &err);
-        if (code == ERR_OK && (list.failed || buf_append_text(&call->reply, "]\n") != ERR_OK))
-                code = err_set(&err, ERR_SYSTEM,
-                               "the list does not fit in %d bytes: ask for fewer with limit",
-                               CALL_REPLY_BYTES_MAX);
-        if (code != ERR_OK) {
-                api_call_fail(call, &err);
-                return;
-        }
-        if (list.count > list.max)
-                api_call_field(call, "Dispatch-Truncated", "true");
-        api_call_field(call, "Content-Type", "application/json");
-        call->status = 200;
-        api_call_finish(call);
+                code = store_run_page(config->store, &query, run_list_add, &page, &err);
+        page_finish(&page, code, &err);
 }
 
 void runs_read(struct api_call *call)

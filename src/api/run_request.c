@@ -240,6 +240,7 @@ static enum err_code input_read(struct run_call *run, const json_t *sent, bool *
                 return code;
         fields_fill(run, context);
         record->secret_names = json_incref((json_t *)secrets);
+        record->tags = json_incref(json_object_get(run->request, "tags"));
         record->blocking = json_is_true(json_object_get(run->request, "blocking"));
         record->keep_payload = true;
         record->inv.payload = (struct str){record->input.data, record->input.len};

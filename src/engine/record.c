@@ -35,6 +35,7 @@ void run_record_destroy(struct run_record *record)
         struct revision *revision = record->inv.revision; /* its names may be the record's: it goes last */
         invocation_finish(&record->inv);
         json_decref(record->secret_names);
+        json_decref(record->tags);
         buf_finish(&record->input);
         buf_finish(&record->request);
         if (!record->names_borrowed) {
@@ -240,6 +241,21 @@ static void set_result(const struct run_record *record, json_t *document)
                           (json_int_t)inv->memory_peak_bytes));
 }
 
+/* The function's, once it is known which revision runs, then those that the run adds. */
+static void set_secrets(const struct run_record *record, json_t *document)
+{
+        const struct revision *revision = record->inv.revision;
+        json_t *names = json_array(), *name;
+        size_t i;
+
+        for (size_t at = 0; revision != NULL && at < revision->secret_count; at++)
+                json_array_append_new(names, text_json(revision->secrets[at]));
+        json_array_foreach(record->secret_names, i, name) json_array_append(names, name);
+        if (json_array_size(names) > 0)
+                json_object_set(document, "secrets", names);
+        json_decref(names);
+}
+
 enum err_code run_record_document(const struct run_record *record, const char *status, json_t **ret,
                                   struct err *err)
 {
@@ -261,8 +277,9 @@ enum err_code run_record_document(const struct run_record *record, const char *s
                 if (json_parse(inv->http_context, &context, NULL) == ERR_OK)
                         set_new(document, "httpContext", context);
         }
-        if (record->secret_names != NULL)
-                json_object_set(document, "secrets", record->secret_names);
+        set_secrets(record, document);
+        if (record->tags != NULL)
+                json_object_set(document, "tags", record->tags);
         if (over)
                 set_result(record, document);
         set_new(document, "status",

@@ -419,6 +419,7 @@ static bool recover_fill(struct run_record *record, const struct store_run *run)
         record->blocking = false;
         record->keep_payload = true;
         record->secret_names = json_incref(json_object_get(run->document, "secrets"));
+        record->tags = json_incref(json_object_get(run->document, "tags"));
         if (!copy_view(&record->request, type, &at[0]) || !copy_view(&record->request, method, &at[1]) ||
             !copy_view(&record->request, target, &at[2]) || !copy_view(&record->request, context, &at[3]))
                 return false;

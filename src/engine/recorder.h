@@ -40,6 +40,7 @@ struct run_record {
         bool output_left_out; /* the body went to the caller and was too large to be kept */
         bool keep_payload;    /* whatever its size: runs of the API */
         json_t *secret_names; /* list of the secrets that this run adds, or NULL; the record's */
+        json_t *tags;         /* list of {key, value}, or NULL; the record's */
         void *user;
 };
 struct run_record *run_record_create(void); /* NULL: no memory; makes the run's id, sets executed_us */

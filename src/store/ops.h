@@ -13,7 +13,7 @@ struct store_ops {
         void (*rollback)(struct store *store);
         enum err_code (*get)(struct store *store, const struct store_key *key, struct store_row *ret,
                              struct err *err);
-        enum err_code (*list)(struct store *store, const struct store_key *key,
+        enum err_code (*list)(struct store *store, const struct store_key *key, struct str after,
                               bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err);
         enum err_code (*insert)(struct store *store, const struct store_key *key, struct store_row *row,
                                 struct err *err);
@@ -25,9 +25,9 @@ struct store_ops {
         enum err_code (*run_put)(struct store *store, const struct store_run *run, struct err *err);
         enum err_code (*run_get)(struct store *store, struct str organization, struct str project,
                                  struct str id, json_t **ret, struct err *err);
-        enum err_code (*run_list)(struct store *store, struct str organization, struct str project,
-                                  struct str function, int64_t since_us, uint64_t limit,
-                                  bool (*each)(void *arg, json_t *run), void *arg, struct err *err);
+        enum err_code (*run_page)(struct store *store, const struct store_run_query *query,
+                                  bool (*each)(void *arg, const struct store_run *run), void *arg,
+                                  struct err *err);
         enum err_code (*run_unfinished)(struct store *store, uint32_t generation,
                                         uint32_t draining_generation,
                                         bool (*each)(void *arg, const struct store_run *run), void *arg,

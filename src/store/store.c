@@ -58,7 +58,14 @@ enum err_code store_get(struct store *store, const struct store_key *key, struct
 enum err_code store_list(struct store *store, const struct store_key *key,
                          bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err)
 {
-        return store->ops->list(store, key, each, arg, err);
+        return store->ops->list(store, key, STR(""), each, arg, err);
+}
+
+enum err_code store_list_after(struct store *store, const struct store_key *key, struct str after,
+                               bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err)
+{
+        assert(key->organization.len > 0 && key->name.len == 0);
+        return store->ops->list(store, key, after, each, arg, err);
 }
 
 enum err_code store_insert(struct store *store, const struct store_key *key, struct store_row *row,
@@ -97,11 +104,33 @@ enum err_code store_run_get(struct store *store, struct str organization, struct
         return store->ops->run_get(store, organization, project, id, ret, err);
 }
 
+enum err_code store_run_page(struct store *store, const struct store_run_query *query,
+                             bool (*each)(void *arg, const struct store_run *run), void *arg, struct err *err)
+{
+        return store->ops->run_page(store, query, each, arg, err);
+}
+
+struct documents {
+        bool (*each)(void *arg, json_t *run);
+        void *arg;
+};
+
+static bool document_pass(void *arg, const struct store_run *run)
+{
+        const struct documents *documents = arg;
+
+        return documents->each(documents->arg, run->document);
+}
+
 enum err_code store_run_list(struct store *store, struct str organization, struct str project,
                              struct str function, int64_t since_us, uint64_t limit,
                              bool (*each)(void *arg, json_t *run), void *arg, struct err *err)
 {
-        return store->ops->run_list(store, organization, project, function, since_us, limit, each, arg, err);
+        const struct store_run_query query = {organization, project, function, since_us,
+                                              INT64_MAX,    STR(""), limit};
+        struct documents documents = {each, arg};
+
+        return store->ops->run_page(store, &query, document_pass, &documents, err);
 }
 
 enum err_code store_run_unfinished(struct store *store, uint32_t generation, uint32_t draining_generation,

@@ -73,6 +73,10 @@ enum err_code store_get(struct store *store, const struct store_key *key, struct
  * NULLs, and may use the store. key->organization, project or name "" means all of them. */
 enum err_code store_list(struct store *store, const struct store_key *key,
                          bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err);
+/* The same of one project, or of an organization's resources without project, from the first name after
+ * `after` on ("": all): what a page begins with. */
+enum err_code store_list_after(struct store *store, const struct store_key *key, struct str after,
+                               bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err);
 /* Takes row->document and, unless NULL, row->internal; makes the id (unless there is one, which is kept: a
  * sealed secret is bound to it), revision 1 and times, and fills them, organization, project and name into
  * *row. The documents stay as they were. ERR_CONFLICT: `KIND NAME already exists`. */
@@ -113,6 +117,22 @@ enum err_code store_run_get(struct store *store, struct str organization, struct
 enum err_code store_run_list(struct store *store, struct str organization, struct str project,
                              struct str function, int64_t since_us, uint64_t limit,
                              bool (*each)(void *arg, json_t *run), void *arg, struct err *err);
+/* The same in pages. Runs that moved at the same time come by id, newest first, so that a place in the list
+ * is a time and an id; before_us INT64_MAX and before_id "" are its beginning. */
+struct store_run_query {
+        struct str organization;
+        struct str project;
+        struct str function; /* "": all */
+        int64_t since_us;
+        int64_t before_us;
+        struct str before_id;
+        uint64_t limit; /* 0: none */
+};
+/* The document may be kept by taking a reference; the rest is the store's until each returns. Only id,
+ * modified_us and document are filled in. */
+enum err_code store_run_page(struct store *store, const struct store_run_query *query,
+                             bool (*each)(void *arg, const struct store_run *run), void *arg,
+                             struct err *err);
 /* Unfinished runs of generations other than the two named, for recovery. */
 enum err_code store_run_unfinished(struct store *store, uint32_t generation, uint32_t draining_generation,
                                    bool (*each)(void *arg, const struct store_run *run), void *arg,

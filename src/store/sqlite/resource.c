@@ -65,8 +65,8 @@ enum err_code sqlite_get(struct store *base, const struct store_key *key, struct
 }
 
 /* The statement whose index serves the key best; what it leaves open is compared row by row. */
-static enum err_code take_list(struct sqlite_store *store, const struct store_key *key, struct statement *ret,
-                               struct err *err)
+static enum err_code take_list(struct sqlite_store *store, const struct store_key *key, struct str after,
+                               struct statement *ret, struct err *err)
 {
         bool by_organization = key->organization.len > 0;
         bool by_project = by_organization && key->project.len > 0;
@@ -79,10 +79,12 @@ static enum err_code take_list(struct sqlite_store *store, const struct store_ke
         if (code != ERR_OK)
                 return code;
         statement_text(ret, 1, str_of(model_resource(key->kind)->kind_name));
-        if (by_organization)
+        if (by_organization) {
                 statement_text(ret, 2, key->organization);
+                statement_text(ret, 3, after);
+        }
         if (by_project)
-                statement_text(ret, 3, key->project);
+                statement_text(ret, 4, key->project);
         return ERR_OK;
 }
 
@@ -92,12 +94,12 @@ static bool is_wanted(const struct statement *statement, const struct store_key 
                (key->name.len == 0 || str_eq(key->name, statement_column(statement, 2)));
 }
 
-enum err_code sqlite_list(struct store *base, const struct store_key *key,
+enum err_code sqlite_list(struct store *base, const struct store_key *key, struct str after,
                           bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err)
 {
         own_statement struct statement statement = {0};
         bool more = false;
-        enum err_code code = take_list(sqlite_store_of(base), key, &statement, err);
+        enum err_code code = take_list(sqlite_store_of(base), key, after, &statement, err);
 
         while (code == ERR_OK && (code = statement_step(&statement, &more, err)) == ERR_OK && more) {
                 own_row struct store_row row = {0};

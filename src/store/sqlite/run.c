@@ -46,27 +46,39 @@ enum err_code sqlite_run_get(struct store *base, struct str organization, struct
         return statement_column_json(&statement, 0, ret, err);
 }
 
-enum err_code sqlite_run_list(struct store *base, struct str organization, struct str project,
-                              struct str function, int64_t since_us, uint64_t limit,
-                              bool (*each)(void *arg, json_t *run), void *arg, struct err *err)
+static void bind_query(struct statement *statement, const struct store_run_query *query)
+{
+        bool limited = query->limit > 0 && query->limit < INT64_MAX;
+
+        statement_text(statement, 1, query->organization);
+        statement_text(statement, 2, query->project);
+        statement_number(statement, 3, query->since_us);
+        statement_number(statement, 4, limited ? (int64_t)query->limit : -1);
+        statement_number(statement, 5, query->before_us);
+        statement_text(statement, 6, query->before_id);
+        if (query->function.len > 0)
+                statement_text(statement, 7, query->function);
+}
+
+enum err_code sqlite_run_page(struct store *base, const struct store_run_query *query,
+                              bool (*each)(void *arg, const struct store_run *run), void *arg,
+                              struct err *err)
 {
         own_statement struct statement statement = {0};
-        enum sql which = function.len > 0 ? SQL_RUN_LIST_FUNCTION : SQL_RUN_LIST;
+        enum sql which = query->function.len > 0 ? SQL_RUN_LIST_FUNCTION : SQL_RUN_LIST;
         bool more = false;
         enum err_code code = statement_take(sqlite_store_of(base), which, &statement, err);
 
         if (code != ERR_OK)
                 return code;
-        statement_text(&statement, 1, organization);
-        statement_text(&statement, 2, project);
-        statement_number(&statement, 3, since_us);
-        statement_number(&statement, 4, limit > 0 && limit < INT64_MAX ? (int64_t)limit : -1);
-        if (function.len > 0)
-                statement_text(&statement, 5, function);
+        bind_query(&statement, query);
         while (code == ERR_OK && (code = statement_step(&statement, &more, err)) == ERR_OK && more) {
-                own_json json_t *run = NULL;
-                code = statement_column_json(&statement, 0, &run, err);
-                if (code == ERR_OK && !each(arg, run))
+                own_json json_t *document = NULL;
+                code = statement_column_json(&statement, 2, &document, err);
+                const struct store_run run = {.id = statement_column(&statement, 0),
+                                              .modified_us = sqlite3_column_int64(statement.stmt, 1),
+                                              .document = document};
+                if (code == ERR_OK && !each(arg, &run))
                         break;
         }
         return code;

@@ -21,9 +21,9 @@
         X(LIST, "SELECT " SQL_ROW " FROM resource WHERE kind = ?1"                                           \
                 " ORDER BY organization, project, name")                                                     \
         X(LIST_ORGANIZATION, "SELECT " SQL_ROW " FROM resource WHERE kind = ?1 AND organization = ?2"        \
-                             " ORDER BY project, name")                                                      \
+                             " AND (project, name) > ('', ?3) ORDER BY project, name")                       \
         X(LIST_PROJECT, "SELECT " SQL_ROW " FROM resource WHERE kind = ?1 AND organization = ?2"             \
-                        " AND project = ?3 ORDER BY name")                                                   \
+                        " AND project = ?4 AND name > ?3 ORDER BY name")                                     \
         X(INSERT, "INSERT INTO resource (kind, " SQL_ROW ")"                                                 \
                   " VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, ?7, ?8)")                                         \
         X(UPDATE, "UPDATE resource SET revision = revision + 1, modified_us = max(?6, modified_us + 1),"     \
@@ -44,11 +44,13 @@
                    " unfinished = excluded.unfinished, document = excluded.document"                         \
                    " WHERE run.unfinished OR NOT excluded.unfinished")                                       \
         X(RUN_GET, "SELECT document FROM run WHERE id = ?1 AND organization = ?2 AND project = ?3")          \
-        X(RUN_LIST, "SELECT document FROM run WHERE organization = ?1 AND project = ?2"                      \
-                    " AND modified_us >= ?3 ORDER BY modified_us DESC LIMIT ?4")                             \
-        X(RUN_LIST_FUNCTION, "SELECT document FROM run WHERE organization = ?1 AND project = ?2"             \
-                             " AND function = ?5 AND modified_us >= ?3"                                      \
-                             " ORDER BY modified_us DESC LIMIT ?4")                                          \
+        X(RUN_LIST, "SELECT id, modified_us, document FROM run WHERE organization = ?1 AND project = ?2"     \
+                    " AND modified_us >= ?3 AND (modified_us, id) < (?5, ?6)"                                \
+                    " ORDER BY modified_us DESC, id DESC LIMIT ?4")                                          \
+        X(RUN_LIST_FUNCTION,                                                                                 \
+          "SELECT id, modified_us, document FROM run WHERE organization = ?1 AND project = ?2"               \
+          " AND function = ?7 AND modified_us >= ?3 AND (modified_us, id) < (?5, ?6)"                        \
+          " ORDER BY modified_us DESC, id DESC LIMIT ?4")                                                    \
         X(RUN_UNFINISHED,                                                                                    \
           "SELECT id, organization, project, function, function_id, executed_us,"                            \
           " modified_us, generation, document FROM run INDEXED BY run_unfinished WHERE unfinished = 1"       \
@@ -141,7 +143,7 @@ enum err_code statement_column_json(const struct statement *statement, int colum
 /* The operations, by file. */
 enum err_code sqlite_get(struct store *store, const struct store_key *key, struct store_row *ret,
                          struct err *err);
-enum err_code sqlite_list(struct store *store, const struct store_key *key,
+enum err_code sqlite_list(struct store *store, const struct store_key *key, struct str after,
                           bool (*each)(void *arg, struct store_row *row), void *arg, struct err *err);
 enum err_code sqlite_insert(struct store *store, const struct store_key *key, struct store_row *row,
                             struct err *err);
@@ -154,9 +156,9 @@ enum err_code sqlite_delete(struct store *store, const struct store_key *key, st
 enum err_code sqlite_run_put(struct store *store, const struct store_run *run, struct err *err);
 enum err_code sqlite_run_get(struct store *store, struct str organization, struct str project, struct str id,
                              json_t **ret, struct err *err);
-enum err_code sqlite_run_list(struct store *store, struct str organization, struct str project,
-                              struct str function, int64_t since_us, uint64_t limit,
-                              bool (*each)(void *arg, json_t *run), void *arg, struct err *err);
+enum err_code sqlite_run_page(struct store *store, const struct store_run_query *query,
+                              bool (*each)(void *arg, const struct store_run *run), void *arg,
+                              struct err *err);
 enum err_code sqlite_run_unfinished(struct store *store, uint32_t generation, uint32_t draining_generation,
                                     bool (*each)(void *arg, const struct store_run *run), void *arg,
                                     struct err *err);
