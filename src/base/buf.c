@@ -80,6 +80,14 @@ enum err_code buf_printf(struct buf *buf, const char *fmt, ...)
         return code;
 }
 
+void buf_wipe(struct buf *buf)
+{
+        if (buf->data != NULL)
+                memset(buf->data, 0, buf->len);
+        __asm__ volatile("" : : "r"(buf->data) : "memory");
+        buf->len = 0;
+}
+
 void buf_consume(struct buf *buf, size_t len)
 {
         assert(len <= buf->len);

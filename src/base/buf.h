@@ -33,6 +33,9 @@ enum err_code buf_append(struct buf *buf, const void *bytes, size_t len);
 enum err_code buf_append_text(struct buf *buf, const char *text);
 enum err_code buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Overwrites the content, in a way that no optimizer leaves out, and empties the buffer. */
+void buf_wipe(struct buf *buf);
+
 /* Drops the first `len` bytes. */
 void buf_consume(struct buf *buf, size_t len);
 

@@ -4,12 +4,12 @@
  */
 #include "base/hamt.h"
 
+#include "base/hash.h"
+
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { HAMT_BITS = 5, HAMT_HASH_BITS = 64 };
 
@@ -27,58 +27,6 @@ struct hamt_node {
                 char key[1];
         } tail[];
 };
-
-static uint64_t seed[2];
-
-static void seed_fill(void)
-{
-        if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-                abort();
-}
-
-static inline uint64_t rotate(uint64_t x, int by)
-{
-        return x << by | x >> (64 - by);
-}
-
-static inline void sip_round(uint64_t v[4])
-{
-        v[0] += v[1];
-        v[1] = rotate(v[1], 13) ^ v[0];
-        v[0] = rotate(v[0], 32);
-        v[2] += v[3];
-        v[3] = rotate(v[3], 16) ^ v[2];
-        v[0] += v[3];
-        v[3] = rotate(v[3], 21) ^ v[0];
-        v[2] += v[1];
-        v[1] = rotate(v[1], 17) ^ v[2];
-        v[2] = rotate(v[2], 32);
-}
-
-static uint64_t hash_of(struct str key)
-{
-        uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575ULL, seed[1] ^ 0x646f72616e646f6dULL,
-                         seed[0] ^ 0x6c7967656e657261ULL, seed[1] ^ 0x7465646279746573ULL};
-        uint64_t word;
-        size_t at = 0;
-
-        for (; at + sizeof(word) <= key.len; at += sizeof(word)) {
-                memcpy(&word, key.p + at, sizeof(word));
-                v[3] ^= word;
-                sip_round(v);
-                v[0] ^= word;
-        }
-        word = (uint64_t)key.len << 56;
-        for (size_t i = 0; at + i < key.len; i++)
-                word |= (uint64_t)(unsigned char)key.p[at + i] << (8 * i);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-        v[2] ^= 0xff;
-        for (int i = 0; i < 3; i++)
-                sip_round(v);
-        return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
 
 static struct hamt_node **children_of(struct hamt_node *node)
 {
@@ -135,7 +83,7 @@ static struct hamt_node *leaf_create(const struct hamt_ops *ops, struct str key,
         atomic_init(&leaf->refs, 1);
         leaf->kind = NODE_LEAF;
         leaf->len = (uint32_t)key.len;
-        leaf->hash = hash_of(key);
+        leaf->hash = hash_keyed(key);
         leaf->value = value;
         if (key.len > 0)
                 memcpy(leaf->tail[0].key, key.p, key.len);
@@ -254,9 +202,6 @@ static struct hamt_node *node_set(const struct hamt_ops *ops, struct hamt_node *
 
 void hamt_init(struct hamt *map, const struct hamt_ops *ops)
 {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-        pthread_once(&once, seed_fill);
         *map = (struct hamt){.ops = ops};
 }
 
@@ -286,7 +231,7 @@ static struct hamt_node *list_find(struct hamt_node *list, struct str key)
 void *hamt_get(const struct hamt *map, struct str key)
 {
         struct hamt_node *node = map->root;
-        uint64_t hash = hash_of(key);
+        uint64_t hash = hash_keyed(key);
 
         for (unsigned shift = 0; node != NULL && node->kind == NODE_BRANCH; shift += HAMT_BITS) {
                 uint32_t bit = 1U << digit_of(hash, shift);
@@ -364,7 +309,7 @@ enum err_code hamt_remove(struct hamt *map, struct str key)
 
         if (map->root == NULL)
                 return ERR_OK;
-        switch (node_remove(map->ops, map->root, key, hash_of(key), 0, &root)) {
+        switch (node_remove(map->ops, map->root, key, hash_keyed(key), 0, &root)) {
         case REMOVAL_ABSENT:
                 return ERR_OK;
         case REMOVAL_NO_MEMORY:

@@ -2,9 +2,9 @@
 #include "base/str.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 static char ascii_lower(char c)
 {
@@ -307,8 +307,7 @@ void uuid_generate(char out[UUID_LEN + 1])
 {
         unsigned char bytes[16];
 
-        if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-                abort();
+        random_fill(bytes, sizeof(bytes));
         uuid_text(bytes, 4, out);
 }
 
@@ -317,8 +316,7 @@ void uuid_generate_ordered(char out[UUID_LEN + 1])
         unsigned char bytes[16];
         uint64_t now_ms = (uint64_t)(clock_wall_us() / 1000);
 
-        if (getrandom(bytes + 6, sizeof(bytes) - 6, 0) != (ssize_t)sizeof(bytes) - 6)
-                abort();
+        random_fill(bytes + 6, sizeof(bytes) - 6);
         for (int i = 0; i < 6; i++)
                 bytes[i] = (unsigned char)(now_ms >> (8 * (5 - i)));
         uuid_text(bytes, 7, out);

@@ -1,31 +1,25 @@
-/* cli/auth.c: signing with a service account's private key, by OpenSSL. */
+/*
+ * cli/auth.c: signing with a service account's private key. The key is used by the program openssl, so that
+ * the client links no cryptography of its own.
+ */
 #include "cli/auth.h"
 
 #include "base/clock.h"
 #include "base/own.h"
 #include "cli/file.h"
+#include "cli/subprocess.h"
 
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <string.h>
 
 enum {
         KEY_FILE_MAX = 64 * 1024,
         CLAIM_MAX = 16 * 1024,
+        SIGNATURE_MAX = 2048, /* of a key of 16384 bits */
+        SIGN_TIMEOUT_MS = 20000,
+        KEY_PATH_MAX = 4096,
         ISSUED_BEFORE_S = 60, /* for a server whose clock is behind */
         VALID_FOR_S = 3600
 };
-
-static void release_key(EVP_PKEY **key)
-{
-        EVP_PKEY_free(*key);
-}
-
-static void release_digest(EVP_MD_CTX **digest)
-{
-        EVP_MD_CTX_free(*digest);
-}
 
 /* Base64 for URLs without padding, RFC 4648 section 5. */
 static enum err_code append_base64url(struct buf *out, const void *bytes, size_t len)
@@ -62,39 +56,46 @@ static enum err_code append_claims(const struct settings *settings, struct buf *
         return append_base64url(out, claims.data, claims.len) == ERR_OK ? ERR_OK : err_nomem(err);
 }
 
-static enum err_code read_key(const char *path, EVP_PKEY **ret, struct err *err)
+/* That the file can be read is found out here, whose words the caller knows. */
+static enum err_code check_key(const char *path, struct err *err)
 {
         own_buf struct buf text = {.max = KEY_FILE_MAX};
-        BIO *bio;
 
         if (path[0] == '\0')
                 return err_set(err, ERR_INVALID, "a service account needs --jwt-private-key FILE");
         enum err_code code = file_read(path, &text, err);
-        if (code != ERR_OK)
-                return err_wrap(err, code, "error reading key file");
-        bio = BIO_new_mem_buf(text.data, (int)text.len);
-        if (bio != NULL)
-                *ret = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)"");
-        BIO_free(bio);
-        if (text.data != NULL)
-                explicit_bzero(text.data, text.len);
-        if (*ret == NULL || EVP_PKEY_base_id(*ret) != EVP_PKEY_RSA)
-                return err_set(err, ERR_INVALID, "%s holds no RSA private key in PEM without a passphrase",
-                               path);
-        return ERR_OK;
+        buf_wipe(&text);
+        return code == ERR_OK ? ERR_OK : err_wrap(err, code, "error reading key file");
 }
 
-static enum err_code append_signature(EVP_PKEY *key, struct str signed_text, struct buf *out, struct err *err)
+/* The padding of RS256 (RFC 7518 section 3.3) is asked for by name, which refuses any key but one of RSA. */
+static enum err_code append_signature(const char *path, struct str signed_text, struct buf *out,
+                                      struct err *err)
 {
-        __attribute__((cleanup(release_digest))) EVP_MD_CTX *digest = EVP_MD_CTX_new();
-        unsigned char signature[2048];
-        size_t len = sizeof(signature);
+        char key[KEY_PATH_MAX];
+        own_buf struct buf signature = {.max = SIGNATURE_MAX};
+        /* A relative path could be taken for an option or a URI. */
+        int len = snprintf(key, sizeof(key), "%s%s", path[0] == '/' ? "" : "./", path), status = 0;
+        if (len >= (int)sizeof(key))
+                return err_set(err, ERR_INVALID, "the path of the key is longer than %d bytes", KEY_PATH_MAX);
 
-        if (digest == NULL || EVP_DigestSignInit(digest, NULL, EVP_sha256(), NULL, key) != 1 ||
-            EVP_DigestSign(digest, signature, &len, (const unsigned char *)signed_text.p, signed_text.len) !=
-                    1)
-                return err_set(err, ERR_SYSTEM, "signing with the service account's key failed");
-        if (buf_append_text(out, ".") != ERR_OK || append_base64url(out, signature, len) != ERR_OK)
+        char *const argv[] = {"openssl", "dgst",    "-sha256",
+                              "-sign",   key,       "-passin",
+                              "pass:",   "-sigopt", "rsa_padding_mode:pkcs1",
+                              "-binary", NULL};
+        enum err_code code = subprocess_run(argv, signed_text, SIGN_TIMEOUT_MS, &signature, &status, err);
+        if (code == ERR_NOT_FOUND)
+                return err_set(
+                        err, ERR_UNAVAILABLE,
+                        "signing for a service account needs the program openssl, which is not on the PATH: "
+                        "install it, or give --token");
+        if (code != ERR_OK)
+                return err_wrap(err, code, "signing with the service account's key");
+        if (status != 0 || signature.len == 0)
+                return err_set(err, ERR_INVALID, "%s holds no RSA private key in PEM without a passphrase",
+                               path);
+        if (buf_append_text(out, ".") != ERR_OK ||
+            append_base64url(out, signature.data, signature.len) != ERR_OK)
                 return err_nomem(err);
         return ERR_OK;
 }
@@ -102,9 +103,8 @@ static enum err_code append_signature(EVP_PKEY *key, struct str signed_text, str
 enum err_code auth_sign(const struct settings *settings, struct buf *out, struct err *err)
 {
         static const char header[] = "{\"alg\":\"RS256\",\"typ\":\"JWT\"}";
-        __attribute__((cleanup(release_key))) EVP_PKEY *key = NULL;
         own_buf struct buf token = {.max = CLAIM_MAX * 2};
-        enum err_code code = read_key(settings->jwt_private_key, &key, err);
+        enum err_code code = check_key(settings->jwt_private_key, err);
 
         if (code != ERR_OK)
                 return code;
@@ -113,7 +113,8 @@ enum err_code auth_sign(const struct settings *settings, struct buf *out, struct
                 return err_nomem(err);
         code = append_claims(settings, &token, err);
         if (code == ERR_OK)
-                code = append_signature(key, (struct str){token.data, token.len}, &token, err);
+                code = append_signature(settings->jwt_private_key, (struct str){token.data, token.len},
+                                        &token, err);
         if (code == ERR_OK && buf_append(out, token.data, token.len) != ERR_OK)
                 code = err_nomem(err);
         return code;

@@ -270,8 +270,7 @@ static enum err_code fill_secret(struct cli *cli, json_t *body, bool update, str
         if (code != ERR_OK)
                 return err_wrap(err, code, "error when reading content of %s", path);
         code = json_parse((struct str){text.data != NULL ? text.data : "", text.len}, &values, err);
-        if (text.data != NULL)
-                explicit_bzero(text.data, text.len);
+        buf_wipe(&text);
         if (code != ERR_OK)
                 return err_wrap(err, code, "Error when parsing JSON from %s", path);
         if (!json_is_object(values))

@@ -90,7 +90,7 @@ static enum err_code write_header(struct pack *pack, const char *member, const c
         archive_entry_set_pathname(entry, member);
         archive_entry_set_filetype(entry, AE_IFREG);
         archive_entry_set_perm(entry, st->st_mode & 0777);
-        archive_entry_set_mtime(entry, st->st_mtim.tv_sec, 0);
+        archive_entry_set_mtime(entry, st->st_mtime, 0);
         archive_entry_set_size(entry, st->st_size);
         if (archive_write_header(pack->archive, entry) < ARCHIVE_WARN)
                 return archive_failed(pack, path, err);
