@@ -44,13 +44,10 @@ static enum err_code open_transport(struct agent *agent, struct err *err)
         return channel_create(CHANNEL_FD, agent->wake[0], &agent->lock, &agent->transport, err);
 }
 
-static enum err_code agent_open(struct agent *agent, struct err *err)
+static enum err_code open_all(struct agent *agent, struct err *err)
 {
-        pthread_mutex_init(&agent->lock, NULL);
-        buf_init(&agent->own_secrets, AGENT_CONTEXT_MAX);
-        buf_init(&agent->context, AGENT_CONTEXT_MAX);
-        agent->capture[0].fd = agent->capture[1].fd = -1;
         enum err_code code = process_watch(agent, err);
+
         if (code == ERR_OK)
                 code = open_transport(agent, err);
         if (code == ERR_OK)
@@ -61,7 +58,29 @@ static enum err_code agent_open(struct agent *agent, struct err *err)
         return process_watch_forks(err);
 }
 
-static void agent_close(struct agent *agent)
+enum err_code agent_open(struct agent **ret, struct err *err)
+{
+        struct agent *agent = calloc(1, sizeof(*agent));
+
+        if (agent == NULL)
+                return err_nomem(err);
+        pthread_mutex_init(&agent->lock, NULL);
+        buf_init(&agent->own_secrets, AGENT_CONTEXT_MAX);
+        buf_init(&agent->context, AGENT_CONTEXT_MAX);
+        decoded_init(&agent->decoded);
+        agent->wake[0] = agent->wake[1] = -1;
+        agent->capture[0].fd = agent->capture[1].fd = -1;
+        agent->replied = true;
+        enum err_code code = open_all(agent, err);
+        if (code != ERR_OK) {
+                agent_close(agent);
+                return code;
+        }
+        *ret = agent;
+        return ERR_OK;
+}
+
+void agent_close(struct agent *agent)
 {
         process_forget(agent);
         if (agent->transport != NULL)
@@ -71,7 +90,9 @@ static void agent_close(struct agent *agent)
                 explicit_bzero(agent->own_secrets.data, agent->own_secrets.len);
         buf_finish(&agent->own_secrets);
         buf_finish(&agent->context);
+        decoded_finish(&agent->decoded);
         pthread_mutex_destroy(&agent->lock);
+        free(agent);
 }
 
 /* What every program expects to find in its environment. */
@@ -82,7 +103,8 @@ static void complete_environment(void)
         setenv("LANG", "C.UTF-8", 0);
 }
 
-static enum err_code prepare(struct agent *agent, const char *handler, struct err *err)
+enum err_code agent_prepare(struct agent *agent, const char *handler, const struct agent_function **ret,
+                            struct err *err)
 {
         const struct specialisation *special = &agent->special;
         const char *folder = getenv("DISPATCH_FUNCTION_DIR"), *variable = getenv("DISPATCH_HANDLER");
@@ -100,110 +122,156 @@ static enum err_code prepare(struct agent *agent, const char *handler, struct er
         complete_environment();
         if (chdir(agent->function.folder) < 0)
                 return err_sys(err, "the function's folder '%s'", agent->function.folder);
-        if (special->secrets.len > 0)
-                return ERR_OK;
-        return secrets_from_environment(&agent->own_secrets, err);
+        if (special->secrets.len == 0) {
+                enum err_code code = secrets_from_environment(&agent->own_secrets, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        *ret = &agent->function;
+        return ERR_OK;
 }
 
-/* Loads the handler and says how it went. */
-static enum err_code load(struct agent *agent, const char *handler, bool *ret_loaded, struct err *err)
+enum err_code agent_loaded(struct agent *agent, const struct buf *error, struct err *err)
 {
-        own_buf struct buf error;
-        struct err why;
-
-        buf_init(&error, AGENT_ERROR_MAX);
-        if (prepare(agent, handler, &why) == ERR_OK)
-                *ret_loaded = agent->runtime->load(agent->runtime->ctx, agent, &agent->function, &error);
-        else if (agent_error_put(&error, AGENT_SYSTEM_ERROR, str_of(why.text), NULL, 0) != ERR_OK)
-                return err_nomem(err);
         if (agent->child)
                 _exit(0);
         pthread_mutex_lock(&agent->lock);
         output_finish(agent);
-        enum err_code code = agent->transport->ops->ready(agent->transport, *ret_loaded ? NULL : &error, err);
+        enum err_code code = agent->transport->ops->ready(agent->transport, error, err);
         pthread_mutex_unlock(&agent->lock);
         return code;
 }
 
-static void run(struct agent *agent, const struct agent_request *request)
+/* Loads the handler and says how it went. */
+static enum err_code load(struct agent *agent, const struct agent_runtime *runtime, const char *handler,
+                          bool *ret_loaded, struct err *err)
+{
+        own_buf struct buf error;
+        const struct agent_function *function = NULL;
+        struct err why;
+
+        buf_init(&error, AGENT_ERROR_MAX);
+        if (agent_prepare(agent, handler, &function, &why) == ERR_OK)
+                *ret_loaded = runtime->load(runtime->ctx, agent, function, &error);
+        else if (agent_error_put(&error, AGENT_SYSTEM_ERROR, str_of(why.text), NULL, 0) != ERR_OK)
+                return err_nomem(err);
+        return agent_loaded(agent, *ret_loaded ? NULL : &error, err);
+}
+
+/* What the language gets of a request. False: it was answered here, because it cannot have it. */
+static bool decode(struct agent *agent, const struct agent_request *request, struct agent_invocation *ret)
 {
         struct str secrets = agent->special.secrets.len > 0
                                      ? agent->special.secrets
                                      : (struct str){agent->own_secrets.data, agent->own_secrets.len};
-        __attribute__((cleanup(decoded_finish))) struct decoded decoded;
-        struct err err;
         uint64_t timeout_ms = agent->function.timeout_ms;
+        struct err err;
 
-        agent->replied = false;
-        agent->reply_code = ERR_OK;
-        usage_begin(&agent->usage);
-        decoded_init(&decoded);
-        buf_clear(&agent->context);
-        enum err_code code = request_decode(request, &decoded, &err);
+        enum err_code code = request_decode(request, &agent->decoded, &err);
         if (code != ERR_OK) {
                 agent_reply_error(agent, code == ERR_INVALID ? AGENT_INPUT_ERROR : AGENT_SYSTEM_ERROR,
                                   str_of(err.text), NULL, 0);
-                return;
+                return false;
         }
         if (request_context(request, secrets, &agent->context) != ERR_OK) {
                 agent_reply_error(agent, AGENT_SYSTEM_ERROR, STR("the context does not fit into memory"),
                                   NULL, 0);
-                return;
+                return false;
         }
         str_to_u64(request_field(request, STR("dispatch-timeout-ms")), &timeout_ms);
-        struct agent_invocation invocation = {
-                .kind = decoded.kind,
-                .payload = decoded.payload,
+        *ret = (struct agent_invocation){
+                .kind = agent->decoded.kind,
+                .payload = agent->decoded.payload,
                 .context = {agent->context.data, agent->context.len},
                 .timeout_ms = agent->transport->ops->enforces_timeout ? timeout_ms : 0,
         };
-        agent->runtime->run(agent->runtime->ctx, agent, &invocation);
-        assert(agent->replied || agent->child);
-        if (agent->child)
-                _exit(0);
+        return true;
 }
 
-static enum err_code serve(struct agent *agent, struct err *err)
+enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err)
 {
-        while (!agent->exiting) {
-                struct agent_request request;
-                enum err_code code = agent->transport->ops->next(agent->transport, &request, err);
-                if (code != ERR_OK)
-                        return code;
-                run(agent, &request);
+        const struct transport_ops *ops = agent->transport->ops;
+        struct agent_request request;
+
+        assert(agent->replied);
+        for (;;) {
+                decoded_finish(&agent->decoded);
+                decoded_init(&agent->decoded);
+                buf_clear(&agent->context);
                 if (agent->reply_code != ERR_OK) {
                         *err = agent->reply_err;
                         return agent->reply_code;
                 }
+                if (agent->exiting)
+                        return err_set(err, ERR_CANCELLED, "it was to end");
+                enum err_code code = wait ? ops->next(agent->transport, &request, err)
+                                          : ops->try_next(agent->transport, &request, err);
+                if (code != ERR_OK)
+                        return code;
+                agent->replied = false;
+                output_begin(agent);
+                usage_begin(&agent->usage);
+                if (decode(agent, &request, ret))
+                        return ERR_OK;
         }
-        return ERR_OK;
 }
 
-static int agent_serve(struct agent *agent, const char *handler, struct err *err)
+int agent_wait_ms(const struct agent *agent)
 {
-        bool loaded = false;
-        enum err_code code = agent_open(agent, err);
+        return agent->transport->ops->wait_ms(agent->transport);
+}
 
-        if (code == ERR_OK)
-                code = load(agent, handler, &loaded, err);
-        if (code == ERR_OK && !loaded)
-                return 1;
-        if (code == ERR_OK)
-                code = serve(agent, err);
-        return code == ERR_OK ? agent->exit_status : code == ERR_CANCELLED ? 0 : EXIT_AGENT;
+int agent_wake_fd(const struct agent *agent)
+{
+        return agent->wake[0];
+}
+
+static enum err_code serve(struct agent *agent, const struct agent_runtime *runtime, struct err *err)
+{
+        for (;;) {
+                struct agent_invocation invocation;
+                enum err_code code = agent_next(agent, true, &invocation, err);
+                if (code != ERR_OK)
+                        return code;
+                runtime->run(runtime->ctx, agent, &invocation);
+                assert(agent->replied || agent->child);
+                if (agent->child)
+                        _exit(0);
+        }
+}
+
+int agent_exit_status(const struct agent *agent)
+{
+        return agent->exit_status;
+}
+
+void agent_complain(const struct err *err)
+{
+        char line[ERR_TEXT_MAX + 32];
+        int len = snprintf(line, sizeof(line), "dispatch agent: %s\n", err->text);
+
+        output_plain(2, (struct str){line, (size_t)len});
 }
 
 int agent_main(const struct agent_runtime *runtime, const char *handler)
 {
-        struct agent agent = {.runtime = runtime, .wake = {-1, -1}};
+        struct agent *agent = NULL;
         struct err err;
+        bool loaded = false;
+        enum err_code code = agent_open(&agent, &err);
 
-        int status = agent_serve(&agent, handler, &err);
-        agent_close(&agent); /* gives back descriptor 2 where it was captured */
-        if (status == EXIT_AGENT) {
-                char line[ERR_TEXT_MAX + 32];
-                int len = snprintf(line, sizeof(line), "dispatch agent: %s\n", err.text);
-                output_plain(2, (struct str){line, (size_t)len});
+        if (code != ERR_OK) {
+                if (code == ERR_CANCELLED)
+                        return 0;
+                agent_complain(&err);
+                return EXIT_AGENT;
         }
+        code = load(agent, runtime, handler, &loaded, &err);
+        if (code == ERR_OK && loaded)
+                code = serve(agent, runtime, &err);
+        int status = code == ERR_CANCELLED ? agent->exit_status : code == ERR_OK ? 1 : EXIT_AGENT;
+        agent_close(agent); /* gives back descriptor 2 where it was captured */
+        if (status == EXIT_AGENT)
+                agent_complain(&err);
         return status;
 }

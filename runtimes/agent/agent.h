@@ -6,7 +6,7 @@
  * (wire/frame.h) where descriptor 3 is a Unix stream socket, else the Function Runtime API over TCP $PORT.
  *
  * One process has one agent; one invocation runs at a time. agent_log may be called on any thread, everything
- * else on the thread of agent_main. docs/runtime-api.md is the contract with handlers.
+ * else on the thread of agent_main or agent_open. docs/runtime-api.md is the contract with handlers.
  */
 #ifndef DISPATCH_AGENT_AGENT_H
 #define DISPATCH_AGENT_AGENT_H
@@ -83,9 +83,35 @@ struct agent_runtime {
  */
 int agent_main(const struct agent_runtime *runtime, const char *handler);
 
+/*
+ * The same life in steps, for a language with an event loop of its own, whose handler may be at work when its
+ * function has returned: agent_open, agent_prepare, agent_loaded, then agent_next and agent_reply in turn,
+ * agent_close. The loop watches agent_poll_fd and agent_wake_fd for reading and looks again after
+ * agent_wait_ms: then it calls agent_next, or agent_poll while an invocation is in hand.
+ */
+/* Waits until it is known what the process becomes. ERR_CANCELLED: it is not wanted any more. */
+enum err_code agent_open(struct agent **ret, struct err *err);
+void agent_close(struct agent *agent);
+/* What to load; goes to its folder and completes the environment. An error is agent_loaded's to tell. */
+enum err_code agent_prepare(struct agent *agent, const char *handler, const struct agent_function **ret,
+                            struct err *err);
+/* The handler is loaded (NULL), or it is not, and this is the error's JSON. */
+enum err_code agent_loaded(struct agent *agent, const struct buf *error, struct err *err);
+/* The next invocation; none may be in hand. ERR_LIMIT: none is whole yet (never when it waits).
+ * ERR_CANCELLED: none will come, the process should end. */
+enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err);
+int agent_wake_fd(const struct agent *agent);
+int agent_exit_status(const struct agent *agent); /* 0 unless agent_exit said otherwise */
+/* -1: as long as nothing comes. */
+int agent_wait_ms(const struct agent *agent);
+/* One line on standard error, for an agent that ends with status 70. */
+void agent_complain(const struct err *err);
+
 /* What the handler printed: stream 1 or 2. Sent by line as it comes, bounded, truncation marked. Any thread.
  */
 void agent_log(struct agent *agent, int stream, struct str text);
+/* The same of something that an earlier run left behind: it is in no run's log. */
+void agent_log_outside(struct agent *agent, int stream, struct str text);
 
 void agent_reply(struct agent *agent, const struct agent_reply *reply);
 /* The usual errors: message and trace as given; trace may be NULL when count is 0. */
@@ -100,7 +126,7 @@ enum err_code agent_error_put(struct buf *out, const char *type, struct str mess
  * the same). */
 int agent_poll_fd(const struct agent *agent);
 bool agent_poll(struct agent *agent);
-/* After the reply in hand, agent_main returns `status`. */
+/* Before a reply: it is the last, of which the server is told; then agent_main returns `status`. */
 void agent_exit(struct agent *agent, int status);
 
 /* True in a process that a handler forked: it has no agent; the handler's return must end it (agent_reply

@@ -14,7 +14,6 @@
 #include <sys/types.h>
 
 struct agent {
-        const struct agent_runtime *runtime;
         struct transport *transport;
         pthread_mutex_t lock;
         struct lines lines;
@@ -23,6 +22,7 @@ struct agent {
         struct agent_function function;
         struct buf own_secrets; /* where no engine hands them over */
         struct buf context;     /* of the invocation at hand; kept for its memory */
+        struct decoded decoded; /* its payload */
         struct usage_start usage;
         enum err_code reply_code; /* how sending the last reply went */
         struct err reply_err;
@@ -33,6 +33,8 @@ struct agent {
 };
 
 /* output.c */
+/* A run begins: what was printed since the last one ended, by what that left behind, is not this one's. */
+void output_begin(struct agent *agent);
 /* The end of a run's or of the load's output. With the lock held. */
 void output_finish(struct agent *agent);
 /* Hands text that was printed on to the transport; for lines.h. */

@@ -63,7 +63,7 @@ bool capture_take(struct capture *capture, void (*put)(void *arg, struct str tex
 
 void capture_rewind(struct capture *capture)
 {
-        if (capture->fd < 0 || lseek(capture->fd, 0, SEEK_CUR) == 0)
+        if (capture->fd < 0 || capture->taken == 0)
                 return;
         lseek(capture->fd, 0, SEEK_SET);
         capture->taken = 0;

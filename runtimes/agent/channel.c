@@ -89,24 +89,19 @@ static struct stream *take_complete(struct channel *ch)
         return stream;
 }
 
-static enum err_code channel_next(struct transport *t, struct agent_request *ret, struct err *err)
+static enum err_code flush_credit_locked(struct channel *ch, struct err *err)
 {
-        struct channel *ch = channel_of(t);
-        struct stream *stream;
+        pthread_mutex_lock(ch->base.lock);
+        enum err_code code = flush_credit(ch, err);
+        pthread_mutex_unlock(ch->base.lock);
+        return code;
+}
 
-        assert(ch->current == NULL);
-        while ((stream = take_complete(ch)) == NULL) {
-                pthread_mutex_lock(t->lock);
-                enum err_code code = flush_credit(ch, err);
-                pthread_mutex_unlock(t->lock);
-                if (code == ERR_OK)
-                        code = channel_wait(ch, true, err);
-                if (code != ERR_OK)
-                        return code;
-        }
-        pthread_mutex_lock(t->lock);
+static void begin(struct channel *ch, struct stream *stream, struct agent_request *ret)
+{
+        pthread_mutex_lock(ch->base.lock);
         ch->current = stream;
-        pthread_mutex_unlock(t->lock);
+        pthread_mutex_unlock(ch->base.lock);
         *ret = (struct agent_request){
                 .stream = stream->id,
                 .fields = stream->fields,
@@ -115,16 +110,61 @@ static enum err_code channel_next(struct transport *t, struct agent_request *ret
                 .body_too_large = stream->too_large,
                 .secrets = {stream->secrets.data, stream->secrets.len},
         };
+}
+
+static enum err_code channel_next(struct transport *t, struct agent_request *ret, struct err *err)
+{
+        struct channel *ch = channel_of(t);
+        struct stream *stream;
+
+        assert(ch->current == NULL);
+        while ((stream = take_complete(ch)) == NULL) {
+                enum err_code code = flush_credit_locked(ch, err);
+                if (code == ERR_OK)
+                        code = channel_wait(ch, true, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        begin(ch, stream, ret);
         return ERR_OK;
+}
+
+static enum err_code channel_try_next(struct transport *t, struct agent_request *ret, struct err *err)
+{
+        struct channel *ch = channel_of(t);
+        struct stream *stream = take_complete(ch);
+
+        assert(ch->current == NULL);
+        if (stream == NULL) {
+                struct pollfd wake = {.fd = t->wake_fd, .events = POLLIN};
+                enum err_code code = channel_receive(ch, err);
+                if (code == ERR_OK)
+                        code = flush_credit_locked(ch, err);
+                if (code != ERR_OK)
+                        return code;
+                stream = take_complete(ch);
+                if (stream == NULL)
+                        return poll(&wake, 1, 0) == 1 ? err_set(err, ERR_CANCELLED, "told to end")
+                                                      : err_set(err, ERR_LIMIT, "no request yet");
+        }
+        begin(ch, stream, ret);
+        return ERR_OK;
+}
+
+static int channel_wait_ms(const struct transport *t)
+{
+        (void)t;
+        return -1;
 }
 
 static void channel_log(struct transport *t, int stream, struct str text)
 {
         struct channel *ch = channel_of(t);
-        uint32_t id = ch->current != NULL ? ch->current->id : 0;
+        const struct stream *run = t->outside ? NULL : ch->current;
+        uint32_t id = run != NULL ? run->id : 0;
         char which = (char)stream;
 
-        if (ch->closed || (ch->current != NULL && ch->current->gone))
+        if (ch->closed || (run != NULL && run->gone))
                 return;
         while (text.len > 0) {
                 size_t piece = text.len < LOG_PIECE ? text.len : LOG_PIECE;
@@ -153,6 +193,9 @@ static enum err_code put_reply_head(struct channel *ch, const struct agent_reply
                 fields[count++] = (struct frame_field){STR("dispatch-error"), str_of(reply->error)};
         for (size_t i = 0; i < reply->field_count && count < FRAME_FIELDS_MAX; i++)
                 fields[count++] = reply->fields[i];
+
+        if (ch->base.last && count < FRAME_FIELDS_MAX)
+                fields[count++] = (struct frame_field){STR("dispatch-last"), STR("1")};
 
         enum err_code code = out_room(ch, err);
         if (code == ERR_OK &&
@@ -271,6 +314,8 @@ static const struct transport_ops channel_ops = {
         .specialise = channel_specialise,
         .ready = channel_ready,
         .next = channel_next,
+        .try_next = channel_try_next,
+        .wait_ms = channel_wait_ms,
         .log = channel_log,
         .reply = channel_reply,
         .poll_fd = channel_poll_fd,

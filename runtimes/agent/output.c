@@ -70,6 +70,29 @@ void agent_log(struct agent *agent, int stream, struct str text)
         pthread_mutex_unlock(&agent->lock);
 }
 
+void agent_log_outside(struct agent *agent, int stream, struct str text)
+{
+        assert(stream == 1 || stream == 2);
+        if (agent->child) {
+                output_plain(stream, text);
+                return;
+        }
+        pthread_mutex_lock(&agent->lock);
+        agent->transport->outside = true;
+        output_sink(agent, stream, text);
+        agent->transport->outside = false;
+        pthread_mutex_unlock(&agent->lock);
+}
+
+void output_begin(struct agent *agent)
+{
+        pthread_mutex_lock(&agent->lock);
+        agent->transport->outside = true;
+        output_finish(agent);
+        agent->transport->outside = false;
+        pthread_mutex_unlock(&agent->lock);
+}
+
 void output_finish(struct agent *agent)
 {
         for (int stream = 1; stream <= 2; stream++) {
@@ -117,6 +140,7 @@ static void send_reply(struct agent *agent, const struct agent_reply *reply)
         usage_end(&agent->usage, &usage);
         pthread_mutex_lock(&agent->lock);
         output_finish(agent);
+        agent->transport->last = agent->exiting;
         agent->reply_code = agent->transport->ops->reply(agent->transport, &copy, &usage, &agent->reply_err);
         pthread_mutex_unlock(&agent->lock);
 }

@@ -48,28 +48,62 @@ static bool is_message(const struct agent_request *request)
         return str_eq_nocase(str_trim(str_cut(&type, ';'), " \t"), STR(MESSAGE_CONTENT_TYPE));
 }
 
+static bool drained(const struct port *port)
+{
+        return port_draining(port) && (port->peers == NULL || clock_mono_ms() > port->drain_until_ms);
+}
+
+/* When connections that say nothing are looked at again. */
+static int port_wait_ms(const struct transport *t)
+{
+        const struct port *port = (const struct port *)t;
+
+        if (port_draining(port))
+                return TICK_MS / 10;
+        return port->peers != NULL ? TICK_MS : -1;
+}
+
+static void begin(struct port *port, struct peer *peer, struct agent_request *ret)
+{
+        peer_request(peer, ret);
+        ret->envelope = port->message_api || is_message(ret);
+        pthread_mutex_lock(port->base.lock);
+        port->keep_logs = ret->envelope || accepts_message(ret);
+        port->current = peer;
+        pthread_mutex_unlock(port->base.lock);
+}
+
 static enum err_code port_next(struct transport *t, struct agent_request *ret, struct err *err)
 {
         struct port *port = port_of(t);
         struct peer *peer;
 
         while ((peer = first_complete(port)) == NULL) {
-                if (port_draining(port) && (port->peers == NULL || clock_mono_ms() > port->drain_until_ms))
+                if (drained(port))
                         return err_set(err, ERR_CANCELLED, "told to end");
-                enum err_code code = port_step(port,
-                                               port_draining(port)   ? TICK_MS / 10
-                                               : port->peers != NULL ? TICK_MS
-                                                                     : -1,
-                                               err);
+                enum err_code code = port_step(port, port_wait_ms(t), err);
                 if (code != ERR_OK)
                         return code;
         }
-        peer_request(peer, ret);
-        ret->envelope = port->message_api || is_message(ret);
-        pthread_mutex_lock(t->lock);
-        port->keep_logs = ret->envelope || accepts_message(ret);
-        port->current = peer;
-        pthread_mutex_unlock(t->lock);
+        begin(port, peer, ret);
+        return ERR_OK;
+}
+
+static enum err_code port_try_next(struct transport *t, struct agent_request *ret, struct err *err)
+{
+        struct port *port = port_of(t);
+        struct peer *peer = first_complete(port);
+
+        if (peer == NULL) {
+                enum err_code code = port_step(port, 0, err);
+                if (code != ERR_OK)
+                        return code;
+                peer = first_complete(port);
+        }
+        if (peer == NULL)
+                return drained(port) ? err_set(err, ERR_CANCELLED, "told to end")
+                                     : err_set(err, ERR_LIMIT, "no request yet");
+        begin(port, peer, ret);
         return ERR_OK;
 }
 
@@ -79,7 +113,7 @@ static void port_log(struct transport *t, int stream, struct str text)
         struct buf *kept = &port->logs[stream - 1];
         int fd = port->originals[stream - 1];
 
-        if (port->current != NULL && port->keep_logs)
+        if (port->current != NULL && port->keep_logs && !t->outside)
                 buf_append(kept, text.p, text.len);
         while (text.len > 0) {
                 ssize_t n = write(fd, text.p, text.len);
@@ -97,7 +131,7 @@ static bool write_message(struct port *port, const struct agent_reply *reply, co
         struct peer_reply whole = {.status = 200,
                                    .content_type = STR(MESSAGE_CONTENT_TYPE),
                                    .handler_us = usage->handler_us,
-                                   .close = port_draining(port)};
+                                   .close = port_draining(port) || port->base.last};
 
         buf_init(&message, 6 * (size_t)AGENT_BODY_MAX);
         if (port->message_api)
@@ -118,7 +152,7 @@ static bool write_plain(struct port *port, const struct agent_reply *reply, cons
                                    .error = reply->error,
                                    .handler_us = usage->handler_us,
                                    .body = reply->body,
-                                   .close = port_draining(port)};
+                                   .close = port_draining(port) || port->base.last};
 
         return peer_write(port->current, &plain);
 }
@@ -239,6 +273,8 @@ static const struct transport_ops port_ops = {
         .specialise = port_specialise,
         .ready = port_ready,
         .next = port_next,
+        .try_next = port_try_next,
+        .wait_ms = port_wait_ms,
         .log = port_log,
         .reply = port_reply,
         .poll_fd = port_poll_fd,

@@ -31,6 +31,11 @@ struct transport_ops {
         /* Waits for a whole request; valid until reply. ERR_CANCELLED: there will be none (closed, SIGTERM).
          */
         enum err_code (*next)(struct transport *t, struct agent_request *ret, struct err *err);
+        /* The same without waiting. ERR_LIMIT: none is whole yet. */
+        enum err_code (*try_next)(struct transport *t, struct agent_request *ret, struct err *err);
+        /* After how many milliseconds try_next or poll is to be called even though nothing came; -1: never.
+         */
+        int (*wait_ms)(const struct transport *t);
         void (*log)(struct transport *t, int stream, struct str text);
         /* Ends the request. A caller that is gone is no failure. */
         enum err_code (*reply)(struct transport *t, const struct agent_reply *reply,
@@ -47,7 +52,9 @@ struct transport_ops {
 struct transport {
         const struct transport_ops *ops;
         pthread_mutex_t *lock;
-        int wake_fd; /* readable once SIGTERM came */
+        int wake_fd;  /* readable once SIGTERM came */
+        bool outside; /* what is logged belongs to no run, whichever is in hand */
+        bool last;    /* the agent ends after the reply in hand: the server must not count on it any more */
 };
 
 /* The invocation channel over a connected stream socket, which it takes over. */

@@ -15,7 +15,10 @@
  * A HEAD is an HTTP message head: for a request ":method", ":path" (with query), ":scheme", ":source" ("run"
  * or "endpoint"), then fields in lower case, the context's as dispatch-* (see docs/runtime-api.md); for a
  * reply ":status" and fields, "dispatch-error" (InputError, FunctionError, SystemError) when the body is an
- * error {"type","message","stacktrace"}.
+ * error {"type","message","stacktrace"}, "dispatch-last" when the agent ends after this reply.
+ *
+ * An agent that ends with FRAME_EXIT_MEMORY says that its language had no memory left of what the instance
+ * may have, and gave up before the kernel did.
  */
 #ifndef DISPATCH_WIRE_FRAME_H
 #define DISPATCH_WIRE_FRAME_H
@@ -32,6 +35,7 @@ enum {
         FRAME_HEADER_LEN = 12,
         FRAME_PAYLOAD_MAX = 131072, /* a HEAD of the largest request fits */
         FRAME_FIELDS_MAX = 256,     /* fields in one HEAD */
+        FRAME_EXIT_MEMORY = 71,     /* exit status */
         FRAME_WINDOW = 262144       /* bytes of DATA a side may send on a stream before it gets CREDIT */
 };
 

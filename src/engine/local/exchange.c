@@ -222,6 +222,7 @@ static enum err_code take_head(struct instance *instance, struct str payload, st
         text = frame_field_get(fields, count, STR("dispatch-error"));
         if (text.p != NULL && (inv->error_type = error_type_of(text)) == NULL)
                 return err_set(err, ERR_INVALID, "an error of an unknown type");
+        instance->spent = instance->spent || frame_field_get(fields, count, STR("dispatch-last")).p != NULL;
         text = frame_field_get(fields, count, STR("content-type"));
         if (text.p != NULL &&
             (!http_value_valid(text) || buf_append(&inv->content, text.p, text.len) != ERR_OK))
