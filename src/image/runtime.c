@@ -29,10 +29,40 @@ static const struct {
 #undef FIELD
 };
 
+static const struct str memory_share = STR_INIT("{memory:");
+
+/* The percentage of the {memory:PERCENT} at the front of `text`, or 0; *ret_len is how long that is. */
+static uint32_t share_front(struct str text, size_t *ret_len)
+{
+        uint64_t percent;
+
+        if (!str_starts(text, memory_share))
+                return 0;
+        struct str rest = str_slice(text, memory_share.len, text.len);
+        size_t digits = str_find(rest, '}');
+        if (digits == rest.len || !str_to_u64(str_slice(rest, 0, digits), &percent) || percent > 100)
+                return 0;
+        *ret_len = memory_share.len + digits + 1;
+        return (uint32_t)percent;
+}
+
+static bool shares_valid(struct str text)
+{
+        size_t len;
+
+        for (size_t at = 0; at < text.len; at++)
+                if (str_starts(str_slice(text, at, text.len), memory_share) &&
+                    share_front(str_slice(text, at, text.len), &len) == 0)
+                        return false;
+        return true;
+}
+
 static enum err_code parse_argv(struct str value, struct runtime *ret, struct err *err)
 {
         size_t used = 0;
 
+        if (!shares_valid(value))
+                return err_set(err, ERR_INVALID, "argv: {memory:PERCENT} takes a percentage from 1 to 100");
         while (value.len > 0) {
                 size_t end = 0;
 
@@ -107,6 +137,29 @@ enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *er
                 return err_set(err, ERR_INVALID, "argv is missing");
         *ret = runtime;
         return ERR_OK;
+}
+
+void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                  uint32_t *argc)
+{
+        struct str from = {runtime->argv, sizeof(runtime->argv)};
+        size_t used = 0;
+
+        /* A number of MiB is shorter than what stands for it, so it fits. */
+        memset(argv, 0, SPAWN_ARGV_MAX);
+        while (from.len > 0) {
+                size_t len = 1;
+                uint32_t percent = share_front(from, &len);
+                uint64_t mib = (uint64_t)memory_mib * percent / 100;
+
+                if (percent > 0)
+                        used += (size_t)snprintf(argv + used, SPAWN_ARGV_MAX - used, "%u",
+                                                 mib > 0 ? (uint32_t)mib : 1);
+                else
+                        argv[used++] = from.p[0];
+                from = str_slice(from, len, from.len);
+        }
+        *argc = runtime->argc;
 }
 
 enum err_code runtime_read(int dir_fd, struct runtime *ret, struct err *err)

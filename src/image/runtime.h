@@ -7,11 +7,14 @@
  *
  *      language=python3                       must be the folder's name; [a-z0-9][a-z0-9._-]*
  *      argv=/usr/bin/python3 /runtime/agent   the agent's command line in the sandbox: words between blanks
- * or tabs, the first an absolute path default-file=*.py                      which file of a source is the
- * handler's when none is named: the only one at the top that fits; one `*`, any text
+ *                                             or tabs, the first an absolute path; {memory:PERCENT} is that
+ *                                             share of the instance's memory in MiB, at least 1
+ *      default-file=*.py                      which file of a source is the handler's when none is named:
+ *                                             the only one at the top that fits; one `*`, any text
  *      default-handler=NAME.handle            and what the handler is called then; NAME is what `*` stood for
  *      packages=python3, mawk | awk, ...      Debian packages of the built-in base image, written like a
- * Depends packages-optional=ca-certificates      the same, left out where the host has not got them
+ *                                             Depends
+ *      packages-optional=ca-certificates      the same, left out where the host has not got them
  *      program=/usr/bin/python3               what must be there in the end
  *
  * Blocking (reads files): at start, and in dispatch-build. A loaded table is immutable and may be read by any
@@ -58,6 +61,10 @@ void runtime_table_finish(struct runtime_table *table);
 const struct runtime *runtime_find(const struct runtime_table *table, struct str language);
 /* "native, python3", cut with "..." when it does not fit; "none" for an empty table. */
 void runtime_table_list(const struct runtime_table *table, char *out, size_t size);
+
+/* The command line for an instance that may have so much memory. */
+void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                  uint32_t *argc);
 
 /* One manifest; ERR_INVALID names the line. */
 enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err);

@@ -157,15 +157,15 @@ static enum err_code read_hello(struct server *server, struct err *err)
         return ERR_OK;
 }
 
-static bool runtime_argv(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc)
+static bool command_line(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                         uint32_t *argc)
 {
         const struct server *server = ctx;
         const struct runtime *runtime = runtime_find(&server->runtimes, str_of(language));
 
         if (runtime == NULL)
                 return false;
-        memcpy(argv, runtime->argv, SPAWN_ARGV_MAX);
-        *argc = runtime->argc;
+        runtime_argv(runtime, memory_mib, argv, argc);
         return true;
 }
 
@@ -268,7 +268,7 @@ static enum err_code make_engine(struct server *server, struct err *err)
                                       .link_fds = server->links + 1,
                                       .loop_count = server->loop_count,
                                       .limits = local_limits_default,
-                                      .host = {server, runtime_argv, revision_secrets}};
+                                      .host = {server, command_line, revision_secrets}};
 
         config.limits.queue_requests_max = (uint32_t)options->queue_requests;
         config.limits.queue_wait_ms_max = (uint32_t)options->queue_wait_ms;

@@ -71,7 +71,8 @@ static enum err_code fill_start(struct spawn_start *start, struct home *home, co
 
         group_name(start->organization, revision->organization);
         group_name(start->function, revision->function_id);
-        if (!config->host.runtime_argv(config->host.ctx, revision->language, start->argv, &start->argc))
+        if (!config->host.runtime_argv(config->host.ctx, revision->language, revision->memory_mib,
+                                       start->argv, &start->argc))
                 return err_set(err, ERR_UNAVAILABLE, "no runtime for %s on this server", revision->language);
         snprintf(start->runtime, sizeof(start->runtime), "%s", revision->language);
         snprintf(start->code, sizeof(start->code), "%s", revision->code);
@@ -264,7 +265,8 @@ void instance_end(struct instance *instance, enum err_code code, const char *typ
         report_end(instance, code, type, &err);
 }
 
-/* The channel has ended without a word: spawn's EXITED will say why. */
+/* The channel has ended without a word: spawn's EXITED will say why. To kill it now would hide how its
+ * process ended; one that lives on without a channel is killed when the timer says so. */
 static void instance_lost(struct instance *instance)
 {
         if (instance->state == INSTANCE_IDLE) {
@@ -274,7 +276,6 @@ static void instance_lost(struct instance *instance)
         move(instance, INSTANCE_ENDING);
         instance->lost = true;
         channel_close(instance);
-        instance_kill(instance);
         loop_timer_start(instance->timer, EXIT_WAIT_MS);
 }
 
@@ -298,6 +299,7 @@ static void instance_timeout(void *arg)
         case INSTANCE_ENDING:
                 err_set(&err, ERR_SYSTEM, "the process of function %s ended before it answered",
                         revision->name);
+                instance_kill(instance);
                 if (instance->lost)
                         report_end(instance, ERR_SYSTEM, "FunctionError", &err);
                 return;
@@ -311,7 +313,7 @@ static void why_exited(const struct instance *instance, const struct spawn_exite
 {
         const struct revision *revision = instance->pool->revision;
 
-        if (exited->oom_kills > 0)
+        if (exited->oom_kills > 0 || (!exited->by_signal && exited->value == FRAME_EXIT_MEMORY))
                 err_set(err, ERR_SYSTEM, "function %s exceeded its memory limit of %u MiB", revision->name,
                         revision->memory_mib);
         else if (exited->by_signal)

@@ -25,8 +25,10 @@ extern const struct local_limits local_limits_default;
 /* What the engine needs of the process around it; ctx is the host's. */
 struct local_host {
         void *ctx;
-        /* argv of a language's agent, each NUL-terminated; false: no such runtime. Any loop. */
-        bool (*runtime_argv)(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc);
+        /* argv of a language's agent for an instance of that size, each NUL-terminated; false: no such
+         * runtime. Any loop. */
+        bool (*runtime_argv)(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                             uint32_t *argc);
         /* A memfd with the revision's secrets; called on the control loop, where blocking is fine. */
         enum err_code (*secrets)(void *ctx, const struct revision *revision, int *ret_fd, struct err *err);
 };

@@ -59,10 +59,12 @@ static unsigned starts, kills;
 static int kill_loads; /* this many agents are killed from outside before they load */
 static bool refuse_start, hold_start;
 
-static bool runtime_argv(void *ctx, const char *language, char argv[SPAWN_ARGV_MAX], uint32_t *argc)
+static bool runtime_argv(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                         uint32_t *argc)
 {
         (void)ctx;
         (void)language;
+        (void)memory_mib;
         memcpy(argv, "/agent", 7);
         *argc = 1;
         return true;

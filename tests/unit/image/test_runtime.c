@@ -38,6 +38,33 @@ static void reads_every_key(void **state)
         assert_string_equal(runtime.program, "/usr/bin/python3");
 }
 
+static void fills_in_the_share_of_the_memory(void **state)
+{
+        struct runtime runtime;
+        struct err err = {0};
+        char argv[SPAWN_ARGV_MAX];
+        uint32_t argc = 0;
+
+        (void)state;
+        assert_int_equal(
+                runtime_parse(STR("language=x\nargv=/x --heap={memory:70} {memory:100}m {other} {memory:1}"),
+                              &runtime, &err),
+                ERR_OK);
+        runtime_argv(&runtime, 64, argv, &argc);
+        assert_int_equal(argc, 5);
+        assert_memory_equal(argv,
+                            "/x\0--heap=44\0"
+                            "64m\0{other}\0"
+                            "1",
+                            27);
+        runtime_argv(&runtime, 65536, argv, &argc);
+        assert_memory_equal(argv,
+                            "/x\0--heap=45875\0"
+                            "65536m\0{other}\0"
+                            "655",
+                            35);
+}
+
 static void refuses_wrong_manifests_by_line_and_key(void **state)
 {
         static const struct {
@@ -49,6 +76,9 @@ static void refuses_wrong_manifests_by_line_and_key(void **state)
                 {"language=X\nargv=/x", "not a name"},
                 {"language=x\nargv=x", "line 2: argv must start with an absolute path"},
                 {"language=x\nargv=", "line 2: argv must start with an absolute path"},
+                {"language=x\nargv=/x {memory:0}", "line 2: argv: {memory:PERCENT} takes a percentage"},
+                {"language=x\nargv=/x {memory:101}", "line 2: argv: {memory:PERCENT} takes a percentage"},
+                {"language=x\nargv=/x a{memory:7", "line 2: argv: {memory:PERCENT} takes a percentage"},
                 {"language=x\nlanguage=y", "line 2: language is there twice"},
                 {"\ncolour=red", "line 2: unknown key 'colour'"},
                 {"language", "line 1: 'language' is not key=value"},
@@ -160,6 +190,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_every_key),
+                cmocka_unit_test(fills_in_the_share_of_the_memory),
                 cmocka_unit_test(refuses_wrong_manifests_by_line_and_key),
                 cmocka_unit_test(refuses_what_is_too_long),
                 cmocka_unit_test(lists_the_folders_that_have_a_manifest),
