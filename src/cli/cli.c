@@ -132,6 +132,12 @@ static enum err_code parse(struct cli *cli, int argc, char *const argv[], struct
 static enum err_code run(struct cli *cli, int argc, char *const argv[])
 {
         struct err err = {.code = ERR_OK};
+
+        if (argc == 3 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "--markdown") == 0) {
+                help_markdown(cli->out, &cli_commands); /* for docs/cli.md */
+                return ERR_OK;
+        }
+
         enum err_code code = parse(cli, argc, argv, &err);
 
         if (code != ERR_OK)

@@ -107,6 +107,9 @@ void help_print(FILE *out, const struct args *args);
 /* The part from "Usage:" on. */
 void usage_print(FILE *out, const struct args *args);
 
+/* All commands below the root, and the global flags, as Markdown. */
+void help_markdown(FILE *out, const struct command *root);
+
 /* "dispatch create function" */
 void args_path_text(const struct args *args, char *out, size_t size);
 
