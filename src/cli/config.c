@@ -82,7 +82,7 @@ static enum err_code check_root(const json_t *root, struct err *err)
         return ERR_OK;
 }
 
-static enum err_code parse(const char *path, struct str text, json_t **ret, struct err *err)
+enum err_code config_parse(const char *path, struct str text, json_t **ret, struct err *err)
 {
         own_json json_t *root = NULL;
         enum err_code code;
@@ -123,8 +123,8 @@ enum err_code config_load(struct config *config, struct arena *arena, const char
             (err->sys_errno == ENOENT || err->sys_errno == ENOTDIR))
                 return empty(&config->root, err);
         if (code == ERR_OK)
-                code = parse(config->path, (struct str){text.data != NULL ? text.data : "", text.len},
-                             &config->root, err);
+                code = config_parse(config->path, (struct str){text.data != NULL ? text.data : "", text.len},
+                                    &config->root, err);
         return code == ERR_OK ? ERR_OK : err_wrap(err, code, "Error reading config file %s", config->path);
 }
 

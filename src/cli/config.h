@@ -25,6 +25,8 @@ struct config {
  * errors. */
 enum err_code config_load(struct config *config, struct arena *arena, const char *path_given,
                           struct err *err);
+/* The content of such a file; its format is that of the path's extension. */
+enum err_code config_parse(const char *path, struct str text, json_t **ret, struct err *err);
 void config_finish(struct config *config);
 /* Writes it back whole, by way of a second file: 4 spaces, 0600, or YAML where the name says so. */
 enum err_code config_save(const struct config *config, struct err *err);

@@ -4,7 +4,6 @@
  */
 #include "base/own.h"
 #include "cli/form.h"
-#include "cli/kinds.h"
 #include "cli/resource.h"
 
 #include <string.h>
@@ -117,7 +116,7 @@ const struct resource resource_endpoint = {
         .fill = fill_endpoint,
 };
 const struct resource resource_api = {
-        .own = &kind_api,
+        .kind = MODEL_API,
         .form = &form_api,
         .created = "Created api",
         .updated = "Updated api",

@@ -13,6 +13,7 @@
 #include "cli/file.h"
 #include "cli/resource.h"
 #include "cli/show.h"
+#include "cli/text.h"
 #include "model/yaml.h"
 
 #include <string.h>
@@ -20,6 +21,7 @@
 enum {
         DOCUMENTS_MAX = 1000,
         MANIFEST_MAX = 16 << 20,
+        KIND_SHOWN_MAX = 256,
         NOT_FOUND = 404 /* the code in the body of an error */
 };
 
@@ -79,17 +81,20 @@ static enum err_code find_kind(const json_t *body, const struct resource **ret, 
 {
         struct str kind = json_str(body, "kind");
         const struct resource *resource = kind.p != NULL ? resource_named(kind) : NULL;
+        own_buf struct buf shown = {.max = KIND_SHOWN_MAX};
 
         if (kind.p == NULL)
                 return err_set(err, ERR_INVALID, "kind is missing");
         if (resource == NULL && is_later_kind(kind))
                 return err_set(err, ERR_NOT_IMPLEMENTED, "kind %.*s is not in this version of Dispatch",
                                STR_ARG(kind));
+        if (resource == NULL && (text_append_safe(&shown, kind) != ERR_OK || buf_text(&shown) == NULL))
+                return err_set(err, ERR_INVALID, "unknown kind");
         if (resource == NULL)
                 return err_set(err, ERR_INVALID,
-                               "unknown kind \"%.*s\": must be BaseImage, Image, Function, Secret, Endpoint "
+                               "unknown kind \"%s\": must be BaseImage, Image, Function, Secret, Endpoint "
                                "or API",
-                               STR_ARG(kind));
+                               buf_text(&shown));
         *ret = resource;
         return ERR_OK;
 }

@@ -347,3 +347,8 @@ def test_downloads_are_bounded_and_do_not_turn_to_files(api, dispatch, tmp_path)
         result = dispatch("create", "-f", f"{web.url}/{path}")
         assert result.code == 1 and result.err.startswith(f"downloading {web.url}/{path}: ") and result.err.count("\n") == 1
     assert api.requests == []
+
+
+def test_a_hostile_kind_is_shown_harmless(dispatch):
+    result = dispatch("create", "-f", "-", stdin=b'kind: "a\\u001b[2J\\n\\u202e"\n')
+    assert result.err.startswith('-: document 1 (line 1): unknown kind "a\\x1b[2J\\n\\u202e": must be BaseImage')
