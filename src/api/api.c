@@ -13,6 +13,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+enum { STUMBLES_MAX = 5 }; /* 32 times as long, with the default of a second */
+
 static void reconcile(void *arg);
 
 static uint32_t or_default(uint32_t value, uint32_t initial)
@@ -43,6 +45,7 @@ enum err_code api_create(const struct api_config *config, struct api **ret, stru
         api->config = *config;
         api->sources_fd = -1;
         defaults_fill(&api->config);
+        recorder_on_missing(config->recorder, layers_missing, api);
         endpoints_init(api);
         enum err_code code = sources_init(api, err);
         if (code == ERR_OK && (api->reconcile = loop_timer_create(config->control, reconcile, api)) == NULL)
@@ -68,6 +71,7 @@ void api_destroy(struct api *api)
         runs_finish(api);
         functions_finish(api);
         functions_checks_finish(api);
+        layers_finish(api);
         images_finish(api);
         endpoints_finish(api);
         sources_finish(api);
@@ -140,6 +144,9 @@ static void reconcile(void *arg)
         struct api *api = arg;
         struct err err;
 
+        api->reconcile_due = false;
+        if (api->stumbles < STUMBLES_MAX)
+                api->stumbles++;
         for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
                 struct store_key key = {kinds[i].kind, STR(""), STR(""), STR("")};
 
@@ -151,11 +158,24 @@ static void reconcile(void *arg)
                 api->snapshot_stale = false;
                 functions_sync(api);
         }
+        if (api->layers_stale) {
+                api->layers_stale = false;
+                functions_check_layers(api);
+                layers_check(api);
+        }
 }
 
 void api_reconcile_later(struct api *api)
 {
-        loop_timer_start(api->reconcile, api->config.reconcile_ms);
+        if (api->reconcile_due)
+                return; /* what keeps failing must not put it off */
+        api->reconcile_due = true;
+        loop_timer_start(api->reconcile, (uint64_t)api->config.reconcile_ms << api->stumbles);
+}
+
+void api_progress(struct api *api)
+{
+        api->stumbles = 0;
 }
 
 void api_stumble(struct api *api, const char *what, const struct err *err)
@@ -177,6 +197,7 @@ static void resume(struct api *api)
         reconcile(api);
         report(api, sources_sweep(api, &err), "remove sources that nothing needs", &err);
         functions_check_layers(api);
+        layers_check(api);
         report(api, runs_recover(api, api->config.draining_generation, &err), "run accepted runs again",
                &err);
 }

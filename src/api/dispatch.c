@@ -6,7 +6,12 @@
 #include "api/resource.h"
 #include "api/runs.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
+#include <string.h>
+
+enum { PROBLEM_AGAIN_MS = 60000 }; /* a failure that goes on is told once a minute */
 
 static const struct api_resource *const resources[MODEL_KIND_COUNT] = {
         [MODEL_BASE_IMAGE] = &api_base_images, [MODEL_IMAGE] = &api_images,
@@ -21,6 +26,13 @@ void api_problem(struct api *api, const char *what, const struct err *err)
         if (api->config.problem == NULL)
                 return;
         snprintf(text, sizeof(text), "%s: %s", what, err->text);
+        uint64_t now = clock_mono_ms();
+        bool again = strncmp(text, api->last_problem, sizeof(api->last_problem) - 1) == 0;
+        if (again && now - api->last_problem_ms < PROBLEM_AGAIN_MS)
+                return;
+        snprintf(api->last_problem, sizeof(api->last_problem), "%.*s", (int)sizeof(api->last_problem) - 1,
+                 text);
+        api->last_problem_ms = now;
         api->config.problem(api->config.arg, text);
 }
 

@@ -132,12 +132,15 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
                 engine->ops->retire(engine, job->candidate);
         } else if (api_is_passing(code)) {
                 engine->ops->retire(engine, job->candidate);
+                (void)status_explain(api->config.store, MODEL_FUNCTION, &row, why->text);
                 api_reconcile_later(api);
         } else if (code != ERR_OK) {
                 own_json json_t *reasons = function_trace_reasons(why, trace);
 
                 engine->ops->retire(engine, job->candidate);
                 function_fail_reasons(api, &row, reasons);
+                if (code == ERR_NOT_FOUND)
+                        layers_missing(api); /* made again, they wake it */
         } else if (activate(job, &row, &err) != ERR_OK) {
                 engine->ops->retire(engine, job->candidate);
                 api_stumble(api, "save that a function is READY", &err);
@@ -206,10 +209,12 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
         bool known = true;
 
         if (api_is_passing(result->code)) {
+                (void)status_explain(job->api->config.store, MODEL_FUNCTION, row, result->text);
                 api_reconcile_later(job->api);
                 job_end(job);
                 return;
         }
+        api_progress(job->api);
         if (result->code != ERR_OK) {
                 function_fail(job->api, row, result->text != NULL ? result->text : err_name(result->code));
                 job_end(job);

@@ -124,6 +124,18 @@ static void image_moved(struct api *api, enum model_kind kind, struct store_row 
         functions_reconcile(api, kind, row);
 }
 
+void functions_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct err err;
+
+        if (status_of(row->document) != STATUS_READY && status_of(row->document) != STATUS_ERROR)
+                return;
+        if (status_save(api->config.store, kind, row, STATUS_UPDATING, NULL, &err) != ERR_OK)
+                api_stumble(api, "build a function again on the new layer", &err);
+        else
+                functions_reconcile(api, kind, row);
+}
+
 void functions_image_changed(struct api *api, const struct store_row *image)
 {
         struct store_key key = {MODEL_FUNCTION, str_of(image->organization), str_of(image->project), STR("")};

@@ -38,6 +38,9 @@ void functions_finish(struct api *api);
  * they are missing. */
 void functions_check_layers(struct api *api);
 void functions_checks_finish(struct api *api);
+/* The layer that a serving function runs on was made again under another name: it is built anew on its image.
+ */
+void functions_layer_made(struct api *api, enum model_kind kind, struct store_row *row);
 
 /* The entry for a row as it is stored, into the working copy. `revision` (borrowed) is the active one, or
  * NULL: then it is made from the row. */

@@ -144,6 +144,22 @@ static bool ready(struct api *api, enum model_kind kind, struct store_row *row, 
         return true;
 }
 
+void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        own_json json_t *layers = json_pack("[s]", api->layer_made);
+        const char *language = json_string_value(json_object_get(row->internal, "language"));
+        struct err err;
+
+        if (status_of(row->document) != STATUS_READY || language == NULL)
+                return;
+        if (json_equal(layers, json_object_get(row->internal, "layers"))) {
+                wake(api, kind, row);
+        } else if (layers == NULL || !ready(api, kind, row, language, layers)) {
+                err_nomem(&err);
+                api_stumble(api, "name the new layer of an image", &err);
+        }
+}
+
 static void job_apply(struct layer_job *job, const struct builder_result *result)
 {
         struct api *api = job->api;
@@ -162,9 +178,11 @@ static void job_apply(struct layer_job *job, const struct builder_result *result
         if (row.revision != job->revision || strcmp(row.id, job->id) != 0)
                 return; /* changed meanwhile: its own job comes */
         if (api_is_passing(result->code)) {
+                (void)status_explain(api->config.store, job->kind, &row, result->text);
                 api_reconcile_later(api);
                 return;
         }
+        api_progress(api);
         if (result->code != ERR_OK) {
                 fail(api, job->kind, &row, result->text != NULL ? result->text : err_name(result->code));
                 return;

@@ -14,6 +14,10 @@
 /* kind: MODEL_BASE_IMAGE or MODEL_IMAGE. The row may be changed. */
 void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row);
 
+/* A layer that READY images name was missing and was made again, under api->layer_made: they name that now,
+ * and functions that failed without it try again. */
+void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row);
+
 /* Forgets the jobs in flight; their builder is gone. */
 void images_finish(struct api *api);
 

@@ -27,10 +27,17 @@ struct api {
         struct hamt endpoints;        /* id -> endpoint_entry (endpoints.c) */
         struct function_job *jobs;    /* builds of functions in flight */
         bool snapshot_stale;          /* it could not follow the store */
+        bool reconcile_due;           /* the timer is on */
         struct loop_timer *reconcile; /* fires once after something could not be saved or queued */
+        unsigned stumbles;      /* looks in a row that did not bring all to an end: the next comes later */
+        char last_problem[160]; /* told last, and when: the same again is not told at once */
+        uint64_t last_problem_ms;
         struct layer_job *layer_jobs;
-        struct layer_check *checks; /* that are still to be made (layer_check.c) */
-        struct run_call *runs;      /* runs that wait, or go on */
+        struct layer_check *checks;   /* that are still to be made (layer_check.c) */
+        struct layer_repair *repairs; /* the same of images (layer_repair.c) */
+        const char *layer_made;       /* while rows hear of it */
+        bool layers_stale;            /* one was found missing */
+        struct run_call *runs;        /* runs that wait, or go on */
         uint32_t runs_waiting;
         unsigned char cursor_key[32]; /* cursor.h */
         uint32_t epoch;               /* counts revision objects made for a changed secret */
@@ -40,8 +47,15 @@ struct api {
 void api_dispatch(struct api_call *call);
 
 /* Something pending could not go on just now (a full disk, too many builds): all that is pending is looked at
- * again in a moment. */
+ * again in a moment, which gets longer until something goes on: api_progress. */
 void api_reconcile_later(struct api *api);
+void api_progress(struct api *api);
+
+/* layer_repair.c: looks for layers of images that are missing and has them made again; the second, of a
+ * struct api, has it done in a moment. */
+void layers_check(struct api *api);
+void layers_missing(void *arg);
+void layers_finish(struct api *api);
 
 /* A failure that says nothing about what was asked for: no room, a part that is away, a server that ends.
  * What it hit stays pending. */

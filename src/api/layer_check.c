@@ -111,6 +111,8 @@ void functions_check_layers(struct api *api)
         struct store_key key = {MODEL_FUNCTION, STR(""), STR(""), STR("")};
         struct err err;
 
+        if (api->checks != NULL)
+                return; /* one is under way */
         if (api_rows_each(api, &key, row_serves, STR(""), check_add, &err) != ERR_OK)
                 api_problem(api, "check the layers of functions", &err);
         check_next(api);

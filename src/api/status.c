@@ -2,6 +2,7 @@
 #include "api/status.h"
 
 #include "base/clock.h"
+#include "base/own.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -78,6 +79,21 @@ enum err_code status_save(struct store *store, enum model_kind kind, struct stor
         if (code != ERR_OK)
                 return code;
         return store_set_state(store, kind, str_of(row->id), row->document, row->internal, err);
+}
+
+enum err_code status_explain(struct store *store, enum model_kind kind, struct store_row *row,
+                             const char *text)
+{
+        own_json json_t *clean = json_of(str_of(text != NULL ? text : ""));
+        own_json json_t *reasons = json_pack("[O]", clean != NULL ? clean : json_null());
+
+        if (reasons == NULL)
+                return ERR_NO_MEMORY;
+        if (json_equal(reasons, json_object_get(row->document, "reason")))
+                return ERR_OK;
+        if (json_object_set(row->document, "reason", reasons) < 0)
+                return ERR_NO_MEMORY;
+        return store_set_state(store, kind, str_of(row->id), row->document, row->internal, NULL);
 }
 
 void status_reason_text(const json_t *document, char *out, size_t size)

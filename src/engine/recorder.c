@@ -52,6 +52,8 @@ struct recorder {
         uint64_t keep;
         void (*problem)(void *arg, const struct err *err);
         void *problem_arg;
+        void (*missing)(void *arg);
+        void *missing_arg;
 };
 
 /* A record's task is free once it has run; its link then holds the queue. */
@@ -282,6 +284,12 @@ void recorder_on_problem(struct recorder *recorder, void (*problem)(void *arg, c
         recorder->problem_arg = arg;
 }
 
+void recorder_on_missing(struct recorder *recorder, void (*missing)(void *arg), void *arg)
+{
+        recorder->missing = missing;
+        recorder->missing_arg = arg;
+}
+
 uint64_t recorder_lost(const struct recorder *recorder)
 {
         return recorder->lost;
@@ -300,6 +308,8 @@ static void record_arrived(struct loop_task *task)
                 recorder->head = record;
         recorder->tail = record;
         recorder->queued++;
+        if (record->inv.code == ERR_NOT_FOUND && record->inv.start == START_NONE && recorder->missing != NULL)
+                recorder->missing(recorder->missing_arg);
         /* A full batch is written once everything that has been posted is here: the further behind, the
          * larger the transaction. */
         if (recorder->failing)

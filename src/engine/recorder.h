@@ -70,6 +70,9 @@ void recorder_keep(struct recorder *recorder, uint64_t runs);
 void recorder_on_problem(struct recorder *recorder, void (*problem)(void *arg, const struct err *err),
                          void *arg);
 
+/* Told of a run that could not start because a layer is missing. On the control loop. */
+void recorder_on_missing(struct recorder *recorder, void (*missing)(void *arg), void *arg);
+
 /* Records lost by crashes before this start, in all. */
 uint64_t recorder_lost(const struct recorder *recorder);
 

@@ -17,7 +17,7 @@ enum { RETRY_MS = 10 };
 /* Frame ids of instances are the engine's, counted from 1; those of jobs have the top bit. */
 static const uint64_t ID_FIRST = UINT64_C(1) << 63;
 
-enum job_kind { JOB_SOURCE, JOB_BUILTIN, JOB_DROP };
+enum job_kind { JOB_SOURCE, JOB_BUILTIN, JOB_CHECK, JOB_DROP };
 
 enum job_state {
         JOB_WAITING,  /* in the queue */
@@ -226,14 +226,14 @@ static enum err_code job_start(struct job *job, struct err *err)
                 job->deadline = loop_timer_create(job->builder->loop, deadline_fire, job);
         if (job->deadline == NULL)
                 return err_nomem(err);
-        if (job->kind == JOB_SOURCE) {
+        if (job->kind != JOB_BUILTIN) {
                 enum err_code code = send_layer(job, SPAWN_LAYER_STAT, err);
 
                 if (code != ERR_OK)
                         return code;
         }
         loop_timer_start(job->deadline, job->builder->deadline_ms);
-        job_move(job, job->kind == JOB_SOURCE ? JOB_ASKING : JOB_FOUND);
+        job_move(job, job->kind == JOB_BUILTIN ? JOB_FOUND : JOB_ASKING);
         return ERR_OK;
 }
 
@@ -368,6 +368,15 @@ void builder_builtin(struct builder *builder, const char *language, builder_done
         submit(builder, job);
 }
 
+void builder_check(struct builder *builder, const char *layer, builder_done done, void *arg)
+{
+        struct job job = {.kind = JOB_CHECK, .archive_fd = -1, .done = done, .arg = arg};
+        bool named = name_copy(job.layer, layer);
+
+        assert(named);
+        submit(builder, job);
+}
+
 void builder_drop(struct builder *builder, const char *layer)
 {
         struct job job = {.kind = JOB_DROP, .archive_fd = -1};
@@ -381,6 +390,10 @@ static void deliver_layer(struct job *job, const struct spawn_layer *answer)
 {
         if (job->state != JOB_ASKING)
                 return;
+        if (answer->exists == 0 && job->kind == JOB_CHECK) {
+                job_fail(job, ERR_NOT_FOUND, "the layer is missing");
+                return;
+        }
         if (answer->exists == 0) {
                 job_move(job, JOB_FOUND);
                 return;

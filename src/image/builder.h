@@ -53,6 +53,8 @@ void builder_source(struct builder *builder, const char *layer, const char *lang
                     builder_done done, void *arg);
 /* The built-in base image of a language: a layer named by its digest. */
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg);
+/* Is the layer there? ERR_OK, or ERR_NOT_FOUND. */
+void builder_check(struct builder *builder, const char *layer, builder_done done, void *arg);
 /* Removes a layer, after the jobs that were asked for it before; nobody hears of it. */
 void builder_drop(struct builder *builder, const char *layer);
 

@@ -1,0 +1,176 @@
+/*
+ * api/layer_repair.c: layers of base images that are missing (a folder that somebody cleared, a disk restored
+ * from a copy) are made again from the host's packages. The host may have been upgraded since: then the new
+ * layer has another name, and whoever names the old one moves to it. One layer after the other.
+ */
+#include "api/functions.h"
+#include "api/images.h"
+#include "api/rows.h"
+
+#include "base/own.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct layer_repair {
+        struct layer_repair *next;
+        struct api *api;
+        char layer[SPAWN_NAME_MAX];
+        char language[SPAWN_NAME_MAX];
+};
+
+static void repair_next(struct api *api);
+
+static void repair_pop(struct api *api)
+{
+        struct layer_repair *repair = api->repairs;
+
+        api->repairs = repair->next;
+        free(repair);
+}
+
+void layers_finish(struct api *api)
+{
+        while (api->repairs != NULL)
+                repair_pop(api);
+}
+
+/* Where a row names the layers that it runs on. */
+static const json_t *named_in(enum model_kind kind, const struct store_row *row)
+{
+        return kind == MODEL_FUNCTION ? json_object_get(row->internal, "active") : row->internal;
+}
+
+/* The layers that can be made again: those that are of the host's packages. */
+static bool is_builtin(const char *layer)
+{
+        return layer != NULL && strncmp(layer, "builtin-", 8) == 0 && strlen(layer) < SPAWN_NAME_MAX;
+}
+
+static bool is_wanted(const struct api *api, const char *layer)
+{
+        const struct layer_repair *repair = api->repairs;
+
+        while (repair != NULL && strcmp(repair->layer, layer) != 0)
+                repair = repair->next;
+        return repair == NULL && is_builtin(layer);
+}
+
+static void layers_collect(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        const json_t *named = named_in(kind, row), *layer;
+        const char *language = json_string_value(json_object_get(named, "language"));
+        size_t i;
+
+        json_array_foreach(json_object_get(named, "layers"), i, layer)
+        {
+                const char *name = json_string_value(layer);
+                if (language == NULL || strlen(language) >= SPAWN_NAME_MAX || !is_wanted(api, name))
+                        continue;
+                struct layer_repair *repair = calloc(1, sizeof(*repair));
+                if (repair == NULL)
+                        return; /* the next check finds it */
+                repair->api = api;
+                snprintf(repair->layer, sizeof(repair->layer), "%s", name);
+                snprintf(repair->language, sizeof(repair->language), "%s", language);
+                repair->next = api->repairs;
+                api->repairs = repair;
+        }
+}
+
+static bool row_names(const struct store_row *row, struct str layer)
+{
+        const json_t *active = json_object_get(row->internal, "active");
+
+        return api_list_has(json_object_get(active != NULL ? active : row->internal, "layers"), layer);
+}
+
+static bool row_of_layers(const struct store_row *row, struct str value)
+{
+        (void)value;
+        return json_object_get(row->internal, "layers") != NULL ||
+               json_object_get(row->internal, "active") != NULL;
+}
+
+/* Everybody who names the old layer hears of the one that was made. */
+static void layer_made(struct api *api, const char *old, const char *made)
+{
+        static const enum model_kind kinds[] = {MODEL_BASE_IMAGE, MODEL_IMAGE, MODEL_FUNCTION};
+        bool other = strcmp(old, made) != 0;
+        struct err err;
+
+        api->layer_made = made;
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+                struct store_key key = {kinds[i], STR(""), STR(""), STR("")};
+                if (kinds[i] == MODEL_FUNCTION && !other)
+                        continue; /* those that failed were woken with their images */
+                if (api_rows_each(api, &key, row_names, str_of(old),
+                                  kinds[i] == MODEL_FUNCTION ? functions_layer_made : images_layer_made,
+                                  &err) != ERR_OK)
+                        api_stumble(api, "tell of a layer that was made again", &err);
+        }
+        api->layer_made = NULL;
+}
+
+static void repair_built(void *arg, const struct builder_result *result)
+{
+        struct layer_repair *repair = arg;
+        struct api *api = repair->api;
+        struct err err;
+
+        if (result->code == ERR_OK) {
+                layer_made(api, repair->layer, result->layer);
+        } else {
+                err_set(&err, result->code, "%s: %s", repair->layer, result->text);
+                api_problem(api, "make the missing layer of an image again", &err);
+                if (api_is_passing(result->code))
+                        layers_missing(api);
+        }
+        repair_pop(api);
+        repair_next(api);
+}
+
+static void repair_checked(void *arg, const struct builder_result *result)
+{
+        struct layer_repair *repair = arg;
+        struct api *api = repair->api;
+
+        if (result->code == ERR_NOT_FOUND) {
+                builder_builtin(api->config.builder, repair->language, repair_built, repair);
+                return;
+        }
+        if (result->code != ERR_OK)
+                layers_missing(api);
+        repair_pop(api);
+        repair_next(api);
+}
+
+static void repair_next(struct api *api)
+{
+        if (api->repairs != NULL)
+                builder_check(api->config.builder, api->repairs->layer, repair_checked, api->repairs);
+}
+
+void layers_check(struct api *api)
+{
+        static const enum model_kind kinds[] = {MODEL_BASE_IMAGE, MODEL_IMAGE, MODEL_FUNCTION};
+        struct err err;
+
+        if (api->repairs != NULL)
+                return; /* one is under way */
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+                struct store_key key = {kinds[i], STR(""), STR(""), STR("")};
+                if (api_rows_each(api, &key, row_of_layers, STR(""), layers_collect, &err) != ERR_OK)
+                        api_stumble(api, "check the layers of images", &err);
+        }
+        repair_next(api);
+}
+
+void layers_missing(void *arg)
+{
+        struct api *api = arg;
+
+        api->layers_stale = true;
+        api_reconcile_later(api);
+}
