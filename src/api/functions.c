@@ -20,18 +20,23 @@ static enum err_code refuse(struct err *err, const char *what, const char *why)
 /* Nothing is accepted and then ignored: what this version cannot honour is refused by name. */
 static enum err_code unsupported_check(const json_t *document, struct err *err)
 {
-        const json_t *schema = json_object_get(document, "schema");
-
         if (str_eq(json_str(json_object_get(document, "network"), "mode"), STR("egress")))
                 return refuse(err, "network.mode egress", ": functions run without a network");
         if (json_integer_value(json_object_get(document, "concurrency")) > 1)
                 return refuse(err, "concurrency above 1", ": each instance runs one request at a time");
-        if (json_object_size(json_object_get(schema, "in")) > 0 ||
-            json_object_size(json_object_get(schema, "out")) > 0)
-                return refuse(err, "schema", ": create the function without schema.in and schema.out");
         if (json_array_size(json_object_get(document, "services")) > 0)
                 return refuse(err, "services", "");
         return ERR_OK;
+}
+
+/* A schema that cannot be used is refused here, not at the first run. */
+static enum err_code schema_check(const json_t *document, const char *field, struct err *err)
+{
+        struct schema *schema = NULL;
+        enum err_code code = revision_schema(document, field, &schema, err);
+
+        schema_unref(schema);
+        return code;
 }
 
 static enum err_code image_check(const struct change *change, struct err *err)
@@ -133,8 +138,10 @@ static enum err_code function_check(struct change *change, struct err *err)
 {
         enum err_code code = unsupported_check(change->document, err);
 
-        if (code != ERR_OK || (code = image_check(change, err)) != ERR_OK ||
-            (code = source_check(change, err)) != ERR_OK || (code = identity_make(change, err)) != ERR_OK)
+        if (code != ERR_OK || (code = schema_check(change->document, "in", err)) != ERR_OK ||
+            (code = schema_check(change->document, "out", err)) != ERR_OK ||
+            (code = image_check(change, err)) != ERR_OK || (code = source_check(change, err)) != ERR_OK ||
+            (code = identity_make(change, err)) != ERR_OK)
                 return code;
 
         bool serving = json_object_get(change->internal, "active") != NULL;

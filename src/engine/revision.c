@@ -80,6 +80,8 @@ static void revision_free(struct revision *revision)
         free(revision->name);
         free(revision->language);
         free(revision->handler);
+        schema_unref(revision->schema_in);
+        schema_unref(revision->schema_out);
         free(revision);
 }
 
@@ -94,6 +96,25 @@ static bool revision_copy(struct revision *revision, const struct store_row *row
                copy_text(&revision->handler, build->handler) &&
                copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
                copy_env(json_object_get(document, "env"), &revision->env, &revision->env_count);
+}
+
+enum err_code revision_schema(const json_t *document, const char *field, struct schema **ret, struct err *err)
+{
+        const json_t *stored = json_object_get(json_object_get(document, "schema"), field);
+
+        if (json_object_size(stored) == 0) {
+                *ret = NULL;
+                return ERR_OK;
+        }
+        /* The document is the row's, which others change; the program reads its own for as long as it lives.
+         */
+        own_json json_t *copy = json_clone(stored);
+        if (copy == NULL)
+                return err_nomem(err);
+        enum err_code code = schema_compile(copy, NULL, ret, err);
+        if (code == ERR_OK || code == ERR_NO_MEMORY)
+                return code;
+        return err_wrap(err, ERR_UNPROCESSABLE, "schema.%s", field);
 }
 
 enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
@@ -111,6 +132,13 @@ enum err_code revision_create(const struct store_row *row, const struct revision
         if (!revision_copy(revision, row, build)) {
                 revision_free(revision);
                 return err_nomem(err);
+        }
+        enum err_code code = revision_schema(document, "in", &revision->schema_in, err);
+        if (code == ERR_OK)
+                code = revision_schema(document, "out", &revision->schema_out, err);
+        if (code != ERR_OK) {
+                revision_free(revision);
+                return code;
         }
         memcpy(revision->function_id, row->id, UUID_LEN + 1);
         memcpy(revision->code, build->code, strlen(build->code) + 1);

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "schema/schema.h"
 #include "store/store.h"
 #include "wire/spawn.h"
 
@@ -40,6 +41,7 @@ struct revision {
         size_t env_count;
         struct str *secrets;
         size_t secret_count;
+        struct schema *schema_in, *schema_out; /* of input and output; NULL: anything goes */
 };
 
 /* What the build produced and the row does not say. */
@@ -53,10 +55,19 @@ struct revision_build {
         uint32_t epoch;
 };
 
-/* Reads the canonical document of a function (CONTRACT 10). Starts with one reference. */
+/* Reads the canonical document of a function (CONTRACT 10) and compiles its schemas. Starts with one
+ * reference.
+ */
 enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
                               struct revision **ret, struct err *err);
 struct revision *revision_ref(struct revision *revision);
 void revision_unref(struct revision *revision); /* takes NULL; any thread */
+
+/*
+ * Compiles schema.in or schema.out (`field`) of a function's document, *ret NULL where there is none or an
+ * empty one. ERR_UNPROCESSABLE: `schema.in: #/properties/a: why`; ERR_NO_MEMORY.
+ */
+enum err_code revision_schema(const json_t *document, const char *field, struct schema **ret,
+                              struct err *err);
 
 #endif

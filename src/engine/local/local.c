@@ -2,6 +2,7 @@
  * engine/local/local.c: the engine's face: which home a function has, the hops there and back, the link to
  * spawn.
  */
+#include "engine/check.h"
 #include "engine/local/home.h"
 
 #include "base/clock.h"
@@ -99,18 +100,28 @@ static void call_done(struct loop_task *task)
         inv->done(inv);
 }
 
-void local_finish(struct home *home, struct invocation *inv)
+static void one_over(struct local_engine *engine)
 {
-        struct local_engine *engine = home->engine;
-        bool here = inv->loop == home->loop && !home->submitting;
-
-        inv->task.run = call_done;
-        if (here)
-                inv->done(inv);
-        else
-                loop_post(inv->loop, &inv->task);
         if (atomic_fetch_sub(&engine->running, 1) == 1)
                 drain_check(engine);
+}
+
+/* On the invocation's loop, when nobody is in the middle of something. */
+static void finish_later(struct local_engine *engine, struct invocation *inv)
+{
+        inv->task.run = call_done;
+        loop_post(inv->loop, &inv->task);
+        one_over(engine);
+}
+
+void local_finish(struct home *home, struct invocation *inv)
+{
+        if (inv->loop != home->loop || home->submitting) {
+                finish_later(home->engine, inv);
+                return;
+        }
+        inv->done(inv);
+        one_over(home->engine);
 }
 
 /* {"type","message","stacktrace"} of an error that the engine itself states. */
@@ -167,6 +178,11 @@ static void local_invoke(struct engine *base, struct invocation *inv)
                 engine->config.limits.log_bytes_max + 256; /* + the mark of a cut */
         inv->queued_us = clock_mono_us();
         inv->home = home;
+        if (!check_input(inv)) {
+                atomic_fetch_add(&engine->failures, 1);
+                finish_later(engine, inv);
+                return;
+        }
         if (inv->loop == home->loop) {
                 home->submitting = true;
                 submit(home, inv);

@@ -132,11 +132,15 @@ static const struct error_case {
          "concurrency above 1 is not available in this version of Dispatch: each instance runs one request "
          "at a time"},
         {"POST", "/v1/function", JSON,
-         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"schema\":{\"in\":{\"type\":\"object\"}}"
+         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"schema\":{\"in\":{\"type\":\"objekt\"}}"
          "}",
+         422, 422, "schema.in: #/type: it must match at least one of 2 schemas, and matches none"},
+        {"POST", "/v1/function", JSON,
+         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"schema\":{\"in\":null,\"out\":"
+         "{\"properties\":{\"a\":{\"$ref\":\"other.json\"}}}}}",
          422, 422,
-         "schema is not available in this version of Dispatch: create the function without schema.in and "
-         "schema.out"},
+         "schema.out: #/properties/a: $ref: it refers to the document 'other.json', which is not part of the "
+         "schema; nothing is fetched: put it under $defs with that $id"},
         {"POST", "/v1/function", JSON,
          "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"services\":[\"db\"]}", 422, 422,
          "services is not available in this version of Dispatch"},
