@@ -79,11 +79,14 @@ static void walk(struct buf *out, json_t *json)
         json_decref(shallow);
 }
 
-/* The reasons that a caller tells apart. Where neither '[' nor '{' comes first there may be two of them. */
+/* The reasons that a caller tells apart. Where neither '[' nor '{' comes first, or bytes are no UTF-8, there
+ * may be two of them. */
 static bool is_exact(enum json_error_code code, struct str text, size_t flags)
 {
         struct str rest = str_trim(text, " \t\r\n");
 
+        if (!str_is_utf8(text))
+                return false;
         if ((flags & JSON_DECODE_ANY) == 0 && !str_starts(rest, STR("[")) && !str_starts(rest, STR("{")))
                 return false;
         return code == json_error_duplicate_key || code == json_error_numeric_overflow ||
