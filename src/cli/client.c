@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "cli/auth.h"
 #include "cli/interrupt.h"
+#include "cli/link.h"
 #include "cli/text.h"
 
 #include <assert.h>
@@ -21,6 +22,7 @@ struct client {
         char base_url[512];
         char where[512]; /* what error texts call the server */
         struct buf request, reply, failure;
+        char next[CLIENT_URL_MAX]; /* the path of the page behind the last reply; "": there is none */
         char curl_error[CURL_ERROR_SIZE];
 };
 
@@ -40,6 +42,22 @@ static size_t keep_reply(char *bytes, size_t size, size_t count, void *context)
         struct client *client = context;
 
         return buf_append(&client->reply, bytes, size * count) == ERR_OK ? size * count : 0;
+}
+
+/* What names the next page is kept; a field that is too long to be one of ours is none. */
+static size_t keep_header(char *bytes, size_t size, size_t count, void *context)
+{
+        struct client *client = context;
+        struct str value = {bytes, size * count}, name = str_cut(&value, ':'), next;
+
+        if (!str_eq_nocase(name, STR("Link")))
+                return size * count;
+        next = link_next(str_trim(value, " \t\r\n"));
+        if (next.p != NULL && next.len < sizeof(client->next)) {
+                memcpy(client->next, next.p, next.len);
+                client->next[next.len] = '\0';
+        }
+        return size * count;
 }
 
 /* A host goes into a URL, so it must be nothing but a name or an address. */
@@ -286,6 +304,8 @@ static enum err_code set_request(struct client *client, const struct call *call,
         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error);
         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, keep_reply);
         curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
+        curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, keep_header);
+        curl_easy_setopt(curl, CURLOPT_HEADERDATA, client);
 
         buf_clear(&client->request);
         if (call->body != NULL) {
@@ -361,6 +381,7 @@ static enum err_code exchange(struct client *client, const struct call *call, st
 
         curl_easy_reset(client->curl);
         client->curl_error[0] = '\0';
+        client->next[0] = '\0';
         buf_clear(&client->reply);
         set_transport(client, call->may_take_long);
         code = set_request(client, call, err);
@@ -482,4 +503,9 @@ const char *client_failure(struct client *client, const struct err *err)
                 return err->text;
         return strncmp(client->failure.data, err->text, strlen(err->text)) == 0 ? client->failure.data
                                                                                 : err->text;
+}
+
+const char *client_next(const struct client *client)
+{
+        return client != NULL && client->next[0] != '\0' ? client->next : NULL;
 }

@@ -48,6 +48,9 @@ struct call {
  * err->text had to be cut.
  */
 enum err_code client_call(struct client *client, const struct call *call, json_t **ret, struct err *err);
+/* The path of the page that follows the last reply, a list's, if the server named one; until the next call.
+ */
+const char *client_next(const struct client *client);
 /* The uncut text that *err begins with, else err->text. */
 const char *client_failure(struct client *client, const struct err *err);
 

@@ -10,6 +10,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+static enum err_code add_page(json_t *whole, const json_t *page, struct err *err)
+{
+        if (!json_is_array(page))
+                return err_set(err, ERR_BAD_REPLY,
+                               "unexpected error received from server: the reply is not a list");
+        if (json_array_size(whole) + json_array_size(page) > LIST_ENTRIES_MAX)
+                return err_set(err, ERR_LIMIT, "the list has more than %d entries", LIST_ENTRIES_MAX);
+        for (size_t i = 0; i < json_array_size(page); i++) {
+                if (json_array_append(whole, json_array_get(page, i)) < 0)
+                        return err_nomem(err);
+        }
+        return ERR_OK;
+}
+
+/* The next page's path out of the client, which forgets it with the next call. */
+static enum err_code next_path(struct cli *cli, const char **ret, struct err *err)
+{
+        const char *next = client_next(cli->client);
+
+        *ret = next != NULL ? arena_strdup(&cli->arena, str_of(next)) : NULL;
+        return next != NULL && *ret == NULL ? err_nomem(err) : ERR_OK;
+}
+
+enum err_code list_get(struct cli *cli, const char *path, json_t **ret, struct err *err)
+{
+        own_json json_t *whole = NULL;
+        enum err_code code = cli_get(cli, path, &whole, err);
+
+        if (code == ERR_OK)
+                code = next_path(cli, &path, err);
+        for (int pages = 1; code == ERR_OK && path != NULL && json_is_array(whole); pages++) {
+                own_json json_t *page = NULL;
+
+                if (pages == LIST_PAGES_MAX)
+                        return err_set(err, ERR_LIMIT, "the list has more than %d pages", LIST_PAGES_MAX);
+                code = cli_get(cli, path, &page, err);
+                if (code == ERR_OK)
+                        code = add_page(whole, page, err);
+                if (code == ERR_OK)
+                        code = next_path(cli, &path, err);
+        }
+        if (code == ERR_OK)
+                *ret = take_ptr(&whole);
+        return code;
+}
+
 struct selectors {
         struct {
                 struct str key, value;

@@ -6,7 +6,14 @@
 
 #include "cli/resource.h"
 
-enum { LIST_SELECTORS_MAX = 32 };
+enum {
+        LIST_SELECTORS_MAX = 32,
+        LIST_ENTRIES_MAX = 1000000,
+        LIST_PAGES_MAX = 100000 /* of one list, empty ones included */
+};
+
+/* GET of a list, page after page, as one. ERR_LIMIT past what is above. */
+enum err_code list_get(struct cli *cli, const char *path, json_t **ret, struct err *err);
 
 /* Appends "tags=KEY=VALUE" to the path for each -l. ERR_INVALID for one that is no KEY=VALUE, and for a
  * --sort-by that is no field. Does nothing for a command without these flags. */

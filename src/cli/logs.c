@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "cli/interrupt.h"
+#include "cli/list.h"
 #include "cli/runs.h"
 #include "cli/text.h"
 
@@ -53,7 +54,7 @@ static enum err_code print_logs(struct cli *cli, const json_t *run, struct err *
         return code == ERR_OK ? print_lines(cli->err, json_object_get(logs, "stderr"), err) : code;
 }
 
-/* An array, whatever came. */
+/* All of them, or with a limit the first page. */
 static enum err_code get_list(struct cli *cli, int64_t since_s, const char *limit, json_t **ret,
                               struct err *err)
 {
@@ -62,7 +63,9 @@ static enum err_code get_list(struct cli *cli, int64_t since_s, const char *limi
 
         if (code == ERR_OK && limit != NULL)
                 code = client_query(&cli->arena, path, "limit", limit, &path, err);
-        return code == ERR_OK ? cli_get(cli, path, ret, err) : code;
+        if (code != ERR_OK)
+                return code;
+        return limit != NULL ? cli_get(cli, path, ret, err) : list_get(cli, path, ret, err);
 }
 
 /* *ret is borrowed from the list; NULL when it is empty. */

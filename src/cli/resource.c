@@ -129,7 +129,7 @@ enum err_code resource_get(struct cli *cli, struct err *err)
         if (code == ERR_OK && name == NULL)
                 code = list_query(cli, resource, &path, err);
         if (code == ERR_OK)
-                code = cli_get(cli, path, &reply, err);
+                code = name != NULL ? cli_get(cli, path, &reply, err) : list_get(cli, path, &reply, err);
         if (code == ERR_OK && name == NULL)
                 code = list_shape(cli, resource, &reply, err);
         if (code == ERR_OK && args_knows(&cli->args, "func"))

@@ -127,7 +127,7 @@ static enum err_code fetch(struct cli *cli, int64_t since_s, json_t **ret, struc
         if (code == ERR_OK)
                 code = list_query(cli, &resource_run, &path, err);
         if (code == ERR_OK)
-                code = cli_get(cli, path, ret, err);
+                code = run != NULL ? cli_get(cli, path, ret, err) : list_get(cli, path, ret, err);
         if (code == ERR_OK && run == NULL)
                 code = list_shape(cli, &resource_run, ret, err);
         if (code == ERR_OK && args_bool(&cli->args, "last"))

@@ -87,10 +87,10 @@ class Api:
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
-    def reply(self, method, path, body=b"", status=200, content_type="application/json"):
+    def reply(self, method, path, body=b"", status=200, content_type="application/json", headers=None):
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        headers = {"Content-Type": content_type} if content_type else {}
+        headers = {**({"Content-Type": content_type} if content_type else {}), **(headers or {})}
         self.replies.setdefault((method, path), []).append((status, body, headers))
 
     def raw(self, reply):

@@ -73,3 +73,27 @@ def test_runs_by(api, dispatch, by, order):
 def test_runs_by_nonsense(api, dispatch):
     result = dispatch("get", "runs", "--by", "luck")
     assert result.code == 1 and "must be function, status, started or finished" in result.err and api.requests == []
+
+
+@pytest.mark.parametrize("kind,path", [("function", "/v1/function"), ("runs", "/v1/runs")])
+def test_all_pages_of_a_list_are_one(api, dispatch, kind, path):
+    pages = [[{"name": "a"}, {"name": "b"}], [], [{"name": "c"}]]
+    for number, page in enumerate(pages):
+        more = {"Link": f'</v1/other>; rel="prev", <{path}?cursor={number}>; title="a,b"; rel="next"'} if number < 2 else {}
+        api.reply("GET", path, page, headers=more)
+    assert names(dispatch("get", kind, "-o", "name")) == ["a", "b", "c"]
+    assert [request.path.split("cursor=")[-1] for request in api.requests[1:]] == ["0", "1"]
+
+
+@pytest.mark.parametrize("link", ['<http://127.0.0.1:1/v1/x>; rel="next"', "</etc>; rel=next", '<//127.0.0.1/v1/x>; rel="next"', "</v1/x",
+                                  '</v1/x>; rel="prev"', "rel=next"])
+def test_a_link_leads_nowhere_else(api, dispatch, link):
+    api.reply("GET", "/v1/function", [{"name": "a"}], headers={"Link": link})
+    assert names(dispatch("get", "function", "-o", "name")) == ["a"] and len(api.requests) == 1
+
+
+def test_a_page_that_is_no_list_is_an_error(api, dispatch):
+    api.reply("GET", "/v1/function", [{"name": "a"}], headers={"Link": '</v1/function?cursor=1>; rel="next"'})
+    api.reply("GET", "/v1/function", {"name": "b"})
+    result = dispatch("get", "function")
+    assert (result.code, result.out) == (1, "") and "the reply is not a list" in result.err
