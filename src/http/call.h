@@ -29,7 +29,7 @@ struct link {
         struct link *previous,
                 *next; /* in the client's list of its state: used, or idle with the newest last */
         struct http_target target;
-        int fd;
+        struct transport transport; /* in clear */
         struct loop_poll *poll;
         enum link_state state;
         unsigned depth;

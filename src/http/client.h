@@ -7,6 +7,8 @@
  *
  * A kept connection may turn out to be closed just when it is used again. Then the request is sent once more
  * on a new connection if nothing of a reply was seen, its method is idempotent and its body is not streamed.
+ *
+ * It speaks in clear: what it talks to is on this host or on the cluster's own network.
  */
 #ifndef DISPATCH_HTTP_CLIENT_H
 #define DISPATCH_HTTP_CLIENT_H

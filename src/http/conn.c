@@ -16,6 +16,7 @@ static const struct {
         const char *name;
         uint32_t next; /* bit set of the states reachable in one move */
 } states[] = {
+        [CONN_HANDSHAKE] = {"handshake", TO(IDLE) | TO(FINISHING) | TO(CLOSED)},
         [CONN_IDLE] = {"idle", TO(HEAD) | TO(FINISHING) | TO(CLOSED)},
         [CONN_HEAD] = {"head", TO(BUSY) | TO(FINISHING) | TO(CLOSED)},
         [CONN_BUSY] = {"busy", TO(FINISHING) | TO(CLOSED)},
@@ -32,7 +33,7 @@ void conn_move(struct http_conn *conn, enum conn_state state)
 
 static void conn_on_ready(void *arg, int events);
 
-struct http_conn *conn_create(struct http_server *server, int fd)
+struct http_conn *conn_create(struct http_server *server, int fd, bool tls)
 {
         struct http_conn *conn = calloc(1, sizeof(*conn));
 
@@ -44,9 +45,10 @@ struct http_conn *conn_create(struct http_server *server, int fd)
                 return NULL;
         }
         conn->server = server;
-        conn->fd = fd;
-        conn->state = CONN_IDLE;
-        conn->timer = CONN_TIMER_HEAD; /* the first request is due sooner than a further one */
+        conn->transport.fd = fd;
+        conn->state = tls ? CONN_HANDSHAKE : CONN_IDLE;
+        conn->fresh = true;
+        conn->timer = tls ? CONN_TIMER_HANDSHAKE : CONN_TIMER_HEAD;
         conn->since_ms = loop_now_ms(server->loop);
         http_parser_init(&conn->parser, HTTP_PARSE_REQUEST, server->fields, server->limits.header_count_max,
                          server->limits.header_bytes_max);
@@ -91,10 +93,13 @@ void conn_close(struct http_conn *conn)
         struct http_server *server = conn->server;
 
         assert(conn->depth > 0);
+        if (conn->state == CONN_IDLE && !conn->broken && !conn->blocked && conn->out.len == 0)
+                transport_end(&conn->transport); /* an end between messages is a proper one */
         conn_move(conn, CONN_CLOSED);
         conn_timer_leave(conn);
         conn_poll_end(conn);
-        close(conn->fd);
+        transport_finish(&conn->transport);
+        close(conn->transport.fd);
         exchange_release(conn);
         out_finish(&conn->out);
         conn->in.pos = conn->in.len;
@@ -174,6 +179,7 @@ static void exchange_begin(struct http_conn *conn)
         conn_move(conn, CONN_BUSY);
         conn_arena_take(conn);
         conn->exchange = (struct http_exchange){.conn = conn};
+        conn->fresh = false;
         conn->close_after = !conn->parser.keep_alive;
         if (request->content_length == 0)
                 conn->body_complete = http_parser_next(&conn->parser, STR(""), &used, &piece) == HTTP_END;
@@ -258,17 +264,19 @@ static void linger_or_close(struct http_conn *conn)
         conn_move(conn, CONN_LINGER);
         conn->thrown = 0;
         conn->in.pos = conn->in.len = 0;
-        shutdown(conn->fd, SHUT_WR);
+        shutdown(conn->transport.fd, SHUT_WR);
 }
 
 static bool step_finishing(struct http_conn *conn)
 {
         if (conn->out.len > 0 && !conn->blocked && (conn->close_after || conn->out.len > CONN_CORK_MAX))
-                conn_out_result(conn, out_flush(&conn->out, conn->fd));
+                conn_out_result(conn, out_flush(&conn->out, &conn->transport));
         if (conn->broken)
                 conn_close(conn);
         else if (conn->blocked)
                 return false;
+        else if (conn->close_after && !transport_ended(&conn->transport))
+                conn_out_result(conn, transport_end(&conn->transport));
         else if (conn->close_after)
                 linger_or_close(conn);
         else if (!conn->body_complete)
@@ -285,6 +293,7 @@ static bool conn_step(struct http_conn *conn)
         case CONN_IDLE:
         case CONN_HEAD:
                 return step_head(conn);
+        case CONN_HANDSHAKE:
         case CONN_BUSY:
                 return body_pump(conn);
         case CONN_FINISHING:
@@ -301,7 +310,7 @@ void conn_settle(struct http_conn *conn)
         if (conn->state == CONN_CLOSED || conn->poll == NULL)
                 return;
         if (conn->out.len > 0 && !conn->blocked)
-                conn_out_result(conn, out_flush(&conn->out, conn->fd));
+                conn_out_result(conn, out_flush(&conn->out, &conn->transport));
         /* READABLE stays set until it turns out to be in vain: most clients send nothing before the reply. */
         int wanted = conn->wanted;
         if (conn_read_wanted(conn) || conn->broken)
@@ -310,6 +319,7 @@ void conn_settle(struct http_conn *conn)
         conn->wanted = wanted;
         loop_poll_want(conn->poll, wanted);
         conn_timer_choose(conn);
+        conn_read_again(conn);
 }
 
 void conn_advance(struct http_conn *conn)
@@ -327,14 +337,14 @@ void conn_advance(struct http_conn *conn)
 
 static void conn_on_writable(struct http_conn *conn)
 {
-        size_t before = conn->out.len;
+        size_t before = conn->out.len + transport_waiting(&conn->transport);
 
-        conn_out_result(conn, out_flush(&conn->out, conn->fd));
+        conn_out_result(conn, out_flush(&conn->out, &conn->transport));
         if (conn->broken) {
                 conn_lost(conn);
                 return;
         }
-        if (conn->blocked && conn->out.len < before)
+        if (conn->timer == CONN_TIMER_WRITE && conn->out.len + transport_waiting(&conn->transport) < before)
                 conn_timer_restart(conn, CONN_TIMER_WRITE);
         reply_writable(conn);
         conn_advance(conn);
@@ -363,6 +373,9 @@ static void conn_on_ready(void *arg, int events)
 void conn_eof(struct http_conn *conn)
 {
         switch (conn->state) {
+        case CONN_HANDSHAKE:
+                conn_close(conn);
+                break;
         case CONN_IDLE:
         case CONN_HEAD:
                 if (!conn->blocked) {

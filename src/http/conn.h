@@ -11,6 +11,7 @@
 #include "http/out.h"
 #include "http/parser.h"
 #include "http/server.h"
+#include "http/tls.h"
 
 enum {
         CONN_INPUT_FIRST = 4096,      /* of the input buffer; grows to header_bytes_max for a long head */
@@ -30,6 +31,7 @@ enum {
 };
 
 enum conn_state {
+        CONN_HANDSHAKE, /* of TLS; its struct is made when the first byte has come */
         CONN_IDLE,      /* before the first byte of a request */
         CONN_HEAD,      /* a head has begun */
         CONN_BUSY,      /* the handler has the exchange */
@@ -43,6 +45,7 @@ enum conn_state {
 enum conn_timer {
         CONN_TIMER_NONE,
         CONN_TIMER_LOST,
+        CONN_TIMER_HANDSHAKE,
         CONN_TIMER_IDLE,
         CONN_TIMER_HEAD,
         CONN_TIMER_BODY,
@@ -90,14 +93,17 @@ struct conn_input {
 struct http_conn {
         struct http_server *server;
         struct http_conn *previous, *next; /* in the list of its timer */
-        int fd;
+        struct transport transport;
         struct loop_poll *poll; /* NULL once the connection is lost */
+        struct loop_task again; /* reads what TLS has read already, in the loop's next turn */
         enum conn_state state;
         enum conn_timer timer;
         uint64_t since_ms; /* when that timer began */
         unsigned depth;    /* conn_enter */
         int wanted;        /* poll events */
-        bool advancing;
+        bool advancing, reading;
+        bool again_posted;
+        bool fresh;         /* before its first request */
         bool blocked;       /* the socket takes no more */
         bool broken;        /* writing failed; the poll will say so */
         bool close_after;   /* this exchange is the last */
@@ -120,6 +126,7 @@ struct conn_list {
 
 struct http_listener {
         struct http_server *server;
+        bool tls;
         int fd;
         struct loop_poll *poll;
 };
@@ -130,8 +137,9 @@ struct http_server {
         struct http_handler handler;
         struct http_field *fields; /* header_count_max, for the parsers, each in its turn */
         struct buf head;           /* of replies, each in its turn */
-        struct http_listener *listeners;
-        size_t listen_count;
+        struct http_listener *listeners, *tls_listeners;
+        size_t listen_count, tls_listen_count;
+        struct tls_context *tls; /* of the connections to come */
         struct conn_list conns[CONN_TIMER_COUNT];
         /* Connections that wait for a request hold no buffers: a few are handed from one to the next, still
          * warm. */
@@ -160,7 +168,7 @@ void server_tick_start(struct http_server *server);
 struct str server_date(struct http_server *server);
 
 /* conn.c */
-struct http_conn *conn_create(struct http_server *server, int fd);
+struct http_conn *conn_create(struct http_server *server, int fd, bool tls);
 void conn_enter(struct http_conn *conn);
 void conn_leave(struct http_conn *conn);
 void conn_advance(struct http_conn *conn);
@@ -181,6 +189,9 @@ void conn_refuse(struct http_conn *conn, int status, const char *text);
 /* The client sends no more. */
 void conn_eof(struct http_conn *conn);
 
+/* handshake.c */
+void conn_handshake(struct http_conn *conn);
+
 /* timer.c */
 void conn_timer_join(struct http_conn *conn);
 void conn_timer_leave(struct http_conn *conn);
@@ -194,6 +205,8 @@ struct str conn_input(const struct http_conn *conn);
 void conn_input_use(struct http_conn *conn, size_t used);
 bool conn_read_wanted(const struct http_conn *conn);
 void conn_read(struct http_conn *conn);
+/* When the socket will not say that there is more to read: has it read soon. */
+void conn_read_again(struct http_conn *conn);
 /* The buffer goes back when there is nothing in it. */
 void conn_input_release(struct http_conn *conn);
 void conn_arena_take(struct http_conn *conn);

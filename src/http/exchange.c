@@ -42,7 +42,7 @@ struct str http_peer(struct http_exchange *exchange)
         char text[INET6_ADDRSTRLEN];
         char *name = NULL;
 
-        if (getpeername(exchange->conn->fd, &peer.any, &len) < 0)
+        if (getpeername(exchange->conn->transport.fd, &peer.any, &len) < 0)
                 return STR("");
         if (peer.any.sa_family == AF_UNIX)
                 return STR("unix");
@@ -54,6 +54,11 @@ struct str http_peer(struct http_exchange *exchange)
                 name = arena_printf(&exchange->conn->arena, "[%s]:%u", text, ntohs(peer.v6.sin6_port));
         }
         return str_of(name != NULL ? name : "");
+}
+
+bool http_is_tls(struct http_exchange *exchange)
+{
+        return exchange->conn->transport.tls != NULL;
 }
 
 void http_on_abort(struct http_exchange *exchange, void (*aborted)(struct http_exchange *exchange, void *arg),

@@ -4,10 +4,9 @@
  */
 #include "http/conn.h"
 
-#include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 struct str conn_input(const struct http_conn *conn)
 {
@@ -137,6 +136,7 @@ bool conn_read_wanted(const struct http_conn *conn)
         const struct conn_input *in = &conn->in;
 
         switch (conn->state) {
+        case CONN_HANDSHAKE:
         case CONN_IDLE:
         case CONN_HEAD:
                 return !conn->blocked;
@@ -169,12 +169,26 @@ static void input_commit(struct http_conn *conn, size_t len, bool direct)
                 conn_close(conn);
 }
 
+static enum in_result input_receive(struct http_conn *conn, const struct iovec *room, size_t *ret)
+{
+        /* What is thrown away need not be decrypted. */
+        struct transport raw = {.fd = conn->transport.fd};
+        bool thrown = conn->state == CONN_LINGER;
+        enum in_result result =
+                transport_read(thrown ? &raw : &conn->transport, room->iov_base, room->iov_len, ret);
+
+        /* TLS answers by itself, also to what it cannot take. */
+        if (!thrown && !conn->blocked && transport_waiting(&conn->transport) > 0)
+                conn_out_result(conn, transport_flush(&conn->transport));
+        return conn->broken ? IN_BROKEN : result;
+}
+
 /* True if there may be more to read at once. */
 static bool input_read_once(struct http_conn *conn)
 {
         struct iovec room = body_direct_room(conn);
         bool direct = room.iov_len > 0;
-        ssize_t n;
+        size_t n;
 
         if (!direct) {
                 if (!input_make_room(conn)) {
@@ -185,28 +199,55 @@ static bool input_read_once(struct http_conn *conn)
         }
         if (room.iov_len == 0)
                 return false;
-        do {
-                n = recv(conn->fd, room.iov_base, room.iov_len, MSG_DONTWAIT);
-        } while (n < 0 && errno == EINTR);
-        if (n < 0) {
-                if (errno != EAGAIN && errno != EWOULDBLOCK)
-                        conn_lost(conn);
+        switch (input_receive(conn, &room, &n)) {
+        case IN_DONE:
+                break;
+        case IN_WAIT:
                 return false;
-        }
-        if (n == 0) {
+        case IN_END:
                 conn_eof(conn);
                 return false;
+        case IN_BROKEN:
+                conn_lost(conn);
+                return false;
         }
-        input_commit(conn, (size_t)n, direct);
+        input_commit(conn, n, direct);
         conn_advance(conn);
-        return (size_t)n == room.iov_len;
+        return n == room.iov_len || transport_has_more(&conn->transport);
 }
 
 void conn_read(struct http_conn *conn)
 {
+        conn->reading = true;
+        if (conn->state == CONN_HANDSHAKE)
+                conn_handshake(conn);
         for (int i = 0; i < CONN_READS_MAX; i++) {
-                if (!input_read_once(conn) || conn->state == CONN_CLOSED || conn->broken ||
-                    !conn_read_wanted(conn))
-                        return;
+                if (conn->state == CONN_HANDSHAKE || conn->state == CONN_CLOSED || conn->broken ||
+                    !conn_read_wanted(conn) || !input_read_once(conn))
+                        break;
         }
+        conn->reading = false;
+        conn_read_again(conn);
+}
+
+static void again_run(struct loop_task *task)
+{
+        struct http_conn *conn =
+                (struct http_conn *)(void *)((char *)task - offsetof(struct http_conn, again));
+
+        conn->again_posted = false;
+        if (conn->state != CONN_CLOSED && conn->poll != NULL && !conn->broken && conn_read_wanted(conn))
+                conn_read(conn);
+        conn_leave(conn);
+}
+
+void conn_read_again(struct http_conn *conn)
+{
+        if (conn->state == CONN_CLOSED || conn->reading || conn->again_posted || conn->poll == NULL ||
+            !transport_has_more(&conn->transport) || !conn_read_wanted(conn))
+                return;
+        conn->again_posted = true;
+        conn_enter(conn); /* the task holds the struct */
+        conn->again.run = again_run;
+        loop_post(conn->server->loop, &conn->again);
 }

@@ -83,7 +83,7 @@ void link_close(struct link *link)
         link_move(link, LINK_CLOSED);
         loop_poll_destroy(link->poll);
         link->poll = NULL;
-        close(link->fd);
+        close(link->transport.fd);
         out_finish(&link->out);
         buf_finish(&link->in);
         link->call = NULL;
@@ -133,7 +133,7 @@ static void link_sent(struct link *link, enum out_result result)
                 return;
         link->blocked = false;
         out_finish(&link->out);
-        shutdown(link->fd, SHUT_RDWR);
+        shutdown(link->transport.fd, SHUT_RDWR);
 }
 
 void link_send(struct link *link, struct iovec *iov, int count)
@@ -141,7 +141,7 @@ void link_send(struct link *link, struct iovec *iov, int count)
         enum out_result result = OUT_BLOCKED;
 
         if (link->state != LINK_CONNECTING) {
-                link_sent(link, out_write(&link->out, link->fd, iov, count));
+                link_sent(link, out_write(&link->out, &link->transport, iov, count));
                 return;
         }
         for (int i = 0; i < count; i++) {
@@ -206,7 +206,7 @@ static bool link_read_once(struct link *link)
                 return false;
         }
         do {
-                n = recv(link->fd, link->in.data + link->in.len, CALL_READ, MSG_DONTWAIT);
+                n = recv(link->transport.fd, link->in.data + link->in.len, CALL_READ, MSG_DONTWAIT);
         } while (n < 0 && errno == EINTR);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                 return false;
@@ -223,7 +223,7 @@ static bool link_read_once(struct link *link)
 
 static void link_on_writable(struct link *link)
 {
-        link_sent(link, out_flush(&link->out, link->fd));
+        link_sent(link, out_flush(&link->out, &link->transport));
         if (link->call != NULL)
                 call_writable(link->call);
 }
@@ -233,7 +233,7 @@ static void link_on_connected(struct link *link)
         int error = 0;
         socklen_t len = sizeof(error);
 
-        if (getsockopt(link->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        if (getsockopt(link->transport.fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
                 error = errno;
         if (error != 0) {
                 char text[100];
@@ -280,7 +280,7 @@ static struct link *link_create(struct http_client *client, const struct http_ta
         }
         link->client = client;
         link->target = *target;
-        link->fd = fd;
+        link->transport.fd = fd;
         link->state = state;
         link->since_ms = loop_now_ms(client->loop);
         buf_init(&link->in, client->limits.header_bytes_max + 2 * CALL_READ);
@@ -307,7 +307,7 @@ static bool link_is_alive(const struct link *link)
 {
         char byte;
 
-        return recv(link->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+        return recv(link->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
                (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 

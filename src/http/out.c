@@ -1,14 +1,12 @@
 /*
  * http/out.c: the output queue: a list of pieces, small copies sharing one. The ordinary reply never gets
- * here: it leaves with one sendmsg from where it was made.
+ * here: it is sent from where it was made.
  */
 #include "http/out.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { OUT_PIECE = 16384 };
 
@@ -93,31 +91,13 @@ bool out_take(struct out *out, struct buf *buf, size_t from)
         return true;
 }
 
-enum out_result out_send(int fd, struct iovec *iov, int count, size_t *sent)
-{
-        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        size_t len = 0;
-        ssize_t n;
-
-        *sent = 0;
-        for (int i = 0; i < count; i++)
-                len += iov[i].iov_len;
-        do {
-                n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        } while (n < 0 && errno == EINTR);
-        if (n < 0)
-                return errno == EAGAIN || errno == EWOULDBLOCK ? OUT_BLOCKED : OUT_BROKEN;
-        *sent = (size_t)n;
-        return *sent == len ? OUT_DONE : OUT_BLOCKED;
-}
-
-enum out_result out_write(struct out *out, int fd, struct iovec *iov, int count)
+enum out_result out_write(struct out *out, struct transport *to, struct iovec *iov, int count)
 {
         enum out_result result = OUT_BLOCKED;
         size_t skip = 0;
 
         if (out->len == 0)
-                result = out_send(fd, iov, count, &skip);
+                result = transport_send(to, iov, count, &skip);
         if (result != OUT_BLOCKED)
                 return result;
         for (int i = 0; i < count; i++) {
@@ -148,9 +128,9 @@ static void out_drop(struct out *out, size_t sent)
         }
 }
 
-enum out_result out_flush(struct out *out, int fd)
+enum out_result out_flush(struct out *out, struct transport *to)
 {
-        enum out_result result = OUT_DONE;
+        enum out_result result = transport_flush(to);
 
         while (out->len > 0 && result == OUT_DONE) {
                 struct iovec iov[OUT_IOV_MAX];
@@ -160,7 +140,7 @@ enum out_result out_flush(struct out *out, int fd)
                 for (struct out_piece *piece = out->first; piece != NULL && count < OUT_IOV_MAX;
                      piece = piece->next)
                         iov[count++] = (struct iovec){piece->data + piece->at, piece->len - piece->at};
-                result = out_send(fd, iov, count, &sent);
+                result = transport_send(to, iov, count, &sent);
                 out_drop(out, sent);
         }
         return result;

@@ -4,16 +4,11 @@
 #define DISPATCH_HTTP_OUT_H
 
 #include "base/buf.h"
+#include "http/transport.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
-
-enum out_result {
-        OUT_DONE,    /* nothing is left in the queue */
-        OUT_BLOCKED, /* the socket is full: go on when it is writable */
-        OUT_BROKEN,  /* the connection, or the memory, is gone */
-};
 
 enum { OUT_IOV_MAX = 8 };
 
@@ -30,10 +25,9 @@ bool out_copy(struct out *out, const void *bytes, size_t len);
 /* Takes over the bytes of *buf from `from` on and leaves it empty. False: no memory; *buf stays as it was. */
 bool out_take(struct out *out, struct buf *buf, size_t from);
 
-/* One system call for bytes that are not in a queue; *sent counts what the socket took. */
-enum out_result out_send(int fd, struct iovec *iov, int count, size_t *sent);
 /* Sends if the queue is empty and copies the rest behind the queue. */
-enum out_result out_write(struct out *out, int fd, struct iovec *iov, int count);
-enum out_result out_flush(struct out *out, int fd);
+enum out_result out_write(struct out *out, struct transport *to, struct iovec *iov, int count);
+/* OUT_DONE: nothing is left, neither in the queue nor in the transport. */
+enum out_result out_flush(struct out *out, struct transport *to);
 
 #endif

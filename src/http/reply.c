@@ -162,7 +162,7 @@ static void send_whole(struct http_conn *conn, struct str body, struct buf *take
         size_t sent = 0;
 
         if (direct)
-                result = out_send(conn->fd, iov, body.len > 0 ? 2 : 1, &sent);
+                result = transport_send(&conn->transport, iov, body.len > 0 ? 2 : 1, &sent);
         if (result == OUT_BLOCKED)
                 result = queue_rest(conn, body, take, sent);
         if (direct || result == OUT_BROKEN)
@@ -233,7 +233,7 @@ void reply_continue(struct http_conn *conn)
 {
         struct iovec iov = {(void *)"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
-        conn_out_result(conn, out_write(&conn->out, conn->fd, &iov, 1));
+        conn_out_result(conn, out_write(&conn->out, &conn->transport, &iov, 1));
 }
 
 static enum reply_mode reply_mode_of(const struct http_conn *conn, int status, int64_t content_length)
@@ -260,9 +260,9 @@ static void send_piece(struct http_conn *conn, struct iovec *iov, int count, siz
                 return;
         }
         if (conn->out.len > 0 && !conn->blocked)
-                conn_out_result(conn, out_flush(&conn->out, conn->fd));
+                conn_out_result(conn, out_flush(&conn->out, &conn->transport));
         if (!conn->broken)
-                conn_out_result(conn, out_write(&conn->out, conn->fd, iov, count));
+                conn_out_result(conn, out_write(&conn->out, &conn->transport, iov, count));
 }
 
 void http_reply_start(struct http_exchange *exchange, int status, struct http_fields fields,
@@ -368,7 +368,7 @@ void http_abort(struct http_exchange *exchange)
         if (exchange->reply_mode == REPLY_UNTIL_CLOSE) {
                 /* Only a reset differs from the proper end of such a reply. */
                 struct linger reset = {.l_onoff = 1};
-                setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+                setsockopt(conn->transport.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         }
         conn_enter(conn);
         conn_close(conn);

@@ -33,19 +33,27 @@ const struct http_limits http_limits_default = {
         .body_rate_min = 240,
         .write_timeout_ms = 60000,
         .idle_timeout_ms = 75000,
+        .handshake_timeout_ms = 10000,
         .connections_max = 4096,
 };
+
+static void listeners_want(struct http_listener *listeners, size_t count, int events)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (listeners[i].poll != NULL)
+                        loop_poll_want(listeners[i].poll, events);
+        }
+}
 
 static void server_listen(struct http_server *server, bool on)
 {
         server->accept_paused = !on;
-        for (size_t i = 0; i < server->listen_count; i++) {
-                if (server->listeners[i].poll != NULL)
-                        loop_poll_want(server->listeners[i].poll, on ? LOOP_READABLE : 0);
-        }
+        listeners_want(server->listeners, server->listen_count, on ? LOOP_READABLE : 0);
+        listeners_want(server->tls_listeners, server->tls_listen_count, on ? LOOP_READABLE : 0);
 }
 
-/* The connection that has waited longest for a request, to make room for another; NULL when all have one. */
+/* The connection that has waited longest for a request, to make room for another; NULL when all have one. One
+ * that is still in its handshake goes last: it may have just come. */
 static struct http_conn *server_oldest_idle(struct http_server *server)
 {
         struct http_conn *idle = server->conns[CONN_TIMER_IDLE].first,
@@ -53,7 +61,8 @@ static struct http_conn *server_oldest_idle(struct http_server *server)
 
         if (idle != NULL)
                 return idle;
-        return silent != NULL && silent->state == CONN_IDLE ? silent : NULL;
+        return silent != NULL && silent->state == CONN_IDLE ? silent
+                                                            : server->conns[CONN_TIMER_HANDSHAKE].first;
 }
 
 static void server_on_accept(void *arg, int events)
@@ -76,7 +85,7 @@ static void server_on_accept(void *arg, int events)
                         return;
                 if (fd >= 0 && idle != NULL)
                         conn_end(idle);
-                if (fd < 0 || conn_create(server, fd) == NULL) {
+                if (fd < 0 || conn_create(server, fd, listener->tls) == NULL) {
                         /* Out of descriptors or memory: the tick tries again. */
                         if (fd >= 0)
                                 close(fd);
@@ -143,7 +152,7 @@ struct str server_date(struct http_server *server)
 static uint32_t tick_interval(const struct http_limits *limits)
 {
         uint32_t times[] = {limits->header_timeout_ms, limits->body_timeout_ms, limits->write_timeout_ms,
-                            limits->idle_timeout_ms};
+                            limits->idle_timeout_ms, limits->handshake_timeout_ms};
         uint32_t tick = TICK_MS_MAX;
 
         for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
@@ -163,7 +172,6 @@ static enum err_code listener_open(struct http_server *server, struct http_liste
         listener->poll = loop_poll_create(server->loop, fd, server_on_accept, listener);
         if (listener->poll == NULL)
                 return err_set(err, ERR_SYSTEM, "listen on descriptor %d: it cannot be polled", fd);
-        server->listen_count++;
         return ERR_OK;
 }
 
@@ -194,26 +202,70 @@ enum err_code http_server_create(struct loop *loop, const int *listen_fds, size_
                         http_server_destroy(server);
                         return code;
                 }
+                server->listen_count++;
         }
         server_listen(server, true);
         *ret = server;
         return ERR_OK;
 }
 
-enum err_code http_server_adopt(struct http_server *server, int fd, struct err *err)
+enum err_code http_server_listen_tls(struct http_server *server, const int *listen_fds, size_t listen_count,
+                                     struct tls_context *tls, struct err *err)
+{
+        assert(server->tls == NULL && tls != NULL);
+        server->tls_listeners = calloc(listen_count + 1, sizeof(*server->tls_listeners));
+        if (server->tls_listeners == NULL)
+                return err_nomem(err);
+        for (size_t i = 0; i < listen_count; i++) {
+                enum err_code code = listener_open(server, &server->tls_listeners[i], listen_fds[i], err);
+                if (code != ERR_OK)
+                        return code;
+                server->tls_listeners[i].tls = true;
+                server->tls_listen_count++;
+        }
+        server->tls = tls_context_ref(tls);
+        server_listen(server, !server->accept_paused);
+        return ERR_OK;
+}
+
+void http_server_tls_set(struct http_server *server, struct tls_context *tls)
+{
+        assert(server->tls != NULL && tls != NULL);
+        tls_context_unref(server->tls);
+        server->tls = tls_context_ref(tls);
+}
+
+static enum err_code adopt(struct http_server *server, int fd, bool tls, struct err *err)
 {
         int on = 1;
 
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        return conn_create(server, fd) != NULL ? ERR_OK : err_nomem(err);
+        return conn_create(server, fd, tls) != NULL ? ERR_OK : err_nomem(err);
 }
 
-static void listeners_close(struct http_server *server)
+enum err_code http_server_adopt(struct http_server *server, int fd, struct err *err)
 {
-        for (size_t i = 0; i < server->listen_count; i++) {
-                loop_poll_destroy(server->listeners[i].poll);
-                server->listeners[i].poll = NULL;
+        return adopt(server, fd, false, err);
+}
+
+enum err_code http_server_adopt_tls(struct http_server *server, int fd, struct err *err)
+{
+        assert(server->tls != NULL);
+        return adopt(server, fd, true, err);
+}
+
+static void listeners_close(struct http_listener *listeners, size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                loop_poll_destroy(listeners[i].poll);
+                listeners[i].poll = NULL;
         }
+}
+
+static void server_deafen(struct http_server *server)
+{
+        listeners_close(server->listeners, server->listen_count);
+        listeners_close(server->tls_listeners, server->tls_listen_count);
 }
 
 /* A request that is already in the socket is still answered. */
@@ -221,7 +273,13 @@ static bool request_is_waiting(const struct http_conn *conn)
 {
         char byte;
 
-        return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+        return transport_has_more(&conn->transport) ||
+               recv(conn->transport.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static bool is_idle(const struct http_conn *conn)
+{
+        return conn->state == CONN_IDLE || (conn->state == CONN_HANDSHAKE && conn->transport.tls == NULL);
 }
 
 static void drain_idle(struct conn_list *list)
@@ -230,7 +288,11 @@ static void drain_idle(struct conn_list *list)
 
         for (struct http_conn *conn = list->first; conn != NULL; conn = next) {
                 next = conn->next;
-                if (conn->state == CONN_IDLE && !request_is_waiting(conn))
+                if (!is_idle(conn) || request_is_waiting(conn))
+                        continue;
+                if (conn->fresh && conn->transport.tls != NULL)
+                        conn_timer_choose(conn); /* after a handshake, its request is on its way */
+                else
                         conn_end(conn);
         }
 }
@@ -240,9 +302,10 @@ void http_server_drain(struct http_server *server, void (*drained)(void *arg), v
         server->draining = true;
         server->drained = drained;
         server->drained_arg = arg;
-        listeners_close(server);
+        server_deafen(server);
         drain_idle(&server->conns[CONN_TIMER_IDLE]);
         drain_idle(&server->conns[CONN_TIMER_HEAD]);
+        drain_idle(&server->conns[CONN_TIMER_HANDSHAKE]);
         /* Never from within this call. */
         if (server->conn_count == 0)
                 loop_timer_start(server->tick, 0);
@@ -252,7 +315,7 @@ void http_server_destroy(struct http_server *server)
 {
         if (server == NULL)
                 return;
-        listeners_close(server);
+        server_deafen(server);
         server->draining = true;
         for (int i = 0; server->tick != NULL && i < CONN_TIMER_COUNT; i++) {
                 while (server->conns[i].first != NULL)
@@ -263,5 +326,7 @@ void http_server_destroy(struct http_server *server)
         buf_finish(&server->head);
         free(server->fields);
         free(server->listeners);
+        free(server->tls_listeners);
+        tls_context_unref(server->tls);
         free(server);
 }

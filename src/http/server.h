@@ -24,6 +24,7 @@
 
 struct http_server;
 struct http_exchange;
+struct tls_context;
 
 struct http_limits {
         uint32_t header_bytes_max; /* 64 KiB: request line and fields together: 431 (414 when the target alone
@@ -36,8 +37,9 @@ struct http_limits {
         uint32_t body_rate_min;     /* 240 bytes a second, on average over body_timeout_ms */
         uint32_t write_timeout_ms;  /* 60 s without progress of the reply: close */
         uint32_t idle_timeout_ms;   /* 75 s between requests: close */
-        uint32_t connections_max;   /* 4096: then the one that waits longest for a request is closed; accept
-                                      pauses while all   have one */
+        uint32_t handshake_timeout_ms; /* 10 s from the connection to the end of TLS's handshake: close */
+        uint32_t connections_max;      /* 4096: then the one that waits longest for a request, or else in its
+                                         handshake, is closed; accept pauses while all have one */
         /* A time of 0 is no limit. */
 };
 extern const struct http_limits http_limits_default;
@@ -55,8 +57,20 @@ struct http_handler {
 enum err_code http_server_create(struct loop *loop, const int *listen_fds, size_t listen_count,
                                  const struct http_limits *limits, const struct http_handler *handler,
                                  struct http_server **ret, struct err *err);
+/*
+ * Listens also on these, whose connections begin with a handshake of TLS: `tls` is the context of those to
+ * come until http_server_tls_set gives another. Once a server, and before anything else of it is called. Who
+ * speaks HTTP in clear there is told so by a 400.
+ */
+enum err_code http_server_listen_tls(struct http_server *server, const int *listen_fds, size_t listen_count,
+                                     struct tls_context *tls, struct err *err);
+/* Keeps a reference. Connections go on with the context that they began with. */
+void http_server_tls_set(struct http_server *server, struct tls_context *tls);
+
 /* A connected stream socket, non-blocking, as if it had been accepted. Taken over on success. */
 enum err_code http_server_adopt(struct http_server *server, int fd, struct err *err);
+/* Likewise, with TLS. */
+enum err_code http_server_adopt_tls(struct http_server *server, int fd, struct err *err);
 /* Stops accepting, closes idle connections; busy ones end with `Connection: close`. Calls drained(arg) once
  * none is left. */
 void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg);
@@ -72,6 +86,8 @@ void http_user_set(struct http_exchange *exchange, void *user);
 void *http_user(struct http_exchange *exchange);
 /* "127.0.0.1:1234", or "unix". */
 struct str http_peer(struct http_exchange *exchange);
+/* The request came through TLS: its scheme is https. */
+bool http_is_tls(struct http_exchange *exchange);
 
 /* Called if the connection ends (the client closed it, also only for writing) before the reply was complete;
  * the exchange is gone after it returned, and no other callback of it follows. Without it the exchange lives

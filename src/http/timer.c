@@ -37,7 +37,7 @@ static uint64_t unsent_bytes(const struct http_conn *conn)
 {
         int queued = 0;
 
-        return ioctl(conn->fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (uint64_t)queued : 0;
+        return ioctl(conn->transport.fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (uint64_t)queued : 0;
 }
 
 void conn_timer_join(struct http_conn *conn)
@@ -61,6 +61,8 @@ void conn_timer_restart(struct http_conn *conn, enum conn_timer timer)
 
 static enum conn_timer timer_of(const struct http_conn *conn)
 {
+        if (conn->state == CONN_HANDSHAKE)
+                return CONN_TIMER_HANDSHAKE;
         /* One that is lost is only looked at again when there is somebody to tell. */
         if (conn->broken)
                 return conn->poll != NULL || conn->exchange.aborted != NULL ? CONN_TIMER_LOST
@@ -68,8 +70,13 @@ static enum conn_timer timer_of(const struct http_conn *conn)
         if (conn->blocked)
                 return CONN_TIMER_WRITE;
         switch (conn->state) {
+        case CONN_HANDSHAKE:
+                break;
         case CONN_IDLE:
-                return CONN_TIMER_IDLE;
+                /* The first request is due sooner than a further one. */
+                if (!conn->fresh)
+                        return CONN_TIMER_IDLE;
+                return conn->server->draining ? CONN_TIMER_LINGER : CONN_TIMER_HEAD;
         case CONN_HEAD:
                 return CONN_TIMER_HEAD;
         case CONN_BUSY:
@@ -95,6 +102,8 @@ void conn_timer_choose(struct http_conn *conn)
 static uint32_t timeout_ms(const struct http_limits *limits, enum conn_timer timer)
 {
         switch (timer) {
+        case CONN_TIMER_HANDSHAKE:
+                return limits->handshake_timeout_ms;
         case CONN_TIMER_IDLE:
                 return limits->idle_timeout_ms;
         case CONN_TIMER_HEAD:
@@ -131,6 +140,7 @@ static void body_due(struct http_conn *conn)
 static void conn_due(struct http_conn *conn)
 {
         switch (conn->timer) {
+        case CONN_TIMER_HANDSHAKE:
         case CONN_TIMER_IDLE:
         case CONN_TIMER_LINGER:
                 conn_close(conn);

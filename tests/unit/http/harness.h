@@ -1,7 +1,8 @@
 /*
  * tests/unit/http/harness.h: a server and one raw client of it on the same loop, joined by a socket pair, so
  * that a test is one thread and never sleeps: it sends bytes and runs the loop until something that it names
- * has happened.
+ * has happened. Compiled with HARNESS_TLS, all of it goes through TLS: what holds for plain HTTP has to hold
+ * there too.
  */
 #ifndef DISPATCH_TEST_HTTP_HARNESS_H
 #define DISPATCH_TEST_HTTP_HARNESS_H
@@ -17,7 +18,14 @@
 #include "base/own.h"
 #include "http/server.h"
 
+#ifdef HARNESS_TLS
+#include "http/tls.h"
+
+#include <openssl/ssl.h>
+#endif
+
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
@@ -33,6 +41,11 @@ struct harness {
         bool client_reads;
         struct buf received;
         bool client_eof;
+#ifdef HARNESS_TLS
+        SSL_CTX *client_ctx;
+        SSL *ssl;
+        bool client_truncated; /* it ended without a close_notify */
+#endif
         /* the handler's */
         int requests;
         struct http_exchange *held; /* of /hold */
@@ -141,16 +154,56 @@ static inline void harness_on_request(void *ctx, struct http_exchange *exchange)
         }
 }
 
+/* Like send and recv on the client's socket. */
+#ifdef HARNESS_TLS
+static inline ssize_t harness_again(struct harness *harness, int returned)
+{
+        int error = SSL_get_error(harness->ssl, returned);
+
+        if (error == SSL_ERROR_ZERO_RETURN)
+                return 0;
+        errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+        harness->client_truncated = harness->client_truncated || errno == EPIPE;
+        return -1;
+}
+
+static inline ssize_t harness_client_send(struct harness *harness, const void *bytes, size_t len)
+{
+        int n = SSL_write(harness->ssl, bytes, (int)(len < 1 << 30 ? len : 1 << 30));
+
+        return n > 0 ? n : harness_again(harness, n);
+}
+
+static inline ssize_t harness_client_recv(struct harness *harness, void *bytes, size_t size)
+{
+        int n = SSL_read(harness->ssl, bytes, (int)size);
+
+        return n > 0 ? n : harness_again(harness, n);
+}
+#else
+static inline ssize_t harness_client_send(struct harness *harness, const void *bytes, size_t len)
+{
+        return send(harness->client, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static inline ssize_t harness_client_recv(struct harness *harness, void *bytes, size_t size)
+{
+        return recv(harness->client, bytes, size, MSG_DONTWAIT);
+}
+#endif
+
 static inline void harness_client_ready(void *arg, int events)
 {
         struct harness *harness = arg;
         ssize_t n;
 
         (void)events;
-        assert_int_equal(buf_reserve(&harness->received, 65536), ERR_OK);
-        n = recv(harness->client, harness->received.data + harness->received.len, 65536, MSG_DONTWAIT);
-        if (n > 0)
-                harness->received.len += (size_t)n;
+        do {
+                assert_int_equal(buf_reserve(&harness->received, 65536), ERR_OK);
+                n = harness_client_recv(harness, harness->received.data + harness->received.len, 65536);
+                if (n > 0)
+                        harness->received.len += (size_t)n;
+        } while (n > 0);
         if (n == 0 || (n < 0 && errno != EAGAIN)) {
                 harness->client_eof = true;
                 loop_poll_want(harness->client_poll, 0);
@@ -171,14 +224,72 @@ static inline void harness_connect_fd(struct harness *harness, int fd)
         harness_client_reads(harness, true);
 }
 
+#ifdef HARNESS_TLS
+static inline struct tls_context *harness_context(const char *host)
+{
+        struct str name = str_of(host);
+        own_buf struct buf certificate = {.max = 1 << 20}, key = {.max = 1 << 20};
+        struct tls_context *context = NULL;
+
+        assert_int_equal(tls_self_sign(&name, 1, &certificate, &key, NULL), ERR_OK);
+        const struct tls_pair pair = {{certificate.data, certificate.len}, {key.data, key.len}, "crt", "key"};
+        assert_int_equal(tls_context_create(&pair, 1, NULL, NULL, &context, NULL), ERR_OK);
+        return context;
+}
+
+static inline void harness_server_tls(struct harness *harness)
+{
+        struct tls_context *context = harness_context("localhost");
+
+        assert_int_equal(http_server_listen_tls(harness->server, NULL, 0, context, NULL), ERR_OK);
+        tls_context_unref(context);
+}
+
+static inline void harness_secure(struct harness *harness)
+{
+        if (harness->client_ctx == NULL)
+                harness->client_ctx = SSL_CTX_new(TLS_client_method());
+        assert_non_null(harness->client_ctx);
+        signal(SIGPIPE, SIG_IGN); /* OpenSSL writes as it likes */
+        SSL_CTX_set_mode(harness->client_ctx,
+                         SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        harness->ssl = SSL_new(harness->client_ctx);
+        assert_non_null(harness->ssl);
+        assert_int_equal(SSL_set_fd(harness->ssl, harness->client), 1);
+        SSL_set_connect_state(harness->ssl);
+}
+
+static inline void harness_adopt(struct harness *harness, int fd)
+{
+        assert_int_equal(http_server_adopt_tls(harness->server, fd, NULL), ERR_OK);
+        harness_secure(harness);
+        while (SSL_do_handshake(harness->ssl) != 1)
+                loop_step(harness->loop, false);
+        harness_client_reads(harness, true);
+}
+#else
+static inline void harness_server_tls(struct harness *harness)
+{
+        (void)harness;
+}
+
+static inline void harness_adopt(struct harness *harness, int fd)
+{
+        assert_int_equal(http_server_adopt(harness->server, fd, NULL), ERR_OK);
+}
+#endif
+
 /* A new client; the one before is gone. */
 static inline void harness_connect(struct harness *harness)
 {
         int fds[2];
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-        assert_int_equal(http_server_adopt(harness->server, fds[1], NULL), ERR_OK);
         harness_connect_fd(harness, fds[0]);
+#ifdef HARNESS_TLS
+        harness_client_reads(harness, false); /* before it is over, the handshake reads */
+#endif
+        harness_adopt(harness, fds[1]);
 }
 
 static inline void harness_disconnect(struct harness *harness)
@@ -189,6 +300,10 @@ static inline void harness_disconnect(struct harness *harness)
                 close(harness->client);
         harness->client = -1;
         buf_clear(&harness->received);
+#ifdef HARNESS_TLS
+        SSL_free(harness->ssl);
+        harness->ssl = NULL;
+#endif
 }
 
 static inline void harness_open(struct harness *harness, const int *listen_fds, size_t listen_count)
@@ -204,6 +319,7 @@ static inline void harness_open(struct harness *harness, const int *listen_fds, 
         assert_int_equal(http_server_create(harness->loop, listen_fds, listen_count, &harness->limits,
                                             &handler, &harness->server, NULL),
                          ERR_OK);
+        harness_server_tls(harness);
 }
 
 /* With other limits than the default ones. */
@@ -229,6 +345,10 @@ static inline int harness_teardown(void **state)
         loop_timer_destroy(harness->guard);
         loop_destroy(harness->loop);
         buf_finish(&harness->received);
+#ifdef HARNESS_TLS
+        SSL_CTX_free(harness->client_ctx);
+        harness->client_ctx = NULL;
+#endif
         return 0;
 }
 
@@ -251,7 +371,7 @@ static inline void harness_reopen(struct harness *harness, struct http_limits li
 static inline void harness_send(struct harness *harness, struct str bytes)
 {
         while (bytes.len > 0) {
-                ssize_t n = send(harness->client, bytes.p, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t n = harness_client_send(harness, bytes.p, bytes.len);
                 if (n < 0) {
                         if (errno != EAGAIN)
                                 return; /* refused meanwhile */

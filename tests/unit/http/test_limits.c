@@ -339,7 +339,7 @@ static void a_handler_that_pauses_holds_up_the_client(void **state)
         run_until(harness, harness->held != NULL);
         http_read(harness->held, harness_chunk, harness);
         for (int idle = 0; idle < 20; idle++) {
-                ssize_t n = send(harness->client, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL);
+                ssize_t n = harness_client_send(harness, block, sizeof(block));
                 if (n > 0) {
                         sent += (size_t)n;
                         idle = 0;
@@ -391,7 +391,7 @@ static void a_slow_reader_that_makes_progress_is_kept(void **state)
         http_reply_start(harness->held, 200, (struct http_fields){0}, -1, harness_writable, harness);
         fill(harness->held);
         while (clock_mono_ms() - start < 300) {
-                assert_true(recv(harness->client, block, 16000, MSG_DONTWAIT) != 0);
+                assert_true(harness_client_recv(harness, block, 16000) != 0);
                 loop_step(harness->loop, true);
         }
         assert_int_equal(harness->aborted, 0);
