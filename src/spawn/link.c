@@ -162,6 +162,7 @@ static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds
         case SPAWN_EXITED:
         case SPAWN_BUILT:
         case SPAWN_LAYER:
+        case SPAWN_CREDENTIAL:
                 break;
         }
         return false;

@@ -100,12 +100,20 @@ static enum err_code tcp_failed(struct str role, const char *host, const union a
 {
         unsigned port =
                 ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port : address->v6.sin6_port);
-        const char *flag = str_eq(role, STR("api"))       ? "; choose another with --port"
-                           : str_eq(role, STR("gateway")) ? "; choose another with --gateway-port"
-                                                          : "";
+        static const struct {
+                struct str role;
+                const char *flag;
+        } flags[] = {{STR_INIT("api"), "port"},
+                     {STR_INIT("gateway"), "gateway-port"},
+                     {STR_INIT("api-tls"), "tls-port"},
+                     {STR_INIT("gateway-tls"), "gateway-tls-port"}};
+        const char *flag = NULL;
 
+        for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+                flag = str_eq(role, flags[i].role) ? flags[i].flag : flag;
         if (errno == EADDRINUSE)
-                return err_set(err, ERR_CONFLICT, "port %u on %s is in use%s", port, host, flag);
+                return err_set(err, ERR_CONFLICT, "port %u on %s is in use%s%s", port, host,
+                               flag != NULL ? "; choose another with --" : "", flag != NULL ? flag : "");
         if (errno == EADDRNOTAVAIL)
                 return err_set(err, ERR_INVALID,
                                "no network interface has the address %s: name another with --host or "

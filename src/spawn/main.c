@@ -63,7 +63,7 @@ static void on_signal(struct events_source *source, uint32_t epoll_events)
                 server_upgrade(spawn);
                 break;
         case SIGHUP:
-                server_signal(spawn, SIGHUP);
+                servers_reload(spawn);
                 break;
         default:
                 break;

@@ -14,6 +14,7 @@ enum option_id {
         OPTION_BUILD_HELPER,
         OPTION_SERVER,
         OPTION_LISTEN,
+        OPTION_CREDENTIAL,
         OPTION_LOOPS,
         OPTION_DRAIN_MS
 };
@@ -25,6 +26,7 @@ static const struct option names[] = {
         {"build-helper", required_argument, NULL, OPTION_BUILD_HELPER},
         {"server", required_argument, NULL, OPTION_SERVER},
         {"listen", required_argument, NULL, OPTION_LISTEN},
+        {"credential", required_argument, NULL, OPTION_CREDENTIAL},
         {"loops", required_argument, NULL, OPTION_LOOPS},
         {"drain-ms", required_argument, NULL, OPTION_DRAIN_MS},
         {NULL, 0, NULL, 0},
@@ -66,6 +68,12 @@ static enum err_code option_take(struct options *options, int id, struct err *er
                                        OPTIONS_LISTEN_MAX);
                 options->listen[options->listen_count++] = optarg;
                 return ERR_OK;
+        case OPTION_CREDENTIAL:
+                if (options->credential_count == OPTIONS_CREDENTIALS_MAX)
+                        return err_set(err, ERR_INVALID, "--credential may be given %d times",
+                                       OPTIONS_CREDENTIALS_MAX);
+                options->credentials[options->credential_count++] = optarg;
+                return ERR_OK;
         case OPTION_LOOPS:
                 return number_parse("loops", 1, OPTIONS_LOOPS_MAX, &options->loops, err);
         case OPTION_DRAIN_MS:
@@ -93,7 +101,8 @@ enum err_code options_parse(int argc, char **argv, struct options *ret, struct e
                 return err_set(err, ERR_INVALID,
                                "usage: dispatch-spawn --state-dir DIR --runtime-dir DIR --build-helper PATH "
                                "--server "
-                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--listen ROLE=ADDRESS]... -- "
+                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--listen ROLE=ADDRESS]... "
+                               "[--credential CERTIFICATE --credential KEY]... -- "
                                "ARGV...");
         *ret = options;
         return ERR_OK;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OPTIONS_LISTEN_MAX = 8, OPTIONS_LOOPS_MAX = 64 };
+enum { OPTIONS_LISTEN_MAX = 8, OPTIONS_LOOPS_MAX = 64, OPTIONS_CREDENTIALS_MAX = 32 };
 
 /* Everything points into argv. */
 struct options {
@@ -20,6 +20,8 @@ struct options {
         const char *server;
         const char *listen[OPTIONS_LISTEN_MAX]; /* ROLE=ADDRESS */
         size_t listen_count;
+        const char *credentials[OPTIONS_CREDENTIALS_MAX]; /* files: a certificate, its key, and so on */
+        size_t credential_count;
         uint32_t loops;
         uint32_t drain_ms;
         char **server_argv; /* NULL-terminated; [0] is its name */

@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "sandbox/rights.h"
 #include "sandbox/sys.h"
+#include "spawn/credentials.h"
 #include "spawn/link.h"
 #include "spawn/spawn.h"
 #include "spawn/view.h"
@@ -44,6 +45,7 @@ struct server {
         pid_t pid;
         int pid_fd;
         uint64_t ready_ms;
+        uint64_t credential_sets; /* that it was sent */
         size_t link_count;
         struct link links[]; /* the control link, then one a loop */
 };
@@ -369,6 +371,7 @@ enum err_code server_start(struct spawn *spawn, struct err *err)
         server->next = spawn->servers;
         spawn->servers = server;
         hello_send(server);
+        credentials_send(&spawn->options, ++server->credential_sets, &server->links[0]);
         return ERR_OK;
 }
 
@@ -385,10 +388,12 @@ void server_ready(struct server *server)
                 server_drain(older);
 }
 
-void server_signal(struct spawn *spawn, int number)
+void servers_reload(struct spawn *spawn)
 {
-        if (current_of(spawn) != NULL)
-                (void)pidfd_send_signal(current_of(spawn)->pid_fd, number, NULL, 0);
+        for (struct server *server = spawn->servers; server != NULL; server = server->next) {
+                if (server->state != SERVER_DRAINING)
+                        credentials_send(&spawn->options, ++server->credential_sets, &server->links[0]);
+        }
 }
 
 void server_upgrade(struct spawn *spawn)

@@ -19,8 +19,8 @@ enum err_code server_start(struct spawn *spawn, struct err *err);
 /* SPAWN_READY came. */
 void server_ready(struct server *server);
 
-/* SIGHUP and the like, to the current one. */
-void server_signal(struct spawn *spawn, int number);
+/* SIGHUP: opens the certificates and keys anew, for each server that takes connections. */
+void servers_reload(struct spawn *spawn);
 
 /* SIGUSR2: replaces the current one. */
 void server_upgrade(struct spawn *spawn);

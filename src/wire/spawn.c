@@ -163,6 +163,18 @@ static enum err_code check_gone(const union spawn_frame *frame, struct err *err)
         return frame->gone.reserved != 0 ? bad(err, "gone") : ERR_OK;
 }
 
+static enum err_code check_credential(const union spawn_frame *frame, struct err *err)
+{
+        const struct spawn_credential *credential = &frame->credential;
+
+        if (credential->count > SPAWN_CREDENTIALS_MAX || credential->count % 2 != 0 ||
+            (credential->count == 0 ? credential->index != 0 : credential->index >= credential->count) ||
+            credential->ok > 1 || credential->code >= ERR_CODE_COUNT ||
+            !text_ends(credential->text, sizeof(credential->text)))
+                return bad(err, "credential");
+        return ERR_OK;
+}
+
 static enum err_code check_nothing(const union spawn_frame *frame, struct err *err)
 {
         (void)frame;
@@ -181,6 +193,7 @@ static const struct {
         {SPAWN_EXITED, sizeof(struct spawn_exited), check_exited},
         {SPAWN_BUILT, sizeof(struct spawn_built), check_built},
         {SPAWN_LAYER, sizeof(struct spawn_layer), check_layer},
+        {SPAWN_CREDENTIAL, sizeof(struct spawn_credential), check_credential},
         {SPAWN_READY, sizeof(struct spawn_head), check_nothing},
         {SPAWN_START, sizeof(struct spawn_start), check_start},
         {SPAWN_KILL, sizeof(struct spawn_head), check_nothing},

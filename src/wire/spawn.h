@@ -28,7 +28,8 @@ enum {
         SPAWN_ARGV_MAX = 1024, /* bytes of all arguments, each NUL-terminated */
         SPAWN_TEXT_MAX = 480,
         SPAWN_INFO_MAX = 2048,
-        SPAWN_FDS_MAX = 2 /* descriptors with one frame */
+        SPAWN_FDS_MAX = 2,         /* descriptors with one frame */
+        SPAWN_CREDENTIALS_MAX = 32 /* files of certificates and keys */
 };
 
 enum spawn_op {
@@ -40,6 +41,8 @@ enum spawn_op {
                        */
         SPAWN_BUILT,  /* struct spawn_built: a build job ended */
         SPAWN_LAYER,  /* struct spawn_layer: answer to LAYER_STAT and LAYER_DROP */
+        SPAWN_CREDENTIAL, /* struct spawn_credential + the file: certificates and keys that root alone may
+                             read */
 
         /* server to spawn */
         SPAWN_READY = 64, /* struct spawn_head: the server answers requests */
@@ -139,6 +142,20 @@ struct spawn_layer {
         char info[SPAWN_INFO_MAX]; /* of an answer: what its build reported, "" where that is not known */
 };
 
+/*
+ * After the hello, and again when they are to be read anew (SIGHUP): a set of `count` files, one frame each
+ * in the order of `index`, a certificate and then its key and so on. `id` of the head counts the sets. A set
+ * of none is one frame with count 0. spawn opens the files and looks no further; ok 0: it could not, and text
+ * says why.
+ */
+struct spawn_credential {
+        struct spawn_head head;
+        uint32_t index, count;
+        uint32_t ok;
+        uint32_t code; /* enum err_code */
+        char text[SPAWN_TEXT_MAX];
+};
+
 union spawn_frame {
         struct spawn_head head;
         struct spawn_hello hello;
@@ -149,6 +166,7 @@ union spawn_frame {
         struct spawn_build build;
         struct spawn_built built;
         struct spawn_layer layer;
+        struct spawn_credential credential;
 };
 
 /*

@@ -102,8 +102,10 @@ int harness_teardown(void **state)
 
 void harness_spawn_start(struct harness *harness)
 {
-        char dir[96], runtimes[96];
+        char dir[96], runtimes[96], certificate[96], key[96];
 
+        snprintf(certificate, sizeof(certificate), "--credential=%s/crt", harness->path);
+        snprintf(key, sizeof(key), "--credential=%s/key", harness->path);
         snprintf(dir, sizeof(dir), "%s/state", harness->path);
         snprintf(runtimes, sizeof(runtimes), "%s/runtimes", harness->path);
         harness->spawn = fork();
@@ -111,7 +113,9 @@ void harness_spawn_start(struct harness *harness)
         if (harness->spawn == 0) {
                 execl(DISPATCH_SPAWN, "dispatch-spawn", "--state-dir", dir, "--runtime-dir", runtimes,
                       "--loops", "2", "--drain-ms", "2000", "--listen", "api=tcp:127.0.0.1:0",
-                      "--build-helper", PLAYER, "--server", PLAYER, "--", "dispatch-server", (char *)NULL);
+                      "--build-helper", PLAYER, "--server", PLAYER,
+                      harness->credentials ? certificate : "--loops=2",
+                      harness->credentials ? key : "--loops=2", "--", "dispatch-server", (char *)NULL);
                 _exit(127);
         }
 }
@@ -156,12 +160,14 @@ void harness_server_close(struct played *played)
 
 void harness_up(struct harness *harness, struct played *ret)
 {
-        union spawn_frame ready = harness_head_frame(SPAWN_READY, 0), hello;
+        union spawn_frame ready = harness_head_frame(SPAWN_READY, 0), hello, credential;
 
         harness_spawn_start(harness);
         harness_server_accept(harness, ret);
         harness_receive(ret->links[0], SPAWN_HELLO, &hello, NULL);
         ret->generation = hello.hello.generation;
+        harness_receive(ret->links[0], SPAWN_CREDENTIAL, &credential, NULL);
+        assert_int_equal(credential.credential.count, 0);
         harness_send(ret->links[0], &ready, NULL);
 }
 

@@ -16,7 +16,8 @@ struct harness {
         char path[64]; /* state/, runtimes/, socket */
         int listener;  /* where the player comes in */
         pid_t spawn;
-        char tree[64]; /* the name of its cgroups: others may run a Dispatch beside this test */
+        bool credentials; /* spawn is given the files "crt" and "key" */
+        char tree[64];    /* the name of its cgroups: others may run a Dispatch beside this test */
 };
 
 /* A server that spawn has started: its links are ours. */

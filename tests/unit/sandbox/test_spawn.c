@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -59,6 +60,69 @@ static void a_server_hears_hello_and_gets_listeners(void **state)
         for (const char *at = server.listen; (at = strstr(at, "api=")) != NULL; at++)
                 loops++;
         assert_int_equal(loops, 2);
+        harness_server_close(&server);
+}
+
+static void file_write(const struct harness *harness, const char *name, const char *text)
+{
+        char path[96];
+
+        snprintf(path, sizeof(path), "%s/%s", harness->path, name);
+        own_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static void assert_credential(int link, uint64_t set, uint32_t index, const char *text)
+{
+        union spawn_frame frame;
+        int fd;
+
+        harness_receive(link, SPAWN_CREDENTIAL, &frame, &fd);
+        assert_int_equal(frame.head.id, set);
+        assert_int_equal(frame.credential.index, index);
+        assert_int_equal(frame.credential.count, 2);
+        assert_int_equal(frame.credential.ok, 1);
+        assert_reads(fd, text);
+        close(fd);
+}
+
+static void a_server_is_given_files_that_root_alone_may_read(void **state)
+{
+        struct harness *harness = *state;
+        struct played server;
+        union spawn_frame frame;
+        char path[96];
+        int fd;
+
+        NEED_ROOT();
+        file_write(harness, "crt", "certificate");
+        file_write(harness, "key", "key");
+        harness->credentials = true;
+        harness_spawn_start(harness);
+        harness_server_accept(harness, &server);
+        harness_receive(server.links[0], SPAWN_HELLO, &frame, NULL);
+        assert_credential(server.links[0], 1, 0, "certificate");
+        assert_credential(server.links[0], 1, 1, "key");
+
+        file_write(harness, "crt", "another");
+        kill(harness->spawn, SIGHUP);
+        assert_credential(server.links[0], 2, 0, "another");
+        assert_credential(server.links[0], 2, 1, "key");
+
+        snprintf(path, sizeof(path), "%s/key", harness->path);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        snprintf(path, sizeof(path), "%s/crt", harness->path);
+        assert_int_equal(unlink(path), 0);
+        kill(harness->spawn, SIGHUP);
+        harness_receive(server.links[0], SPAWN_CREDENTIAL, &frame, &fd);
+        assert_int_equal(frame.credential.ok, 0);
+        assert_int_equal(fd, -1);
+        assert_non_null(strstr(frame.credential.text, "/crt: No such file or directory"));
+        harness_receive(server.links[0], SPAWN_CREDENTIAL, &frame, &fd);
+        assert_int_equal(frame.credential.ok, 0);
+        assert_non_null(strstr(frame.credential.text, "/key is not a file"));
         harness_server_close(&server);
 }
 
@@ -236,6 +300,7 @@ static void an_upgrade_drains_the_old_server(void **state)
         harness_receive(second.links[0], SPAWN_HELLO, &frame, NULL);
         assert_true(frame.hello.generation > first.generation);
         assert_int_equal(frame.hello.draining_generation, first.generation);
+        harness_receive(second.links[0], SPAWN_CREDENTIAL, &frame, NULL);
 
         /* Until the new one is ready, the old one goes on. */
         assert_int_equal(write(old, "\n", 1), 1);
@@ -326,6 +391,7 @@ int main(void)
 #define SPAWN_TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
                 SPAWN_TEST(a_server_hears_hello_and_gets_listeners),
+                SPAWN_TEST(a_server_is_given_files_that_root_alone_may_read),
                 SPAWN_TEST(an_instance_speaks_over_its_channel_and_exits),
                 SPAWN_TEST(kill_ends_an_instance_and_may_be_said_twice),
                 SPAWN_TEST(what_cannot_start_says_why),
