@@ -195,7 +195,7 @@ static struct str keep(struct buf *into, struct str text)
 }
 
 /* Copies the head into the record; nothing of the exchange is pointed to afterwards. */
-static bool copy_head(struct run_record *record, const struct http_request *request)
+static bool copy_head(struct run_record *record, const struct http_request *request, bool tls)
 {
         struct str type = http_field_get(request->fields, STR("content-type"));
         struct buf *into = &record->request;
@@ -210,7 +210,7 @@ static bool copy_head(struct run_record *record, const struct http_request *requ
         record->inv.fields = (struct http_fields){fields, request->fields.count};
         record->inv.method = keep(into, request->method);
         record->inv.target = keep(into, request->target);
-        record->inv.scheme = STR("http");
+        record->inv.scheme = tls ? STR("https") : STR("http");
         if (type.p != NULL)
                 record->inv.content_type = keep(into, type);
         return true;
@@ -233,7 +233,7 @@ static bool fill_record(struct call *call, struct str body)
         record->names_borrowed = true;
         memcpy(record->function_id, revision->function_id, sizeof(record->function_id));
         if (buf_append(&record->input, body.p, body.len) != ERR_OK ||
-            !copy_head(record, http_request(call->exchange)))
+            !copy_head(record, http_request(call->exchange), http_is_tls(call->exchange)))
                 return false;
         record->inv.payload = (struct str){record->input.data, record->input.len};
         return true;
@@ -383,8 +383,8 @@ static bool answer_by_head(struct http_exchange *exchange, const struct endpoint
                 reply_empty(exchange, true);
                 return true;
         }
-        if (!endpoint->http) {
-                reply_error(exchange, 400, "Please use HTTPS protocol", NULL, endpoint->cors);
+        if (http_is_tls(exchange) ? !endpoint->https : !endpoint->http) {
+                reply_wrong_protocol(exchange, http_is_tls(exchange), endpoint->cors);
                 return true;
         }
         if (type.p != NULL && !content_type_valid(type)) {

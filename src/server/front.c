@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FRONT_ARGS_MAX = 512, FRONT_TEXT_MAX = 65536, LOOPS_MAX = 256 };
+enum { FRONT_ARGS_MAX = 512, FRONT_TEXT_MAX = 65536, LOOPS_MAX = 256, CERTIFICATES_MAX = 16 };
 
 /* The arguments of dispatch-spawn; texts are kept in `text`. */
 struct arguments {
@@ -86,12 +86,42 @@ static const char *gateway_host(const struct server_options *options)
         return options->gateway_host[0] != '\0' ? options->gateway_host : options->host;
 }
 
+static size_t list_count(const char *list)
+{
+        size_t count = list[0] != '\0' ? 1 : 0;
+
+        for (; *list != '\0'; list++)
+                count += *list == ',' ? 1 : 0;
+        return count;
+}
+
+static enum err_code check_tls(const struct server_options *options, struct err *err)
+{
+        size_t certificates = list_count(options->tls_certificate),
+               keys = list_count(options->tls_certificate_key);
+
+        if (options->disable_http && !options->enable_tls)
+                return err_set(err, ERR_INVALID,
+                               "--disable-http leaves no port to serve: give --enable-tls with it");
+        if (certificates != keys)
+                return err_set(err, ERR_INVALID,
+                               "%zu of --tls-certificate and %zu of --tls-certificate-key: each certificate "
+                               "needs its "
+                               "key",
+                               certificates, keys);
+        if (certificates > CERTIFICATES_MAX)
+                return err_set(err, ERR_INVALID, "--tls-certificate may be given %d times", CERTIFICATES_MAX);
+        return ERR_OK;
+}
+
 static enum err_code check(const struct server_options *options, struct err *err)
 {
         enum err_code code = check_address(options, "host", options->host, err);
 
         if (code == ERR_OK)
                 code = check_address(options, "gateway-host", gateway_host(options), err);
+        if (code == ERR_OK)
+                code = check_tls(options, err);
         if (code == ERR_OK && strcmp(options->storage, "file") != 0)
                 code = err_set(err, ERR_INVALID, "--storage %s is not available in this version; use file",
                                options->storage);
@@ -175,6 +205,40 @@ static enum err_code absolute(const char *path, char out[PATH_MAX], struct err *
                                         PATH_MAX - 1, path);
 }
 
+static void add_listeners(struct arguments *arguments, const struct server_options *options)
+{
+        if (!options->disable_http) {
+                add_listen(arguments, "api", options->host, options->port);
+                add_listen(arguments, "gateway", gateway_host(options), options->gateway_port);
+        }
+        if (options->enable_tls) {
+                add_listen(arguments, "api-tls", options->host, options->tls_port);
+                add_listen(arguments, "gateway-tls", gateway_host(options), options->gateway_tls_port);
+        }
+}
+
+/* In turn a certificate and its key; they are spawn's to open. */
+static enum err_code add_credentials(struct arguments *arguments, const struct server_options *options,
+                                     struct err *err)
+{
+        struct str certificates = str_of(options->tls_certificate),
+                   keys = str_of(options->tls_certificate_key);
+        char given[PATH_MAX], path[PATH_MAX];
+
+        for (bool key = false; options->enable_tls && (key ? keys.len : certificates.len) > 0; key = !key) {
+                struct str name = str_cut(key ? &keys : &certificates, ',');
+                if (name.len == 0)
+                        return err_set(err, ERR_INVALID, "--tls-certificate%s has an empty name in its list",
+                                       key ? "-key" : "");
+                snprintf(given, sizeof(given), "%.*s", STR_ARG(name));
+                enum err_code code = absolute(given, path, err);
+                if (code != ERR_OK)
+                        return code;
+                addf(arguments, "--credential=%s", path);
+        }
+        return ERR_OK;
+}
+
 enum err_code server_front(const struct server_options *options, int argc, char *const *argv, struct err *err)
 {
         static struct arguments arguments;
@@ -205,8 +269,10 @@ enum err_code server_front(const struct server_options *options, int argc, char 
         addf(&arguments, "--user=%s", options->user);
         addf(&arguments, "--loops=%llu", (unsigned long long)loops);
         addf(&arguments, "--drain-ms=%llu", (unsigned long long)options->drain_ms);
-        add_listen(&arguments, "api", options->host, options->port);
-        add_listen(&arguments, "gateway", gateway_host(options), options->gateway_port);
+        add_listeners(&arguments, options);
+        code = add_credentials(&arguments, options, err);
+        if (code != ERR_OK)
+                return code;
         add_socket(&arguments, options, state);
         addf(&arguments, "--runtime-dir=%s", runtimes_full);
         addf(&arguments, "--build-helper=%s/dispatch-build", helpers);

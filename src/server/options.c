@@ -15,7 +15,7 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20, VARIABLE_MAX = 64 };
 
-enum option_type { OPTION_TEXT, OPTION_NUMBER, OPTION_SWITCH };
+enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_SWITCH };
 
 struct option {
         const char *name;
@@ -29,6 +29,11 @@ struct option {
 #define TEXT(name, field, initial, help)                                                                     \
         {                                                                                                    \
                 name, OPTION_TEXT, offsetof(struct server_options, field), initial, 0, 0, help               \
+        }
+/* Of texts; given more than once on a command line, its values are joined by commas. */
+#define LIST(name, field, initial, help)                                                                     \
+        {                                                                                                    \
+                name, OPTION_LIST, offsetof(struct server_options, field), initial, 0, 0, help               \
         }
 #define NUMBER(name, field, initial, min, max, help)                                                         \
         {                                                                                                    \
@@ -51,6 +56,16 @@ static const struct option options_table[] = {
              "Unix socket of the API; default STATE-DIR/dispatch.sock, \"none\" for no socket"),
         TEXT("gateway-host", gateway_host, "", "address of the endpoints; default that of --host"),
         NUMBER("gateway-port", gateway_port, "8081", 0, 65535, "port of the endpoints; 0 takes a free one"),
+        SWITCH("enable-tls", enable_tls, "serve HTTPS too, for the API and for the endpoints"),
+        NUMBER("tls-port", tls_port, "8443", 0, 65535, "port of the API by HTTPS; 0 takes a free one"),
+        NUMBER("gateway-tls-port", gateway_tls_port, "8444", 0, 65535,
+               "port of the endpoints by HTTPS; 0 takes a free one"),
+        LIST("tls-certificate", tls_certificate, "",
+             "file of a certificate and what it is signed with (PEM); may be repeated, for other hosts; "
+             "default one that signs itself"),
+        LIST("tls-certificate-key", tls_certificate_key, "",
+             "file of the certificate's private key (PEM); as often as --tls-certificate"),
+        SWITCH("disable-http", disable_http, "no HTTP in clear on --port and --gateway-port"),
         SWITCH("skip-auth", skip_auth, "take calls without credentials on any address"),
         TEXT("namespace", organization, "dispatch-server", "default organization"),
         TEXT("dispatch-host", dispatch_host, "dispatch.local",
@@ -91,6 +106,8 @@ static const struct option options_table[] = {
                "time without progress of a reply"),
         NUMBER("idle-timeout-ms", idle_timeout_ms, "75000", 100, DAY_MS,
                "time between requests on a connection"),
+        NUMBER("tls-handshake-timeout-ms", handshake_timeout_ms, "10000", 100, DAY_MS,
+               "time for the handshake of TLS"),
         NUMBER("connections-max", connections_max, "4096", 1, 1000000, "connections of one loop"),
         TEXT("runtime-dir", runtime_dir, "",
              "directory of the languages' runtimes; default beside this program"),
@@ -104,21 +121,12 @@ enum { OPTION_COUNT = sizeof(options_table) / sizeof(options_table[0]) };
 
 /* The original's servers have these; here they say so instead of being taken and ignored. */
 static const char *const options_later[] = {
-        "kubeconfig",          "minio-username",
-        "minio-password",      "minio-address",
-        "build-image",         "ingress-gateway-ip",
-        "internal-gateway",    "shared-gateway",
-        "disable-http",        "tls-port",
-        "tls-certificate",     "tls-certificate-key",
-        "enable-tls",          "db-file",
-        "db-backend",          "db-database",
-        "db-username",         "db-password",
-        "resync-period",       "registry-auth",
-        "disable-registry",    "image-manager",
-        "function-manager",    "secret-store",
-        "lets-encrypt-domain", "tracer",
-        "docker-host",         "gateway-tls-port",
-        "events-gateway",
+        "kubeconfig",    "minio-username",     "minio-password",   "minio-address",
+        "build-image",   "ingress-gateway-ip", "internal-gateway", "shared-gateway",
+        "db-file",       "db-backend",         "db-database",      "db-username",
+        "db-password",   "resync-period",      "registry-auth",    "disable-registry",
+        "image-manager", "function-manager",   "secret-store",     "lets-encrypt-domain",
+        "tracer",        "docker-host",        "events-gateway",
 };
 
 static const struct option *option_find(struct str name)
@@ -161,6 +169,7 @@ static enum err_code option_set(struct server_options *options, const struct opt
 
         switch (option->type) {
         case OPTION_TEXT:
+        case OPTION_LIST:
                 return set_text(slot, value, err);
         case OPTION_NUMBER:
                 if (!str_to_u64(value, &number) || number < option->min || number > option->max)
@@ -233,9 +242,21 @@ static enum err_code read_environment(struct server_options *options, char *cons
         return ERR_OK;
 }
 
+/* Behind what the flags before it gave. */
+static enum err_code list_add(struct server_options *options, const struct option *option, struct str value,
+                              struct err *err)
+{
+        char **slot = (char **)(void *)((char *)options + option->offset);
+        own_buf struct buf text = {.max = CONFIG_BYTES_MAX};
+
+        if (buf_printf(&text, "%s,%.*s", *slot, STR_ARG(value)) != ERR_OK)
+                return err_set(err, ERR_TOO_LARGE, "--%s has too many values", option->name);
+        return set_text(slot, (struct str){text.data, text.len}, err);
+}
+
 /* One argument; *used is 2 when the value is the next one. */
 static enum err_code read_flag(struct server_options *options, const char *argument, const char *next,
-                               int *used, struct err *err)
+                               bool given[OPTION_COUNT], int *used, struct err *err)
 {
         struct str value = str_of(argument);
 
@@ -256,14 +277,19 @@ static enum err_code read_flag(struct server_options *options, const char *argum
                 value = str_of(next);
                 *used = 2;
         }
-        return option_set(options, option, value, "--", err);
+        bool again = given[option - options_table];
+        given[option - options_table] = true;
+        return again && option->type == OPTION_LIST ? list_add(options, option, value, err)
+                                                    : option_set(options, option, value, "--", err);
 }
 
 static enum err_code read_flags(struct server_options *options, int argc, char *const *argv, struct err *err)
 {
+        bool given[OPTION_COUNT] = {false};
+
         for (int i = 1, used = 1; i < argc; i += used) {
                 enum err_code code =
-                        read_flag(options, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used, err);
+                        read_flag(options, argv[i], i + 1 < argc ? argv[i + 1] : NULL, given, &used, err);
                 if (code != ERR_OK)
                         return code;
         }
@@ -370,6 +396,11 @@ enum err_code options_read(struct server_options *options, int argc, char *const
         return code == ERR_OK ? read_flags(options, argc, argv, err) : code;
 }
 
+static bool is_text(const struct option *option)
+{
+        return option->type == OPTION_TEXT || option->type == OPTION_LIST;
+}
+
 void options_each(const struct server_options *options,
                   void (*each)(void *arg, const char *name, const char *value), void *arg)
 {
@@ -383,7 +414,7 @@ void options_each(const struct server_options *options,
                 if (option->type == OPTION_NUMBER)
                         snprintf(number, sizeof(number), "%llu", (unsigned long long)*(const uint64_t *)slot);
                 const char *value = option->type == OPTION_NUMBER ? number
-                                    : option->type == OPTION_TEXT ? *(char *const *)slot
+                                    : is_text(option)             ? *(char *const *)slot
                                     : *(const bool *)slot         ? "true"
                                                                   : "false";
                 each(arg, option->name, value);
@@ -393,7 +424,7 @@ void options_each(const struct server_options *options,
 void options_finish(struct server_options *options)
 {
         for (size_t i = 0; i < OPTION_COUNT; i++) {
-                if (options_table[i].type == OPTION_TEXT) {
+                if (is_text(&options_table[i])) {
                         char **slot = (char **)(void *)((char *)options + options_table[i].offset);
                         free(*slot);
                         *slot = NULL;

@@ -19,14 +19,15 @@ struct server_options {
         char *config, *state_dir, *user, *host, *socket, *gateway_host;
         char *organization, *dispatch_host, *image_registry, *storage, *file_sourceroot, *image_references;
         char *runtime_dir, *helper_dir;
-        uint64_t port, gateway_port, loops;
+        char *tls_certificate, *tls_certificate_key; /* lists, separated by commas */
+        uint64_t port, gateway_port, tls_port, gateway_tls_port, loops;
         uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
         uint64_t instances_max, instance_pids_max, instance_tmp_mib, runs_keep;
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
-                idle_timeout_ms;
+                idle_timeout_ms, handshake_timeout_ms;
         uint64_t connections_max;
-        bool skip_auth, debug, help, version;
+        bool enable_tls, disable_http, skip_auth, debug, help, version;
 };
 
 /* Reads all sources. ERR_INVALID: the text says which option and what to do. */

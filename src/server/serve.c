@@ -16,6 +16,7 @@
 #include "engine/local/local.h"
 #include "gateway/gateway.h"
 #include "image/runtime.h"
+#include "server/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -32,14 +33,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-        SERVE_LOOPS_MAX = 256,
-        SERVE_LISTEN_MAX = 2 * SERVE_LOOPS_MAX + 8,
-        HELLO_WAIT_MS = 10000,
-        LOOP_STACK_BYTES = 256 * 1024
-};
+enum { SERVE_LOOPS_MAX = 256, HELLO_WAIT_MS = 10000, LOOP_STACK_BYTES = 256 * 1024 };
 
-enum role { ROLE_API, ROLE_GATEWAY, ROLE_UNIX, ROLE_COUNT };
+enum role { ROLE_API, ROLE_GATEWAY, ROLE_API_TLS, ROLE_GATEWAY_TLS, ROLE_UNIX, ROLE_COUNT };
 
 struct listeners {
         int fds[ROLE_COUNT][SERVE_LOOPS_MAX];
@@ -55,6 +51,7 @@ struct worker {
         pthread_t thread;
         bool running;
         struct http_server *api, *gateway;
+        struct tls_context *tls; /* NULL: off */
         struct loop_task task;
         struct err err; /* why it could not open */
         enum err_code code;
@@ -80,6 +77,7 @@ struct server {
         struct snapshot_hub *hub;
         struct gateway *gateway;
         struct api *api;
+        struct server_tls tls;
         struct loop_poll *link;
         struct loop_signal *signals[2];
         struct loop_timer *drain_timer;
@@ -95,6 +93,8 @@ static enum err_code add_listener(struct listeners *listeners, struct str item, 
 {
         static const struct str names[] = {[ROLE_API] = STR_INIT("api"),
                                            [ROLE_GATEWAY] = STR_INIT("gateway"),
+                                           [ROLE_API_TLS] = STR_INIT("api-tls"),
+                                           [ROLE_GATEWAY_TLS] = STR_INIT("gateway-tls"),
                                            [ROLE_UNIX] = STR_INIT("unix")};
         struct str number = item, role = str_cut(&number, '=');
         uint64_t fd;
@@ -136,25 +136,116 @@ static enum err_code read_environment(struct server *server, struct err *err)
         return ERR_OK;
 }
 
-static enum err_code read_hello(struct server *server, struct err *err)
+/* What it says first: the frame of that operation, with a descriptor or -1. */
+static enum err_code read_first(const struct server *server, enum spawn_op op, union spawn_frame *frame,
+                                int *ret_fd, struct err *err)
 {
         struct pollfd wait = {.fd = server->links[0], .events = POLLIN};
-        union spawn_frame frame;
         int fds[SPAWN_FDS_MAX];
         size_t count;
 
         if (poll(&wait, 1, HELLO_WAIT_MS) != 1)
                 return err_set(err, ERR_TIMEOUT, "dispatch-spawn did not say hello within %d s",
                                HELLO_WAIT_MS / 1000);
-        enum err_code code = spawn_receive(server->links[0], &frame, fds, &count, err);
+        enum err_code code = spawn_receive(server->links[0], frame, fds, &count, err);
         if (code != ERR_OK)
                 return err_wrap(err, code, "hello of dispatch-spawn");
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 1; i < count; i++)
                 close(fds[i]);
-        if (frame.head.op != SPAWN_HELLO)
-                return err_set(err, ERR_INVALID, "dispatch-spawn did not begin with a hello");
-        server->hello = frame.hello;
+        *ret_fd = count > 0 ? fds[0] : -1;
+        if (frame->head.op != op) {
+                own_fd_release(ret_fd);
+                return err_set(err, ERR_INVALID, "dispatch-spawn did not begin with a hello and credentials");
+        }
         return ERR_OK;
+}
+
+static enum err_code read_hello(struct server *server, struct err *err)
+{
+        union spawn_frame frame;
+        bool whole = false;
+        int fd;
+
+        enum err_code code = read_first(server, SPAWN_HELLO, &frame, &fd, err);
+        if (code != ERR_OK)
+                return code;
+        own_fd_release(&fd);
+        server->hello = frame.hello;
+        server_tls_init(&server->tls, server->options, getenv(SERVER_ENV_STATE));
+        while (code == ERR_OK && !whole) {
+                code = read_first(server, SPAWN_CREDENTIAL, &frame, &fd, err);
+                if (code != ERR_OK)
+                        break;
+                whole = server_tls_take(&server->tls, &frame.credential, fd);
+                own_fd_release(&fd);
+        }
+        return code;
+}
+
+/* Each worker has its own reference, and another only on its loop. */
+static enum err_code make_tls(struct server *server, struct err *err)
+{
+        struct tls_context *context = NULL;
+
+        if (!server->options->enable_tls)
+                return ERR_OK;
+        enum err_code code = server_tls_make(&server->tls, &context, err);
+        for (size_t i = 0; i < server->loop_count; i++)
+                server->workers[i].tls = tls_context_ref(context);
+        tls_context_unref(context);
+        return code;
+}
+
+struct tls_change {
+        struct loop_task task;
+        struct worker *worker;
+        struct tls_context *context;
+};
+
+static void tls_change_run(struct loop_task *task)
+{
+        struct tls_change *change = (struct tls_change *)task;
+        struct worker *worker = change->worker;
+
+        if (worker->api != NULL)
+                http_server_tls_set(worker->api, change->context);
+        if (worker->gateway != NULL)
+                http_server_tls_set(worker->gateway, change->context);
+        tls_context_unref(worker->tls);
+        worker->tls = change->context;
+        free(change);
+}
+
+static void tls_change_post(struct worker *worker, struct tls_context *context)
+{
+        struct tls_change *change = calloc(1, sizeof(*change));
+
+        if (change == NULL) {
+                log_error("out of memory: a loop keeps the certificates that it has");
+                return;
+        }
+        *change = (struct tls_change){{.run = tls_change_run}, worker, tls_context_ref(context)};
+        loop_post(worker->loop, &change->task);
+}
+
+/* SIGHUP: connections from now on get what is in the files now. */
+static void reload(struct server *server)
+{
+        struct tls_context *context;
+        struct err err;
+
+        if (!server->options->enable_tls) {
+                log_info("reload: there is nothing to read anew, TLS is off");
+                return;
+        }
+        if (server_tls_make(&server->tls, &context, &err) != ERR_OK) {
+                log_error("reload: the certificates stay as they were: %s", err.text);
+                return;
+        }
+        for (size_t i = 0; i < server->loop_count; i++)
+                tls_change_post(&server->workers[i], context);
+        tls_context_unref(context);
+        log_info("reload: new connections get the certificates as they are now");
 }
 
 static bool command_line(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
@@ -370,6 +461,7 @@ static struct http_limits http_limits_of(const struct server_options *options)
         limits.body_timeout_ms = (uint32_t)options->body_timeout_ms;
         limits.write_timeout_ms = (uint32_t)options->write_timeout_ms;
         limits.idle_timeout_ms = (uint32_t)options->idle_timeout_ms;
+        limits.handshake_timeout_ms = (uint32_t)options->handshake_timeout_ms;
         limits.connections_max = (uint32_t)options->connections_max;
         limits.body_bytes_max = options->request_bytes_max;
         return limits;
@@ -381,6 +473,15 @@ static size_t pick_listeners(const struct server *server, enum role role, size_t
                 return 0;
         fds[0] = server->listeners.fds[role][index];
         return 1;
+}
+
+static enum err_code listen_tls(struct worker *worker, struct http_server *http, enum role role,
+                                struct err *err)
+{
+        int fds[1];
+        size_t count = pick_listeners(worker->server, role, worker->index, fds);
+
+        return worker->tls != NULL ? http_server_listen_tls(http, fds, count, worker->tls, err) : ERR_OK;
 }
 
 /* On the worker's own loop: from here on its connections are taken. */
@@ -395,12 +496,15 @@ static enum err_code worker_open(struct worker *worker, struct err *err)
         size_t count = pick_listeners(server, ROLE_GATEWAY, worker->index, fds);
         enum err_code code =
                 http_server_create(worker->loop, fds, count, &limits, &gateway, &worker->gateway, err);
+        if (code == ERR_OK)
+                code = listen_tls(worker, worker->gateway, ROLE_GATEWAY_TLS, err);
         if (code != ERR_OK)
                 return code;
         count = pick_listeners(server, ROLE_API, worker->index, fds);
         count += pick_listeners(server, ROLE_UNIX, worker->index, fds + count);
         limits.body_bytes_max = api_body_bytes_max(server->api);
-        return http_server_create(worker->loop, fds, count, &limits, &api, &worker->api, err);
+        code = http_server_create(worker->loop, fds, count, &limits, &api, &worker->api, err);
+        return code == ERR_OK ? listen_tls(worker, worker->api, ROLE_API_TLS, err) : code;
 }
 
 static void *worker_run(void *arg)
@@ -417,8 +521,6 @@ static enum err_code start_workers(struct server *server, struct err *err)
         sigset_t all, before;
         int failed = 0;
 
-        for (size_t i = 0; i < server->loop_count; i++)
-                server->workers[i] = (struct worker){.server = server, .index = i, .loop = server->loops[i]};
         pthread_attr_init(&attr);
         pthread_attr_setstacksize(&attr, LOOP_STACK_BYTES);
         /* Signals are the control thread's. */
@@ -434,9 +536,10 @@ static enum err_code start_workers(struct server *server, struct err *err)
         return failed == 0 ? ERR_OK : err_sys(err, "start a thread");
 }
 
-/* "http://127.0.0.1:8080" of a listener; the port may have been chosen by the kernel. */
-static void listener_url(const struct listeners *listeners, enum role role, char *out, size_t size)
+/* Says where it serves, "http://127.0.0.1:8080"; the port may have been chosen by the kernel. */
+static void listener_tell(const struct listeners *listeners, enum role role, const char *who)
 {
+        const char *scheme = role == ROLE_API_TLS || role == ROLE_GATEWAY_TLS ? "https" : "http";
         union {
                 struct sockaddr_storage storage;
                 struct sockaddr any;
@@ -448,7 +551,6 @@ static void listener_url(const struct listeners *listeners, enum role role, char
         bool v6;
         in_port_t port;
 
-        snprintf(out, size, "nowhere");
         if (listeners->counts[role] == 0 || getsockname(listeners->fds[role][0], &address.any, &len) < 0)
                 return;
         v6 = address.any.sa_family == AF_INET6;
@@ -456,7 +558,8 @@ static void listener_url(const struct listeners *listeners, enum role role, char
         inet_ntop(address.any.sa_family,
                   v6 ? (const void *)&address.v6.sin6_addr : (const void *)&address.v4.sin_addr, host,
                   sizeof(host));
-        snprintf(out, size, v6 ? "http://[%s]:%u" : "http://%s:%u", host, port);
+        log_info(v6 ? "%s: serving %s traffic at %s://[%s]:%u" : "%s: serving %s traffic at %s://%s:%u", who,
+                 scheme[4] == 's' ? "HTTPS" : "HTTP", scheme, host, port);
 }
 
 static void stop_all(struct server *server)
@@ -479,13 +582,12 @@ static void fail(struct server *server, const char *text)
 static void opened(struct server *server)
 {
         union spawn_frame ready = {.head = {.op = SPAWN_READY}};
-        char url[128];
         struct err err;
 
-        listener_url(&server->listeners, ROLE_API, url, sizeof(url));
-        log_info("Dispatch HTTP server: serving HTTP traffic at %s", url);
-        listener_url(&server->listeners, ROLE_GATEWAY, url, sizeof(url));
-        log_info("API Gateway: serving HTTP traffic at %s", url);
+        listener_tell(&server->listeners, ROLE_API, "Dispatch HTTP server");
+        listener_tell(&server->listeners, ROLE_API_TLS, "Dispatch HTTP server");
+        listener_tell(&server->listeners, ROLE_GATEWAY, "API Gateway");
+        listener_tell(&server->listeners, ROLE_GATEWAY_TLS, "API Gateway");
         if (spawn_send(server->links[0], &ready, NULL, 0, &err) != ERR_OK) {
                 fail(server, err.text);
                 return;
@@ -558,8 +660,12 @@ static void link_ready(void *arg, int events)
                 }
                 if (code != ERR_OK)
                         continue;
+                bool reloads = frame.head.op == SPAWN_CREDENTIAL &&
+                               server_tls_take(&server->tls, &frame.credential, count > 0 ? fds[0] : -1);
                 for (size_t i = 0; i < count; i++)
                         close(fds[i]);
+                if (reloads)
+                        reload(server);
                 if (frame.head.op == SPAWN_SERVER_GONE)
                         server_gone(server);
                 else if (frame.head.op == SPAWN_BUILT || frame.head.op == SPAWN_LAYER)
@@ -661,8 +767,10 @@ static enum err_code make_loops(struct server *server, struct err *err)
         if (server->workers == NULL)
                 return err_nomem(err);
         enum err_code code = loop_create(&server->control, err);
-        for (size_t i = 0; i < server->loop_count && code == ERR_OK; i++)
+        for (size_t i = 0; i < server->loop_count && code == ERR_OK; i++) {
                 code = loop_create(&server->loops[i], err);
+                server->workers[i] = (struct worker){.server = server, .index = i, .loop = server->loops[i]};
+        }
         return code;
 }
 
@@ -678,7 +786,9 @@ static void take_down(struct server *server)
         for (size_t i = 0; server->workers != NULL && i < server->loop_count; i++) {
                 http_server_destroy(server->workers[i].api);
                 http_server_destroy(server->workers[i].gateway);
+                tls_context_unref(server->workers[i].tls);
         }
+        server_tls_finish(&server->tls);
         loop_poll_destroy(server->link);
         loop_signal_destroy(server->signals[0]);
         loop_signal_destroy(server->signals[1]);
@@ -704,6 +814,7 @@ enum err_code server_serve(const struct server_options *options, struct err *err
         server.options = options;
         server.started_ms = clock_mono_ms();
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGHUP, SIG_IGN);               /* spawn's to hear: it opens the files */
         prctl(PR_SET_NAME, "dispatch-server"); /* spawn runs us by a descriptor, which has no name */
         /* One arena for all threads: a few more waits for its lock, megabytes less at rest. */
         mallopt(M_ARENA_MAX, 2);
@@ -712,6 +823,8 @@ enum err_code server_serve(const struct server_options *options, struct err *err
                 code = read_hello(&server, err);
         if (code == ERR_OK)
                 code = make_loops(&server, err);
+        if (code == ERR_OK)
+                code = make_tls(&server, err);
         if (code == ERR_OK)
                 code = make_parts(&server, err);
         if (code == ERR_OK)
