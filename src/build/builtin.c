@@ -50,6 +50,7 @@ static const struct {
         {STR_INIT("/run/"), false},
         {STR_INIT("/sys/"), false},
         {STR_INIT("/tmp/"), false},
+        {STR_INIT("/usr/include/"), false},
         {STR_INIT("/usr/lib/systemd/"), false},
         {STR_INIT("/usr/lib/udev/"), false},
         {STR_INIT("/usr/local/"), false},

@@ -1,6 +1,7 @@
 """Real agents from the build directory (BUILD_DIR, default build/), outside of any sandbox."""
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD_DIR", ROOT / "build")).resolve()
 def runtime_folder(language):
     """The folder that is /runtime in a sandbox; in a sanitized build with the sanitized variant in it."""
     shipped = BUILD / "runtimes" / language
-    file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so"}[language]
+    file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so", "nodejs": "dispatch.node"}[language]
     variant = BUILD / "tests" / "runtimes" / file
     if not variant.exists():
         return shipped
@@ -39,14 +40,15 @@ def sanitizer_environment():
 
 
 def agent_environment(language):
-    return sanitizer_environment() if language == "python3" else {}
+    return sanitizer_environment() if language != "native" else {}
 
 
-def agent_argv(language):
+def agent_argv(language, memory_mib=256):
     """The manifest's command line, with /runtime where it is here."""
     folder = runtime_folder(language)
     for line in (folder / "manifest").read_text().splitlines():
         if line.startswith("argv="):
+            line = re.sub(r"\{memory:(\d+)\}", lambda share: str(max(1, memory_mib * int(share[1]) // 100)), line)
             return [word.replace("/runtime", str(folder), 1) if word.startswith("/runtime/") else word
                     for word in shlex.split(line[5:])]
     raise AssertionError("manifest of %s has no argv" % language)
@@ -70,7 +72,7 @@ def start(tmp_path):
             if language == "native":
                 path.chmod(0o755)
         how["env"] = {**agent_environment(language), **how.get("env", {})}
-        agent = Agent(agent_argv(language), folder, **how)
+        agent = Agent(agent_argv(language, how.pop("memory_mib", 256)), folder, **how)
         agents.append(agent)
         agent.folder = folder
         if ready:
@@ -86,3 +88,8 @@ def start(tmp_path):
 @pytest.fixture
 def python(start):
     return lambda source, handler="f.handle", **how: start("python3", {"f.py": source}, handler, **how)
+
+
+@pytest.fixture
+def node(start):
+    return lambda source, handler="./f.js", **how: start("nodejs", {"f.js": source}, handler, **how)

@@ -1,0 +1,181 @@
+/*
+ * runtimes/nodejs/loop.c: the agent in node's event loop.
+ *
+ * The loop watches the agent's descriptors; nothing waits anywhere else, so a handler that waits costs
+ * nothing and its timers and sockets run beside the channel. An invocation is called from a callback of the
+ * loop at its lowest level: when that returns node has run all promises and ticks that were due.
+ */
+#include "runtimes/nodejs/node.h"
+
+#include <unistd.h>
+
+static struct node *node_of(const uv_handle_t *handle)
+{
+        return handle->data;
+}
+
+static void stop(struct node *node)
+{
+        uv_close((uv_handle_t *)&node->channel, NULL);
+        uv_close((uv_handle_t *)&node->wake, NULL);
+        uv_close((uv_handle_t *)&node->tick, NULL);
+        uv_close((uv_handle_t *)&node->again, NULL);
+}
+
+static void call(struct node *node, napi_ref function, size_t argc, const napi_value *argv)
+{
+        napi_value target, receiver, result, error;
+
+        napi_get_reference_value(node->env, function, &target);
+        napi_get_reference_value(node->env, node->resource, &receiver);
+        if (napi_make_callback(node->env, node->async, receiver, target, argc, argv, &result) == napi_ok)
+                return;
+        if (napi_get_and_clear_last_exception(node->env, &error) == napi_ok)
+                napi_fatal_exception(node->env, error);
+}
+
+/* The agent is over: closes it, says why if it failed, and tells JavaScript the exit status. */
+static void end(struct node *node, enum err_code code, const struct err *err)
+{
+        napi_value status;
+        int value = code == ERR_CANCELLED ? agent_exit_status(node->agent) : EXIT_AGENT;
+
+        node->ended = true;
+        stop(node);
+        agent_close(node->agent);
+        node->agent = NULL;
+        if (value == EXIT_AGENT)
+                agent_complain(err);
+        napi_create_int32(node->env, value, &status);
+        call(node, node->on_end, 1, &status);
+}
+
+static void run(struct node *node, const struct agent_invocation *invocation)
+{
+        napi_value arguments[4];
+
+        napi_create_int32(node->env, (int32_t)invocation->kind, &arguments[0]);
+        arguments[1] = value_payload(node->env, invocation);
+        arguments[2] = value_of_text(node->env, invocation->context);
+        napi_create_int64(node->env, (int64_t)invocation->timeout_ms, &arguments[3]);
+        node->running = node->calling = true;
+        call(node, node->on_run, 4, arguments);
+        node->calling = false;
+}
+
+static void finish_run(struct node *node)
+{
+        pending_send(node);
+        node->running = false;
+}
+
+/* Begins what invocations there are, until one is not over at once. */
+static void take(struct node *node)
+{
+        napi_handle_scope scope;
+
+        while (!node->running && !node->ended) {
+                struct agent_invocation invocation;
+                struct err err;
+                enum err_code code = agent_next(node->agent, false, &invocation, &err);
+                if (code == ERR_LIMIT)
+                        return;
+                napi_open_handle_scope(node->env, &scope);
+                if (code == ERR_OK)
+                        run(node, &invocation);
+                else
+                        end(node, code, &err);
+                if (node->running && node->pending.given)
+                        finish_run(node);
+                napi_close_handle_scope(node->env, scope);
+        }
+}
+
+static void on_tick(uv_timer_t *timer);
+static void on_channel(uv_poll_t *poll, int status, int events);
+
+/* A transport that has deadlines of its own wants to be asked again. */
+static void arm_tick(struct node *node)
+{
+        int wait_ms = node->ended ? -1 : agent_wait_ms(node->agent);
+
+        if (wait_ms >= 0 && !uv_is_active((uv_handle_t *)&node->tick))
+                uv_timer_start(&node->tick, on_tick, (uint64_t)wait_ms, 0);
+}
+
+static void look(struct node *node)
+{
+        if (node->ended)
+                return;
+        if (!node->running) {
+                take(node);
+        } else if (!agent_poll(node->agent)) {
+                /* Nobody hears the run in hand any more. What there is to see is looked at behind it. */
+                uv_poll_stop(&node->channel);
+        }
+        arm_tick(node);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+        look(node_of((uv_handle_t *)timer));
+}
+
+static void on_channel(uv_poll_t *poll, int status, int events)
+{
+        (void)status;
+        (void)events;
+        look(node_of((uv_handle_t *)poll));
+}
+
+/* SIGTERM: it stays readable, so once is enough. */
+static void on_wake(uv_poll_t *poll, int status, int events)
+{
+        (void)status;
+        (void)events;
+        uv_poll_stop(poll);
+        look(node_of((uv_handle_t *)poll));
+}
+
+static void on_again(uv_idle_t *idle)
+{
+        struct node *node = node_of((uv_handle_t *)idle);
+
+        uv_idle_stop(idle);
+        uv_poll_start(&node->channel, UV_READABLE, on_channel);
+        look(node);
+}
+
+void loop_flush(struct node *node, bool at_once)
+{
+        if (!node->running || !node->pending.given || (node->calling && !at_once))
+                return;
+        finish_run(node);
+        /* Not here: JavaScript is on the stack. */
+        uv_idle_start(&node->again, on_again);
+}
+
+bool loop_start(struct node *node, struct err *err)
+{
+        uv_loop_t *loop = NULL;
+
+        if (napi_get_uv_event_loop(node->env, &loop) != napi_ok) {
+                err_set(err, ERR_SYSTEM, "node has no event loop");
+                return false;
+        }
+        int failed = uv_poll_init(loop, &node->channel, agent_poll_fd(node->agent));
+        if (failed == 0)
+                failed = uv_poll_init(loop, &node->wake, agent_wake_fd(node->agent));
+        if (failed == 0)
+                failed = uv_timer_init(loop, &node->tick);
+        if (failed == 0)
+                failed = uv_idle_init(loop, &node->again);
+        if (failed != 0) {
+                err_set(err, ERR_SYSTEM, "watch the channel: %s", uv_strerror(failed));
+                return false;
+        }
+        node->channel.data = node->wake.data = node->tick.data = node->again.data = node;
+        uv_poll_start(&node->channel, UV_READABLE, on_channel);
+        uv_poll_start(&node->wake, UV_READABLE, on_wake);
+        return true;
+}
