@@ -107,13 +107,18 @@ enum err_code fetch_url(const char *url, struct buf *out, struct err *err)
 const char *fetch_beside(struct arena *arena, const char *url, const char *path)
 {
         struct str whole = str_of(url), base = str_cut(&whole, '#');
+        const char *host = strstr(url, "://");
         own_buf struct buf text = {.max = URL_MAX};
         enum err_code code;
 
         base = str_cut(&base, '?');
-        while (base.len > 0 && base.p[base.len - 1] != '/')
+        while (host != NULL && base.p + base.len > host + 3 && base.p[base.len - 1] != '/')
                 base.len--;
+        if (host != NULL && base.p + base.len <= host + 3) /* a host alone */
+                base = str_of(url);
         code = buf_append(&text, base.p, base.len);
+        if (code == ERR_OK && base.len > 0 && base.p[base.len - 1] != '/')
+                code = buf_append_text(&text, "/");
         for (const char *at = path; *at != '\0' && code == ERR_OK; at++) {
                 bool plain = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
                              (*at >= '0' && *at <= '9') || strchr("-._~/", *at) != NULL;
