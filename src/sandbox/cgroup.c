@@ -187,10 +187,10 @@ static enum err_code record_write(const struct cgroup_tree *tree, struct err *er
                                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
         if (fd < 0)
-                return err_sys(err, "write the record of cgroups");
+                return err_disk(err, "write the record of cgroups in the state directory");
         for (size_t i = 0; i < tree->hierarchy_count; i++) {
                 if (dprintf(fd, "%s\n", tree->hierarchies[i].path) < 0)
-                        return err_sys(err, "write the record of cgroups");
+                        return err_disk(err, "write the record of cgroups in the state directory");
         }
         return ERR_OK;
 }
