@@ -167,9 +167,13 @@ static void run_locked(struct python *python, struct agent *agent, const struct 
         own_py PyObject *payload = payload_object(invocation);
 
         if (payload == NULL) {
+                bool memory = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
+
                 PyErr_Clear();
                 reply_problem(agent, AGENT_INPUT_ERROR,
-                              STR("Invalid Input: the payload cannot be held in memory"), NULL, 0);
+                              memory ? STR("Invalid Input: the payload cannot be held in memory")
+                                     : STR("Invalid Input: a number of the payload has too many digits"),
+                              NULL, 0);
                 return;
         }
         own_py PyObject *context = pyjson_load(invocation->context);

@@ -473,7 +473,7 @@ static enum err_code read_reply(struct client *client, const struct call *call, 
         if (text.len > 0 && !is_json(content_type))
                 return bad_content_type(content_type, err);
         if (text.len > 0)
-                code = json_parse(text, &body, err);
+                code = json_parse_own(text, &body, err);
         if (code != ERR_OK)
                 return err_wrap(
                         err, ERR_BAD_REPLY,

@@ -24,6 +24,7 @@ enum scan_state {
 struct scan {
         const unsigned char *p, *end;
         unsigned depth;
+        size_t values_left;
         uint64_t is_object[JSON_DEPTH_MAX / 64]; /* one bit a level */
         const char *why;                         /* what the character at p is wrong for */
 };
@@ -251,6 +252,11 @@ static bool scan_in_object(const struct scan *scan)
 /* In all of these p stands on a character that is no blank. */
 static enum scan_state step_value(struct scan *scan)
 {
+        static_assert(JSON_VALUES_MAX == 1000000, "the text below says so");
+        if (scan->values_left-- == 0) {
+                scan_fail(scan, "behind 1000000 values, the most that a text may have");
+                return SCAN_FAILED;
+        }
         if (*scan->p == '{')
                 return scan_push(scan, true) ? SCAN_FIRST_KEY : SCAN_FAILED;
         if (*scan->p == '[')
@@ -315,9 +321,9 @@ static enum scan_state step(struct scan *scan, enum scan_state state)
 
 /* True if the text is one JSON value; else p is where it is not, and why says so unless the text just ends.
  */
-static bool scan_text(struct scan *scan, struct str text)
+static bool scan_text(struct scan *scan, struct str text, size_t values_max)
 {
-        *scan = (struct scan){.p = (const unsigned char *)text.p};
+        *scan = (struct scan){.p = (const unsigned char *)text.p, .values_left = values_max};
         scan->end = scan->p + text.len;
         if (text.len == 0)
                 return false;
@@ -336,7 +342,7 @@ enum err_code json_valid(struct str text)
 {
         struct scan scan;
 
-        return scan_text(&scan, text) ? ERR_OK : ERR_INVALID;
+        return scan_text(&scan, text, SIZE_MAX) ? ERR_OK : ERR_INVALID;
 }
 
 static enum err_code scan_report(const struct scan *scan, struct err *err)
@@ -369,14 +375,14 @@ static enum err_code report_jansson(const json_error_t *error, struct err *err)
         }
 }
 
-enum err_code json_parse(struct str text, json_t **ret, struct err *err)
+static enum err_code parse(struct str text, size_t values_max, json_t **ret, struct err *err)
 {
         struct scan scan;
         json_error_t error = {.text = ""}; /* jansson leaves the code unset when its first allocation fails */
 
         if (text.len > INT_MAX)
                 return err_set(err, ERR_TOO_LARGE, "JSON text is larger than 2 GiB");
-        if (!scan_text(&scan, text))
+        if (!scan_text(&scan, text, values_max))
                 return scan_report(&scan, err);
 
         json_t *value = json_loadb(text.p, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
@@ -384,6 +390,16 @@ enum err_code json_parse(struct str text, json_t **ret, struct err *err)
                 return report_jansson(&error, err);
         *ret = value;
         return ERR_OK;
+}
+
+enum err_code json_parse(struct str text, json_t **ret, struct err *err)
+{
+        return parse(text, JSON_VALUES_MAX, ret, err);
+}
+
+enum err_code json_parse_own(struct str text, json_t **ret, struct err *err)
+{
+        return parse(text, SIZE_MAX, ret, err);
 }
 
 static json_t *clone_object(const json_t *object)

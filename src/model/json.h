@@ -12,7 +12,9 @@
 #include <stdbool.h>
 
 enum {
-        JSON_DEPTH_MAX = 128,      /* objects and arrays inside each other, of what is read */
+        JSON_DEPTH_MAX = 128, /* objects and arrays inside each other, of what is read */
+        JSON_VALUES_MAX =
+                1000000, /* values in one text that is not ours: one takes up to 250 bytes of memory */
         JSON_PRINT_DEPTH_MAX = 256 /* of what is printed: what was read, wrapped a few times */
 };
 
@@ -24,16 +26,18 @@ static inline void own_json_release(json_t **json)
 
 /*
  * Any JSON value. Refused (ERR_INVALID): duplicate keys, text behind the value, NUL in strings, bad UTF-8,
- * unpaired surrogates, nesting over JSON_DEPTH_MAX, numbers beyond int64 or double. Grammar, depth and
- * encoding are checked before jansson sees the text. err->text is the reason in the words of Go's
- * encoding/json
+ * unpaired surrogates, nesting over JSON_DEPTH_MAX, more than JSON_VALUES_MAX values, numbers beyond int64 or
+ * double. Grammar, depth and encoding are checked before jansson sees the text. err->text is the reason in
+ * the words of Go's encoding/json
  * (`invalid character 'x' after object key`) and quotes at most one character of the text.
  */
 enum err_code json_parse(struct str text, json_t **ret, struct err *err);
+/* The same for text that Dispatch printed itself, of as many values as it has. */
+enum err_code json_parse_own(struct str text, json_t **ret, struct err *err);
 
 /*
  * The same check without building anything: no allocation, no recursion, one pass. ERR_OK or ERR_INVALID.
- * Two things that json_parse refuses pass here: duplicate keys and numbers out of range.
+ * Three things that json_parse refuses pass here: duplicate keys, numbers out of range and too many values.
  */
 enum err_code json_valid(struct str text);
 

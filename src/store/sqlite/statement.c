@@ -204,7 +204,7 @@ enum err_code statement_column_json(const struct statement *statement, int colum
                                     struct err *err)
 {
         struct err inner;
-        enum err_code code = json_parse(statement_column(statement, column), ret, &inner);
+        enum err_code code = json_parse_own(statement_column(statement, column), ret, &inner);
 
         if (code == ERR_OK || code == ERR_NO_MEMORY)
                 return code == ERR_OK ? code : err_nomem(err);

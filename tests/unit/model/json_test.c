@@ -184,6 +184,28 @@ static void test_printing_stops_at_the_buffers_maximum_and_leaves_it_as_it_was(v
         assert_int_equal(json_quote(STR("\xff"), &out), ERR_INVALID);
 }
 
+static void test_the_number_of_values_is_bounded(void **state)
+{
+        own_buf struct buf text = {.max = 8 << 20};
+        json_t *value = NULL;
+        struct err err;
+
+        (void)state;
+        assert_int_equal(buf_append_text(&text, "[1"), ERR_OK);
+        for (int i = 2; i < JSON_VALUES_MAX; i++)
+                assert_int_equal(buf_append_text(&text, ",1"), ERR_OK);
+        assert_int_equal(buf_append_text(&text, "]"), ERR_OK);
+        assert_int_equal(json_parse((struct str){text.data, text.len}, &value, &err), ERR_OK);
+        json_decref(value);
+        value = NULL;
+        text.len--;
+        assert_int_equal(buf_append_text(&text, ",{}]"), ERR_OK);
+        assert_int_equal(json_parse((struct str){text.data, text.len}, &value, &err), ERR_INVALID);
+        assert_non_null(strstr(err.text, "1000000 values"));
+        assert_int_equal(json_parse_own((struct str){text.data, text.len}, &value, &err), ERR_OK);
+        json_decref(value);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -192,6 +214,7 @@ int main(void)
                 cmocka_unit_test(test_what_rfc_8259_forbids_is_refused),
                 cmocka_unit_test(test_the_same_key_twice_is_refused_without_quoting_the_text),
                 cmocka_unit_test(test_nesting_is_bounded_at_128),
+                cmocka_unit_test(test_the_number_of_values_is_bounded),
                 cmocka_unit_test(test_long_strings_are_checked_at_every_offset),
                 cmocka_unit_test(test_indented_form_is_that_of_gos_encoder),
                 cmocka_unit_test(test_printing_stops_at_the_buffers_maximum_and_leaves_it_as_it_was),
