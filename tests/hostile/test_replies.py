@@ -1,0 +1,265 @@
+"""What a function may do to its caller and to the server: replies that are none, frames that no agent sends, floods, and processes
+that end, hang on or multiply. The caller gets a stated answer, the next run works, and the server's memory stays bounded.
+
+The handlers that play an agent write frames (src/wire/frame.h) to descriptor 3, the channel that they share with theirs.
+"""
+import json
+import textwrap
+
+import pytest
+
+import harness
+
+LARGE = "-asan" in harness.BUILD or "-tsan" in harness.BUILD
+HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS = range(1, 12)
+
+PLAYER = textwrap.dedent("""
+    import os, socket, struct
+    HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS = range(1, 12)
+
+    def send(data):
+        data = memoryview(data)
+        while data:
+            try:
+                data = data[os.write(3, data):]
+            except BlockingIOError:
+                import select
+                select.select([], [3], [], 1)
+
+    def frame(kind, payload=b"", stream=None, length=None, flags=0, reserved=0):
+        return struct.pack("<IBBHI", len(payload) if length is None else length, kind, flags, reserved, turn if stream is None else stream) + payload
+
+    def fields(*pairs):
+        return b"".join(struct.pack("<HI", len(n), len(v)) + n + v for n, v in pairs)
+
+    def ok(**more):
+        return frame(HEAD, fields((b":status", b"200")))
+
+    usage = struct.pack("<QQQ", 1, 1, 1)
+    turn = 0
+
+    def handle(ctx, payload):
+        global turn
+        turn += 1
+        if payload == "next":
+            return "fine"
+        ACT
+        return "own reply"
+""")
+
+# name: (what the handler does, the statuses that its caller may see)
+CHANNEL = {
+    "a line end in a value": ("send(frame(HEAD, fields((b':status', b'200'), (b'x', b'a\\r\\nset-cookie: b'))))", {502}),
+    "a line end in a name": ("send(frame(HEAD, fields((b':status', b'200'), (b'x\\r\\ny', b'a'))))", {502}),
+    "a NUL in a value": ("send(frame(HEAD, fields((b':status', b'200'), (b'x', b'a\\0b'))))", {502}),
+    "a line end in the content type": ("send(frame(HEAD, fields((b':status', b'200'), (b'content-type', b'a\\r\\nx: y'))))", {502}),
+    "an empty name": ("send(frame(HEAD, fields((b':status', b'200'), (b'', b'a'))))", {502}),
+    "blanks in a name": ("send(frame(HEAD, fields((b':status', b'200'), (b'a b', b'a'))))", {502}),
+    "status 99": ("send(frame(HEAD, fields((b':status', b'99'))))", {502}),
+    "status 101": ("send(frame(HEAD, fields((b':status', b'101'))))", {502}),
+    "status 1000": ("send(frame(HEAD, fields((b':status', b'1000'))))", {502}),
+    "status -200": ("send(frame(HEAD, fields((b':status', b'-200'))))", {502}),
+    "status 2e2": ("send(frame(HEAD, fields((b':status', b'2e2'))))", {502}),
+    "an empty status": ("send(frame(HEAD, fields((b':status', b''))))", {502}),
+    "an error of an unknown type": ("send(frame(HEAD, fields((b':status', b'500'), (b'dispatch-error', b'Oops'))))", {502}),
+    "two heads": ("send(ok() + ok())", {502}),
+    "a body before the head": ("send(frame(DATA, b'x'))", {502}),
+    "an end before the head": ("send(frame(END, usage))", {502}),
+    "an answer twice": ("send(ok() + frame(DATA, b'1') + frame(END, usage) + ok() + frame(END, usage))", {200, 502}),
+    "an answer, and its own behind it": ("send(ok() + frame(DATA, b'1') + frame(END, usage))", {200, 502}),
+    "a run that is over": ("send(frame(HEAD, fields((b':status', b'200')), stream=turn + 7))", {502}),
+    "a run that never was": ("send(frame(DATA, b'x', stream=0xffffffff))", {502}),
+    "a run of the past": ("send(frame(LOG, b'\\1x', stream=1) if turn > 1 else frame(LOG, b'\\1x', stream=99))", {502}),
+    "a frame of the channel": ("send(frame(READY, stream=0))", {502}),
+    "a failure of the channel": ("send(frame(FAILED, b'{}', stream=0))", {502}),
+    "a frame of the server": ("send(frame(SPECIALISE, fields((b'function', b'f')), stream=0))", {502}),
+    "secrets to the server": ("send(frame(SECRETS, b'{}'))", {502}),
+    "an upgrade": ("send(frame(UPGRADE, b''))", {502}),
+    "a reset": ("send(frame(RESET))", {502}),
+    "a type that is none": ("send(frame(77, b'x'))", {502}),
+    "type 0": ("send(frame(0, b''))", {502}),
+    "flags": ("send(frame(DATA, b'x', flags=1))", {502}),
+    "reserved bits": ("send(frame(DATA, b'x', reserved=1))", {502}),
+    "an over-long frame": ("send(frame(DATA, b'x', length=0xffffffff))", {502}),
+    "an empty body frame": ("send(ok() + frame(DATA, b''))", {502}),
+    "a usage of the wrong size": ("send(ok() + frame(END, b'123'))", {502}),
+    "a usage past its time": ("send(ok() + frame(DATA, b'1') + frame(END, struct.pack('<QQQ', 2**64 - 1, 2**64 - 1, 2**64 - 1)))", {200, 502}),
+    "credit for what was not sent": ("send(frame(CREDIT, struct.pack('<I', 0xffffffff)))", {502}),
+    "credit of the wrong size": ("send(frame(CREDIT, b'123', length=3))", {502}),
+    "a log without a stream": ("send(frame(LOG, b'\\7x'))", {502}),
+    "an empty log": ("send(frame(LOG, b''))", {502}),
+    "fields cut off": ("send(frame(HEAD, struct.pack('<HI', 5, 5) + b'abc'))", {502}),
+    "fields of lengths that wrap": ("send(frame(HEAD, struct.pack('<HI', 5, 0xfffffffe) + b'abcde'))", {502}),
+    "300 fields": ("send(frame(HEAD, fields(*[(b'a', b'b')] * 300)))", {502}),
+    "128 KiB of fields": ("send(frame(HEAD, fields((b':status', b'200'), *[(b'x%d' % n, b'v' * 1000) for n in range(120)])))", {200, 502}),
+    "half a frame, and nothing more": ("send(frame(DATA, b'x')[:7]); os._exit(0)", {500, 502}),
+    "text": ("send(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi')", {502}),
+    "a gigabyte": ("send(ok())\n    piece = frame(DATA, b'x' * 131072)\n    for _ in range(8192): send(piece)", {502}),
+    "no end": ("send(ok())\n    piece = frame(DATA, b'x' * 131072)\n    while True: send(piece)", {502}),
+    "more than its window": ("send(ok() + frame(DATA, b'x' * 131072) * 40 + frame(END, usage))", {200, 502}),
+    "a gigabyte of logs": ("piece = frame(LOG, b'\\1' + b'x' * 100000)\n    for _ in range(10000): send(piece)", {200}),
+    "a closed channel": ("os.close(3)", {500, 502}),
+    "a channel closed for writing": ("socket.socket(fileno=os.dup(3)).shutdown(socket.SHUT_WR)", {500, 502}),
+    "descriptors through the channel": ("socket.socket(fileno=os.dup(3)).sendmsg([ok()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack('i', 0) * 200)]); send(frame(DATA, b'1') + frame(END, usage))", {200, 502}),
+}
+
+# What needs no frames. The statuses of the reply; then the next run works.
+HANDLERS = {
+    "SIGKILL to itself": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.kill(os.getpid(), 9)\n", {500, 502}),
+    "SIGSTOP to itself": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.kill(os.getpid(), 19)\n", {504}),
+    "os._exit": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os._exit(0)\n", {500, 502}),
+    "sys.exit": ("import sys\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    sys.exit(0)\n", {500}),
+    "abort": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.abort()\n", {500, 502}),
+    "a crash": ("import ctypes\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    ctypes.string_at(0)\n", {500, 502}),
+    "kill of everything": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.kill(-1, 9)\n    return 'alive'\n", {200, 500, 502}),
+    "all descriptors closed": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.closerange(0, 1000)\n    return 'x'\n", {500, 502}),
+    "standard descriptors closed": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.closerange(0, 3)\n    return 'x'\n", {200, 500, 502}),
+    "children that hold on": ("import os, time\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    for _ in range(5):\n        if os.fork() == 0:\n            os.setsid()\n            time.sleep(600)\n            os._exit(0)\n    return 'x'\n", {200}),
+    "children that answer too": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.fork()\n    return 'x'\n", {200, 502}),
+    "threads that never end": ("import threading, time\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    for _ in range(5): threading.Thread(target=time.sleep, args=(600,), daemon=False).start()\n    return 'x'\n", {200}),
+    "a recursion without end": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    return handle(ctx, payload)\n", {500}),
+    "a result that holds itself": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    a = []\n    a.append(a)\n    return a\n", {500}),
+    "a result nested too deep": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    a = []\n    for _ in range(100000): a = [a]\n    return a\n", {500}),
+    "a result of lone surrogates": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    return '\\ud800'\n", {200, 500}),
+    "a gigabyte of prints": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    line = 'x' * 99999\n    for _ in range(10000): print(line)\n    return 'x'\n", {200}),
+    "prints without a line end": ("import sys\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    sys.stdout.write('x' * 5000000)\n    return 'x'\n", {200}),
+    "prints of control characters": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    print('\\x1b[2J\\0\\r\\n\\u2028' + chr(0xfffe))\n    return 'x'\n", {200}),
+    "prints of bytes that are no text": ("import sys\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    sys.stdout.buffer.write(bytes(range(256)) * 1000)\n    return 'x'\n", {200}),
+    "an error of a megabyte": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    raise RuntimeError('x' * 1000000)\n", {500, 502}),
+    "an error of line ends": ("def handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    raise RuntimeError('a\\r\\nX-Injected: b\\0\\ud800')\n", {500}),
+    "an exception whose text fails": ("class E(Exception):\n    def __str__(self): raise self\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    raise E()\n", {500}),
+}
+
+RESPONSES = {
+    "a line end in a value": ("None, 200, {'X': 'a\\r\\nSet-Cookie: b'}", {500}),
+    "a line end in a name": ("None, 200, {'X\\r\\nY': 'a'}", {500}),
+    "a NUL in a value": ("None, 200, {'X': 'a\\0b'}", {500}),
+    "a blank in a name": ("None, 200, {'X Y': 'a'}", {500}),
+    "an empty name": ("None, 200, {'': 'a'}", {500}),
+    "a name that is no ASCII": ("None, 200, {'\\u00fc': 'a'}", {500}),
+    "a value that is no Latin-1": ("None, 200, {'X': '\\u2028'}", {200, 500}),
+    "a value that is a number": ("None, 200, {'X': 5}", {200, 500}),
+    "a value that is nothing": ("None, 200, {'X': None}", {200, 500}),
+    "1,000 fields": ("None, 200, {'X%d' % n: 'a' for n in range(1000)}", {500}),
+    "a megabyte of fields": ("None, 200, {'X': 'a' * 1000000}", {500}),
+    "status 99": ("None, 99", {500}),
+    "status 101": ("None, 101", {500}),
+    "status 1000": ("None, 1000", {500}),
+    "status 0": ("None, 0", {500}),
+    "status -200": ("None, -200", {500}),
+    "status in text": ("None, '200'", {500}),
+    "status of 2^70": ("None, 2**70", {500}),
+    "status that is real": ("None, 200.5", {500}),
+    "status that is true": ("None, True", {500}),
+    "a length of its own": ("b'abc', 200, {'Content-Length': '5'}", {200, 500}),
+    "two lengths": ("b'abc', 200, [('Content-Length', '5'), ('Content-Length', '6')]", {200, 500}),
+    "chunked": ("b'abc', 200, {'Transfer-Encoding': 'chunked'}", {200, 500}),
+    "a connection of its own": ("b'abc', 200, {'Connection': 'upgrade', 'Upgrade': 'websocket', 'Keep-Alive': 'a', 'Trailer': 'x', 'TE': 'x'}", {200, 500}),
+    "fields of ours": ("b'abc', 200, {'Dispatch-Run-Id': 'x', 'Server-Timing': 'x', 'Date': 'x', 'Dispatch-Error': 'InputError'}", {200, 500}),
+    "a content type that is none": ("b'abc', 200, {'Content-Type': 'a\\r\\nb'}", {500}),
+    "204 with a body": ("b'abc', 204", {204}),
+    "304 with a body": ("b'abc', 304", {304}),
+    "12 MiB": ("b'x' * (12 << 20), 200", {500, 502}),
+}
+
+
+@pytest.fixture(scope="module")
+def other(server):
+    server.function("other", "def handle(ctx, payload):\n    return 'here'\n")
+    return server
+
+
+def peak_kb(server):
+    with open(f"/proc/{server.server_pid()}/status", encoding="utf-8") as file:
+        return int(next(line for line in file if line.startswith("VmHWM:")).split()[1])
+
+
+def play(server, name, code, statuses, timeout_ms=4000):
+    """The reply to a call, twice; after each the function and another one answer. The reply itself."""
+    server.function(name, code, maxInstances=1, timeout=timeout_ms, memory=256)
+    server.endpoint(name, name, [f"/{name}"], ["POST"])
+    for _ in range(2):
+        reply = server.gateway("POST", f"/{name}", '"act"', {"Content-Type": "application/json"}, timeout_s=60)
+        assert reply.status in statuses, reply
+        assert reply.headers.get_all("Content-Length", []) in ([str(len(reply.body))], []), reply.headers
+        assert "X-Injected" not in reply.headers and "set-cookie" not in reply.headers
+        if reply.status >= 500:
+            document = reply.json
+            assert document["code"] == reply.status and document["message"] and len(reply.body) < 1100000, reply
+        following = harness.poll(lambda: next_run(server, name), 20, "the next run")
+        assert following == "fine"
+        assert server.run("other")["output"] == "here"
+    assert LARGE or peak_kb(server) < 300 << 10, f"{peak_kb(server)} KiB at its peak"
+    return reply
+
+
+def next_run(server, name):
+    """A frame that came too late ends an instance, and a run on it is a 502 once; then there is a new one."""
+    reply = server.gateway("POST", f"/{name}", '"next"', {"Content-Type": "application/json"})
+    return reply.json if reply.status == 200 else None
+
+
+@pytest.mark.parametrize("case", CHANNEL)
+def test_frames_that_no_agent_sends(other, name, case):
+    act, statuses = CHANNEL[case]
+    play(other, name, PLAYER.replace("ACT", act), statuses)
+
+
+@pytest.mark.parametrize("case", HANDLERS)
+def test_what_a_handler_does_to_its_process(other, name, case):
+    code, statuses = HANDLERS[case]
+    play(other, name, code, statuses, 10000 if "gigabyte" in case else 4000)
+
+
+@pytest.mark.parametrize("case", RESPONSES)
+def test_a_response_that_is_none(other, name, case):
+    arguments, statuses = RESPONSES[case]
+    code = ("from dispatch import Response\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n"
+            f"    return Response({arguments})\n")
+    reply = play(other, name, code, statuses)
+    for field in ("Transfer-Encoding", "Upgrade", "Trailer", "TE", "Keep-Alive"):
+        assert field not in reply.headers, reply.headers
+    if reply.status == 200:
+        assert len(reply.headers.get_all("Date")) == 1 and "GMT" in reply.headers["Date"]
+        assert len(reply.headers["Dispatch-Run-Id"]) == 36
+
+
+def test_logs_of_a_flood_are_kept_up_to_their_limit_and_say_so(other, name):
+    other.function(name, "def handle(ctx, payload):\n    for _ in range(300): print('x' * 99999)\n    return 1\n", timeout=20000)
+    run = other.run(name)
+    text = json.dumps(run["logs"])
+    assert len(text) < 3 << 20 and "truncated" in text
+
+
+NATIVE = {
+    "a gigabyte": ("#!/bin/sh\nhead -c 1000000000 /dev/zero\n", {500, 502}),
+    "no end": ("#!/bin/sh\nwhile :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done\n", {500, 502, 504}),
+    "no line end": ("#!/bin/sh\nprintf '{\"a\": 1}'\n", {200}),
+    "nothing": ("#!/bin/sh\n", {200}),
+    "an answer before its input": ("#!/bin/sh\nexec 0</dev/null\necho '\"x\"'\n", {200}),
+    "an answer, and then no end": ("#!/bin/sh\necho '\"x\"'\nexec sleep 600\n", {504}),
+    "a child that holds the output": ("#!/bin/sh\n(sleep 600) &\necho '\"x\"'\n", {200, 504}),
+    "a child in a session of its own": ("#!/bin/sh\nsetsid sleep 600 &\necho '\"x\"'\n", {200, 504}),
+    "a gigabyte of errors": ("#!/bin/sh\nhead -c 1000000000 /dev/zero >&2\necho 1\n", {200, 500, 504}),
+    "kill of everything": ("#!/bin/sh\nkill -9 -1\necho 1\n", {200, 500, 502}),
+    "kill of its agent": ("#!/bin/sh\nkill -9 $PPID\necho 1\n", {500, 502}),
+    "frames on descriptor 3": ("#!/bin/sh\nprintf '\\1\\0\\0\\0\\2\\0\\0\\0\\1\\0\\0\\0x' >&3\necho 1\n", {200, 500}),
+    "status 255": ("#!/bin/sh\nexit 255\n", {500}),
+    "json and more": ("#!/bin/sh\necho '{} x'\n", {200}),
+    "bytes": ("#!/bin/sh\nhead -c 1000 /dev/urandom\n", {200}),
+}
+
+
+@pytest.mark.parametrize("case", NATIVE)
+def test_what_a_program_answers(other, name, case):
+    code, statuses = NATIVE[case]
+    reply = other.api("POST", "/v1/function", {"name": name, "source": harness.pack({"run.sh": (code, 0o755)}), "image": "native",
+                                               "handler": "./run.sh", "timeout": 3000, "memory": 128})
+    assert reply.status == 201, reply
+    other.wait_status("function", name)
+    other.endpoint(name, name, [f"/{name}"], ["POST"])
+    for _ in range(2):
+        reply = other.gateway("POST", f"/{name}", b"x" * 3000000, {"Content-Type": "application/octet-stream"}, timeout_s=60)
+        assert reply.status in statuses, reply
+        assert other.run("other")["output"] == "here"
+    assert LARGE or peak_kb(other) < 300 << 10
