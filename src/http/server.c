@@ -65,10 +65,21 @@ static struct http_conn *server_oldest_idle(struct http_server *server)
                                                             : server->conns[CONN_TIMER_HANDSHAKE].first;
 }
 
+/* Without a descriptor for a new connection: the oldest idle one gives back its own. */
+static bool server_give_up_idle(struct http_server *server)
+{
+        struct http_conn *idle = errno == EMFILE || errno == ENFILE ? server_oldest_idle(server) : NULL;
+
+        if (idle != NULL)
+                conn_end(idle);
+        return idle != NULL;
+}
+
 static void server_on_accept(void *arg, int events)
 {
         struct http_listener *listener = arg;
         struct http_server *server = listener->server;
+        bool gave_up = false;
 
         (void)events;
         for (int i = 0; i < ACCEPTS_MAX; i++) {
@@ -85,6 +96,10 @@ static void server_on_accept(void *arg, int events)
                         return;
                 if (fd >= 0 && idle != NULL)
                         conn_end(idle);
+                /* One for one: more would be given up in vain where that does not help. */
+                if (fd < 0 && !gave_up && (gave_up = server_give_up_idle(server)))
+                        continue;
+                gave_up = false;
                 if (fd < 0 || conn_create(server, fd, listener->tls) == NULL) {
                         /* Out of descriptors or memory: the tick tries again. */
                         if (fd >= 0)
