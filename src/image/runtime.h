@@ -10,8 +10,10 @@
  *                                             or tabs, the first an absolute path; {memory:PERCENT} is that
  *                                             share of the instance's memory in MiB, at least 1
  *      default-file=*.py                      which file of a source is the handler's when none is named:
- *                                             the only one at the top that fits; one `*`, any text
- *      default-handler=NAME.handle            and what the handler is called then; NAME is what `*` stood for
+ *                                             the only one at the top that fits; one `*`, any text.
+ *                                             Several, with blanks between: the first that any file fits
+ *      default-handler=NAME.handle            and what the handler is called then; NAME is what `*` stood
+ *                                             for, FILE the whole name
  *      packages=python3, mawk | awk, ...      Debian packages of the built-in base image, written like a
  *                                             Depends
  *      packages-optional=ca-certificates      the same, left out where the host has not got them

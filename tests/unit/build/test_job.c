@@ -106,6 +106,31 @@ static void names_no_handler_when_several_files_fit(void **state)
         assert_null(handler(bench));
 }
 
+#define SEVERAL "language=python3\nargv=/x\ndefault-file=*.js *.mjs  *.cjs\ndefault-handler=./FILE\n"
+
+static void takes_the_first_pattern_that_any_file_fits(void **state)
+{
+        struct bench *bench = *state;
+
+        put_text(bench->place.fd, "runtime/manifest", SEVERAL);
+        tar_file(&bench->tar, "other.cjs", "");
+        tar_file(&bench->tar, "my.main.mjs", "");
+        run(bench);
+        assert_string_equal(handler(bench), "./my.main.mjs");
+}
+
+static void looks_no_further_than_a_pattern_that_several_files_fit(void **state)
+{
+        struct bench *bench = *state;
+
+        put_text(bench->place.fd, "runtime/manifest", SEVERAL);
+        tar_file(&bench->tar, "a.js", "");
+        tar_file(&bench->tar, "b.js", "");
+        tar_file(&bench->tar, "c.mjs", "");
+        run(bench);
+        assert_null(handler(bench));
+}
+
 static void names_the_only_file_of_a_native_function(void **state)
 {
         struct bench *bench = *state;
@@ -206,6 +231,8 @@ int main(void)
                 TEST(reports_files_bytes_and_the_handler),
                 TEST(finds_the_only_file_of_the_language_at_the_top),
                 TEST(names_no_handler_when_several_files_fit),
+                TEST(takes_the_first_pattern_that_any_file_fits),
+                TEST(looks_no_further_than_a_pattern_that_several_files_fit),
                 TEST(names_the_only_file_of_a_native_function),
                 TEST(names_no_handler_without_a_runtime),
                 TEST(names_no_handler_that_json_cannot_carry),

@@ -1,0 +1,2 @@
+// Gives back what it got.
+module.exports = (context, payload) => payload;

@@ -1,0 +1,5 @@
+"""Gives back what it got."""
+
+
+def handle(context, payload):
+    return payload
