@@ -1,6 +1,8 @@
 /* cli/cli.c: what every command has in common: parse, configure, run, report. */
 #include "cli/cli.h"
 
+#include "cli/complete.h"
+#include "cli/man.h"
 #include "cli/text.h"
 
 #include <errno.h>
@@ -78,23 +80,28 @@ static enum err_code choose_output(struct cli *cli, struct err *err)
         return err_set(err, ERR_INVALID, "-o takes json, yaml, wide or name");
 }
 
-static enum err_code configure(struct cli *cli, struct err *err)
+enum err_code cli_read_config(struct cli *cli, struct err *err)
 {
         const char *path = args_text(&cli->args, "config");
-        const json_t *context = NULL;
-        enum err_code code;
 
         if (path == NULL || path[0] == '\0')
                 path = cli->lookup("DISPATCH_CONFIG");
         if (path != NULL && path[0] == '\0')
                 path = NULL;
-        code = config_load(&cli->config, &cli->arena, path, err);
+        return config_load(&cli->config, &cli->arena, path, err);
+}
+
+enum err_code cli_read_settings(struct cli *cli, struct err *err)
+{
+        const json_t *context = NULL;
+        enum err_code code = cli_read_config(cli, err);
+
         /* A context that is gone must not keep the commands that choose another from running. */
         if (code == ERR_OK && !args_command(&cli->args)->local)
                 code = config_current(&cli->config, &context, err);
         if (code == ERR_OK)
                 code = settings_resolve(&cli->settings, &cli->arena, &cli->args, cli->lookup, context, err);
-        return code == ERR_OK ? choose_output(cli, err) : code;
+        return code;
 }
 
 static enum err_code usage_error(struct cli *cli, const struct err *err)
@@ -109,8 +116,10 @@ static enum err_code usage_error(struct cli *cli, const struct err *err)
 
 static enum err_code run_command(struct cli *cli, struct err *err)
 {
-        enum err_code code = configure(cli, err);
+        enum err_code code = cli_read_settings(cli, err);
 
+        if (code == ERR_OK)
+                code = choose_output(cli, err);
         if (code == ERR_OK)
                 code = args_command(&cli->args)->run(cli, err);
         if (code != ERR_OK)
@@ -133,6 +142,16 @@ static enum err_code run(struct cli *cli, int argc, char *const argv[])
 {
         struct err err = {.code = ERR_OK};
 
+        if (argc > 1 && strcmp(argv[1], "__complete") == 0) {
+                complete_line(cli, argc - 2, argv + 2);
+                return ERR_OK;
+        }
+        if (argc == 4 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "--man") == 0) {
+                enum err_code written = man_write(&cli_commands, argv[3], &err);
+                if (written != ERR_OK)
+                        fprintf(cli->err, "%s\n", err.text);
+                return written;
+        }
         if (argc == 3 && strcmp(argv[1], "help") == 0 && strcmp(argv[2], "--markdown") == 0) {
                 help_markdown(cli->out, &cli_commands); /* for docs/cli.md */
                 return ERR_OK;

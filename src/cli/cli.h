@@ -42,6 +42,10 @@ enum err_code cli_call(struct cli *cli, const struct call *call, json_t **ret, s
 /* GET of "/v1/COLLECTION/NAME" and the like. */
 enum err_code cli_get(struct cli *cli, const char *path, json_t **ret, struct err *err);
 
+/* The configuration file, and the settings that it, environment and flags add up to. Once an invocation. */
+enum err_code cli_read_config(struct cli *cli, struct err *err);
+enum err_code cli_read_settings(struct cli *cli, struct err *err);
+
 /* "FORMAT" on cli->out. Failures of the stream are noticed at the end. */
 void cli_say(struct cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

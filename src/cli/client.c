@@ -384,6 +384,7 @@ static enum err_code exchange(struct client *client, const struct call *call, st
         client->next[0] = '\0';
         buf_clear(&client->reply);
         set_transport(client, call->may_take_long);
+        curl_easy_setopt(client->curl, CURLOPT_TIMEOUT_MS, call->timeout_ms);
         code = set_request(client, call, err);
         if (code == ERR_OK)
                 code = add_headers(client, call, &headers, err);

@@ -38,6 +38,7 @@ struct call {
         const json_t *body;       /* or NULL */
         const char *error_prefix; /* before "[Code: N] ...", or NULL */
         bool may_take_long;       /* the server answers when a function has ended */
+        long timeout_ms;          /* for the whole of it; 0: none */
         bool no_cookie;           /* without credentials do not say "Cookie: unset" */
 };
 

@@ -354,6 +354,13 @@ static const struct command commands_root[] = {
                  "Its kinds are " KINDS ".",
          .example = "  dispatch apply -f app.yaml\n  dispatch apply -f https://example.com/app/app.yaml -w app",
          .flags = flags_stream, .commands = commands_apply, .run = stream_apply},
+        {.name = "completion", .args = "[bash|zsh|fish]", .args_max = 1, .brief = "Print the completion for a shell",
+         .text = "Print what makes a shell complete commands, flags, their values, and names that the server knows;\n"
+                 "bash unless another shell is named.",
+         .example = "  source <(dispatch completion)               # bash, in ~/.bashrc\n"
+                    "  source <(dispatch completion zsh)           # zsh, in ~/.zshrc behind compinit\n"
+                    "  dispatch completion fish | source           # fish, in ~/.config/fish/config.fish",
+         .run = completion_run, .local = true},
         {.name = "context", .args = "", .brief = "Show and choose the server to talk to", .commands = commands_context,
          .run = context_list, .local = true},
         {.name = "create", .args_max = ARGS_VALUES_MAX, .brief = "Create resources",

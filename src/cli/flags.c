@@ -19,7 +19,7 @@ static const struct flag *flag_in(const struct flag *table, struct str name, cha
         return NULL;
 }
 
-static const struct flag *flag_find(const struct command *command, struct str name, char letter)
+const struct flag *flag_find(const struct command *command, struct str name, char letter)
 {
         const struct flag *flag = flag_in(command->flags, name, letter);
 
@@ -41,7 +41,7 @@ static bool command_is(const struct command *command, const char *word)
         return false;
 }
 
-static const struct command *command_in(const struct command *table, const char *word)
+const struct command *command_in(const struct command *table, const char *word)
 {
         for (const struct command *command = table; command != NULL && command->name != NULL; command++) {
                 if (command_is(command, word))

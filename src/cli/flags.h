@@ -82,6 +82,11 @@ enum err_code args_parse(const struct command *root, int argc, char *const argv[
 /* "accepts 2 arg(s), received 1" */
 enum err_code args_check(const struct args *args, struct err *err);
 
+/* The command of a table that a word names, also by an alias; a flag of the command's or of all commands, by
+ * its name or, where `letter` is not '\0', by that. NULL when there is none. */
+const struct command *command_in(const struct command *table, const char *word);
+const struct flag *flag_find(const struct command *command, struct str name, char letter);
+
 static inline const struct command *args_command(const struct args *args)
 {
         return args->path[args->depth - 1];

@@ -17,6 +17,7 @@ extern char **environ;
 
 enum {
         READ_STEP = 4096,
+        EXIT_NO_PROGRAM = 127, /* posix_spawnp in POSIX */
         /* A second descriptor of the child's output pipe, which the program does not know: the pipe ends when
          * the process has, not when it closes its standard output. */
         ALIVE_FD = 3
@@ -202,8 +203,16 @@ enum err_code subprocess_run(char *const argv[], struct str input, int timeout_m
                 return code;
         while (code == ERR_OK && child.from >= 0)
                 code = step(&child, err);
+        int exit_status = 0;
         if (code == ERR_OK)
-                return reap(&child, ret_exit, err);
+                code = reap(&child, &exit_status, err);
+        /* Where a system learns too late that there is no such program, the status says so. */
+        if (code == ERR_OK && exit_status == EXIT_NO_PROGRAM)
+                code = err_set(err, ERR_NOT_FOUND, "no such program");
+        if (code == ERR_OK) {
+                *ret_exit = exit_status;
+                return ERR_OK;
+        }
         output->len = len;
         return err_wrap(err, code, "%s", argv[0]);
 }

@@ -28,6 +28,8 @@ int main(int argc, char **argv)
 
         if (argc == 2 && strcmp(argv[1], "--options-markdown") == 0)
                 return print(options_markdown);
+        if (argc == 2 && strcmp(argv[1], "--options-man") == 0)
+                return print(options_man);
         if (options_read(&options, argc, argv, environ, &err) != ERR_OK) {
                 fprintf(stderr, "dispatch-server: %s\n", err.text);
                 return EXIT_OPTIONS;

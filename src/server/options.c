@@ -468,3 +468,17 @@ enum err_code options_markdown(struct buf *out)
         }
         return code;
 }
+
+void options_describe(void (*each)(void *arg, const char *name, const char *variable, const char *initial,
+                                   bool has_value, const char *help),
+                      void *arg)
+{
+        char variable[VARIABLE_MAX];
+
+        for (size_t i = 0; i < OPTION_COUNT; i++) {
+                const struct option *option = &options_table[i];
+                variable_name(option, variable);
+                each(arg, option->name, only_flag(option->name) ? NULL : variable, option->initial,
+                     option->type != OPTION_SWITCH, option->help);
+        }
+}

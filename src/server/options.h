@@ -44,6 +44,12 @@ void options_each(const struct server_options *options,
 enum err_code options_help(struct buf *out);
 /* The table of docs/configuration.md. */
 enum err_code options_markdown(struct buf *out);
+/* Every option as the table has it; `variable` is NULL for what only the command line takes. */
+void options_describe(void (*each)(void *arg, const char *name, const char *variable, const char *initial,
+                                   bool has_value, const char *help),
+                      void *arg);
+/* The manual page dispatch-server(8). */
+enum err_code options_man(struct buf *out);
 
 #define own_options __attribute__((cleanup(options_finish)))
 

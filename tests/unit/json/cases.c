@@ -85,7 +85,7 @@ static bool is_exact(enum json_error_code code, struct str text, size_t flags)
 {
         struct str rest = str_trim(text, " \t\r\n");
 
-        if (!str_is_utf8(text))
+        if ((flags & CASES_REASON) == 0 || !str_is_utf8(text))
                 return false;
         if ((flags & JSON_DECODE_ANY) == 0 && !str_starts(rest, STR("[")) && !str_starts(rest, STR("{")))
                 return false;
@@ -96,7 +96,7 @@ static bool is_exact(enum json_error_code code, struct str text, size_t flags)
 static bool text_case(struct str text, size_t flags, struct buf *out)
 {
         json_error_t error = {.position = -1};
-        json_t *json = json_loadb(text.p, text.len, flags, &error);
+        json_t *json = json_loadb(text.p, text.len, flags & ~(size_t)CASES_REASON, &error);
 
         if (json == NULL) {
                 enum json_error_code code = json_error_code(&error);

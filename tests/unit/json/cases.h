@@ -23,5 +23,8 @@ extern const struct cases cases_jansson, cases_ours;
 
 /* Flags of the loader, the same numbers in both. */
 enum { CASES_DUPLICATES = 1, CASES_REST = 2, CASES_ANY = 4, CASES_REAL = 8, CASES_NUL = 16 };
+/* Not the loader's: the transcript tells why a text was refused, which is sure where only one thing is wrong.
+ */
+enum { CASES_REASON = 32 };
 
 #endif
