@@ -383,8 +383,9 @@ static bool answer_by_head(struct http_exchange *exchange, const struct endpoint
                 reply_empty(exchange, true);
                 return true;
         }
-        if (http_is_tls(exchange) ? !endpoint->https : !endpoint->http) {
-                reply_wrong_protocol(exchange, http_is_tls(exchange), endpoint->cors);
+        /* "http" says that it may be called in clear, not that it must. */
+        if (!endpoint->http && !http_is_tls(exchange)) {
+                reply_https_only(exchange, endpoint->cors);
                 return true;
         }
         if (type.p != NULL && !content_type_valid(type)) {

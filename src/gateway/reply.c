@@ -51,16 +51,14 @@ void reply_error(struct http_exchange *exchange, int status, const char *message
         http_reply_buf(exchange, status, done(&fields), &body);
 }
 
-void reply_wrong_protocol(struct http_exchange *exchange, bool tls, bool cors)
+void reply_https_only(struct http_exchange *exchange, bool cors)
 {
         struct fields fields = {.count = 0};
-        char body[80];
 
         add(&fields, STR("Content-Type"), STR("application/json"));
         add_cors(&fields, cors);
-        snprintf(body, sizeof(body), "{\"message\":\"Please use %s protocol\",\"code\":400}\n",
-                 tls ? "HTTP" : "HTTPS");
-        http_reply(exchange, 400, done(&fields), str_of(body));
+        http_reply(exchange, 400, done(&fields),
+                   STR("{\"message\":\"Please use HTTPS protocol\",\"code\":400}\n"));
 }
 
 void reply_empty(struct http_exchange *exchange, bool cors)

@@ -12,9 +12,9 @@
 void reply_error(struct http_exchange *exchange, int status, const char *message,
                  const struct http_field *extra, bool cors);
 
-/* The endpoint takes the other protocol alone. The message stands first: clients of the original look at how
- * the body begins (CONTRACT 7.4). */
-void reply_wrong_protocol(struct http_exchange *exchange, bool tls, bool cors);
+/* 400: the endpoint takes HTTPS alone. The message stands first: clients of the original look at how the body
+ * begins (CONTRACT 7.4). */
+void reply_https_only(struct http_exchange *exchange, bool cors);
 
 /* The result of a run. The body is taken over when it is too large to be kept beside the reply. trusted: the
  * caller is of the function's organization and may see where in the code an error came from. */
