@@ -279,6 +279,9 @@ static void set_transport(struct client *client, bool may_take_long)
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, may_take_long ? 0L : (long)CLIENT_IDLE_TIMEOUT_S);
         curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L);
+        /* The system's certificates stay in force beside it: they are libcurl's folder of CAs. */
+        if (settings->ca_file[0] != '\0')
+                curl_easy_setopt(curl, CURLOPT_CAINFO, settings->ca_file);
         if (settings->insecure) {
                 curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
                 curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -346,9 +349,13 @@ static enum err_code explain(struct client *client, CURLcode result, struct err 
         case CURLE_OPERATION_TIMEDOUT:
                 return err_set(err, ERR_TIMEOUT, "no answer from %s: %s", where, detail);
         case CURLE_PEER_FAILED_VERIFICATION:
-        case CURLE_SSL_CACERT_BADFILE:
                 return err_set(err, ERR_UNAVAILABLE,
-                               "cannot verify %s: %s: --insecure goes on without verifying", where, detail);
+                               "cannot verify %s: %s: if it is the right server, trust its certificate with "
+                               "--cacert FILE; --insecure goes on without verifying",
+                               where, detail);
+        case CURLE_SSL_CACERT_BADFILE:
+                return err_set(err, ERR_INVALID, "cannot use the certificates of --cacert %s: %s",
+                               client->settings->ca_file, detail);
         case CURLE_SSL_CONNECT_ERROR:
                 return err_set(err, ERR_UNAVAILABLE,
                                "no TLS with %s: %s: if the server speaks plain HTTP, add --scheme http",

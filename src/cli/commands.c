@@ -9,6 +9,7 @@
 /* clang-format off */
 
 const struct flag flags_global[] = {
+        {"cacert", '\0', FLAG_STRING, NULL, "file with certificates to trust beside the system's (PEM)", false},
         {"config", '\0', FLAG_STRING, NULL, "configuration file (default is $HOME/.dispatch/config.json)", false},
         {"host", '\0', FLAG_STRING, NULL, "host of the server, or unix:PATH for its socket (default is this machine)", false},
         {"insecure", '\0', FLAG_BOOL, NULL, "do not verify the server's certificate", false},

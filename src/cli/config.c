@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 
 static const char *const context_keys[] = {
-        "host",     "port",      "scheme",         "organization",  "project",        "cookie",
-        "insecure", "namespace", "api-https-port", "api-http-port", "serviceaccount", "jwtprivatekey",
+        "host",          "port",           "scheme",        "organization", "project",
+        "cookie",        "insecure",       "cacert",        "namespace",    "api-https-port",
+        "api-http-port", "serviceaccount", "jwtprivatekey",
 };
 
 static bool ends_with(const char *path, const char *suffix)

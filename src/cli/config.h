@@ -48,6 +48,7 @@ struct settings {
         const char *token;
         const char *service_account;
         const char *jwt_private_key;
+        const char *ca_file; /* of certificates to trust beside the system's */
         bool insecure;
         int64_t api_http_port, api_https_port; /* of the server's gateway, for what is shown */
 };

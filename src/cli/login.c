@@ -9,6 +9,16 @@
 #include <limits.h>
 #include <string.h>
 
+/* Relative to no directory, since later commands run in others. */
+static const char *absolute(struct cli *cli, const char *path)
+{
+        char directory[PATH_MAX];
+
+        if (path[0] == '/' || path[0] == '\0' || getcwd(directory, sizeof(directory)) == NULL)
+                return path;
+        return arena_printf(&cli->arena, "%s/%s", directory, path);
+}
+
 /* A context named after the host, dots turned into dashes. */
 static enum err_code add_context(struct cli *cli, struct err *err)
 {
@@ -27,6 +37,11 @@ static enum err_code add_context(struct cli *cli, struct err *err)
                             (json_int_t)settings->port, "scheme", settings->scheme, "organization",
                             settings->organization, "project", settings->project, "cookie", "", "insecure",
                             settings->insecure);
+        if (settings->ca_file[0] != '\0' &&
+            json_object_set_new(context, "cacert", json_string(absolute(cli, settings->ca_file))) < 0) {
+                json_decref(context);
+                return err_nomem(err);
+        }
         if (context == NULL || json_object_set_new(config_contexts(&cli->config), name, context) < 0 ||
             json_object_set_new(cli->config.root, "current", json_string(name)) < 0)
                 return err_nomem(err);
@@ -36,16 +51,6 @@ static enum err_code add_context(struct cli *cli, struct err *err)
 static json_t *current_context(struct cli *cli)
 {
         return json_object_get(config_contexts(&cli->config), config_current_name(&cli->config));
-}
-
-/* Relative to no directory, since later commands run in others. */
-static const char *absolute(struct cli *cli, const char *path)
-{
-        char directory[PATH_MAX];
-
-        if (path[0] == '/' || path[0] == '\0' || getcwd(directory, sizeof(directory)) == NULL)
-                return path;
-        return arena_printf(&cli->arena, "%s/%s", directory, path);
 }
 
 static enum err_code keep_account(struct cli *cli, struct err *err)

@@ -27,6 +27,7 @@ static const struct setting setting_scheme = {"scheme", "DISPATCH_SCHEME", "sche
 static const struct setting setting_organization = {"organization", "DISPATCH_ORGANIZATION", "organization"};
 static const struct setting setting_project = {"project", "DISPATCH_PROJECT", "project"};
 static const struct setting setting_insecure = {"insecure", "DISPATCH_INSECURE", "insecure"};
+static const struct setting setting_ca_file = {"cacert", "DISPATCH_CACERT", "cacert"};
 static const struct setting setting_token = {"token", "DISPATCH_TOKEN", NULL};
 static const struct setting setting_account = {"service-account", "DISPATCH_SERVICE_ACCOUNT",
                                                "serviceaccount"};
@@ -126,6 +127,7 @@ enum err_code settings_resolve(struct settings *settings, struct arena *arena, c
                                insecure);
         found.organization = find_or(&from, &setting_organization, "");
         found.project = find_or(&from, &setting_project, "");
+        found.ca_file = find_or(&from, &setting_ca_file, "");
         found.token = find_or(&from, &setting_token, "");
         found.service_account = find_or(&from, &setting_account, "");
         found.jwt_private_key = find_or(&from, &setting_key, "");
