@@ -5,6 +5,7 @@ Nothing here sleeps in order to wait: every wait polls a condition until a deadl
 """
 import base64
 import contextlib
+import functools
 import gzip
 import http.client
 import io
@@ -14,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import tempfile
@@ -24,6 +26,9 @@ BUILD = os.path.abspath(os.environ.get("BUILD_DIR") or os.path.join(ROOT, "build
 # A sanitizer makes everything slower; deadlines are for broken programs, not for slow ones.
 PATIENCE = int(os.environ.get("PATIENCE") or (5 if any(word in BUILD for word in ("-asan", "-tsan")) else 1))
 SERVER_OPTIONS = (os.environ.get("SERVER_OPTIONS") or "").split()
+# With TLS=1 the servers speak HTTPS alone, on the ports that are otherwise in clear, and so do the tests.
+TLS = bool(os.environ.get("TLS"))
+SCHEME = "https" if TLS else "http"
 SANITIZER_REPORT = re.compile(r"^.*(?:ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:).*$", re.M)
 PYTHON_BASE = "dispatchframework/python3-base:0.0.13-knative"
 NATIVE_BASE = "dispatchframework/native-base"
@@ -56,6 +61,25 @@ def clean_environment(**more):
     return {**kept, **more}
 
 
+def trusting():
+    """A TLS context that takes any certificate: what is looked at here is not who answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def dial(port, timeout_s=30):
+    """A socket to a server of the tests, in clear or as TLS says."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=timeout_s * PATIENCE)
+    return trusting().wrap_socket(plain) if TLS else plain
+
+
+def connection(port, timeout_s=30):
+    """Likewise, for HTTP."""
+    connect = functools.partial(http.client.HTTPSConnection, context=trusting()) if TLS else http.client.HTTPConnection
+    return connect("127.0.0.1", port, timeout=timeout_s * PATIENCE)
+
+
 class Reply:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -80,20 +104,20 @@ def request(port, method, path, body=None, headers=None, timeout_s=30):
         headers.setdefault("Content-Type", "application/json")
     if isinstance(body, str):
         body = body.encode()
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s * PATIENCE)) as connection:
+    with contextlib.closing(connection(port, timeout_s)) as asked:
         try:
-            connection.request(method, path, body=body, headers=headers)
+            asked.request(method, path, body=body, headers=headers)
         except (BrokenPipeError, ConnectionResetError):
-            if connection.sock is None:
+            if asked.sock is None:
                 raise
             # it may have answered before it read all
-        reply = connection.getresponse()
+        reply = asked.getresponse()
         return Reply(reply.status, reply.headers, reply.read())
 
 
 def raw(port, data, timeout_s=10, shut=False):
     """Sends bytes as they are and returns all that comes until the server closes or says nothing more for a while."""
-    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s * PATIENCE) as sock:
+    with dial(port, timeout_s) as sock:
         sock.sendall(data)
         if shut:
             sock.shutdown(socket.SHUT_WR)
@@ -175,16 +199,18 @@ class Server:
         self.write_config()
 
     def write_config(self):
-        context = {"host": "127.0.0.1", "port": self.port, "scheme": "http", "organization": "", "cookie": "",
-                   "insecure": False}
+        context = {"host": "127.0.0.1", "port": self.port, "scheme": SCHEME, "organization": "",
+                   "cookie": "", "insecure": TLS}
         with open(self.config, "w", encoding="utf-8") as file:
             json.dump({"current": "test", "contexts": {"test": context}}, file)
 
     # Life
 
     def command(self):
-        return [os.path.join(BUILD, "dispatch-server"), "--state-dir", self.state, "--port", str(self.port),
-                "--gateway-port", str(self.gateway_port), *SERVER_OPTIONS, *self.options]
+        secure = ["--enable-tls", "--disable-http"] if TLS else []
+        port, gateway_port = ("--tls-port", "--gateway-tls-port") if TLS else ("--port", "--gateway-port")
+        return [os.path.join(BUILD, "dispatch-server"), "--state-dir", self.state, port, str(self.port), gateway_port,
+                str(self.gateway_port), *secure, *SERVER_OPTIONS, *self.options]
 
     def start(self, wait=True):
         assert self.process is None

@@ -38,8 +38,8 @@ def transcript_ends(server):
 
 
 def check_endpoint(server):
-    url = f"http://127.0.0.1:{server.gateway_port}/hello?name=Jon"
-    done = subprocess.run(["curl", "-sS", "--noproxy", "*", url, "-H", f"Host: {DEFAULT_HOST}"], capture_output=True,
+    url = f"{harness.SCHEME}://127.0.0.1:{server.gateway_port}/hello?name=Jon"
+    done = subprocess.run(["curl", "-sSk", "--noproxy", "*", url, "-H", f"Host: {DEFAULT_HOST}"], capture_output=True,
                           text=True, check=True, env=harness.clean_environment(), timeout=30)
     assert done.stdout.strip() == '{"myField":"Hello, Jon from Nowhere"}'
 

@@ -3,7 +3,6 @@ answer has the one status and the fields it does not crash on. Spoken over a raw
 empty header or a DELETE with a Content-Type the way it does."""
 import base64
 import json
-import socket
 
 import pytest
 
@@ -17,7 +16,7 @@ class Seed:
 
     def __init__(self, port):
         self.port = port
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30 * harness.PATIENCE)
+        self.socket = harness.dial(port)
         self.file = self.socket.makefile("rb")
 
     def close(self):
