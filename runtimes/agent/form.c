@@ -5,6 +5,9 @@
 #include "base/own.h"
 #include "runtimes/agent/json_scan.h"
 
+/* Bytes that one byte of a name may become: as U+FFFD, and in a literal. */
+enum { REPAIRED_MAX = 3, LITERAL_MAX = 6 };
+
 struct field {
         struct str name, value; /* decoded, in one shared buffer */
         size_t index;
@@ -54,6 +57,29 @@ static void split(struct str form, struct field *fields, char *text)
                 fields[count].next = SIZE_MAX;
                 count++;
         }
+}
+
+/* Names that are not UTF-8 as they will be told, since two of them may become the same. `spare` keeps them.
+ */
+static enum err_code repair_names(struct field *fields, size_t count, struct buf *spare)
+{
+        size_t len = 0;
+
+        for (size_t i = 0; i < count; i++)
+                len += str_is_utf8(fields[i].name) ? 0 : fields[i].name.len;
+        buf_init(spare, REPAIRED_MAX * len + 1);
+        enum err_code code = len > 0 ? buf_reserve(spare, REPAIRED_MAX * len) : ERR_OK;
+        for (size_t i = 0; i < count && code == ERR_OK; i++) {
+                own_buf struct buf literal = {.max = LITERAL_MAX * fields[i].name.len + 2};
+                size_t at = spare->len;
+                if (str_is_utf8(fields[i].name))
+                        continue;
+                code = json_put_string(&literal, fields[i].name);
+                if (code == ERR_OK)
+                        code = json_unescape((struct str){literal.data + 1, literal.len - 2}, spare);
+                fields[i].name = (struct str){spare->data + at, spare->len - at};
+        }
+        return code;
 }
 
 static int by_name(const void *left, const void *right)
@@ -127,12 +153,16 @@ enum err_code form_to_json(struct str form, struct buf *out, struct err *err)
         own_mem struct field *fields = calloc(count + 1, sizeof(*fields));
         own_mem struct field **order = calloc(count + 1, sizeof(struct field *));
         own_mem char *text = malloc(form.len + 1);
+        own_buf struct buf spare = {0};
         if (fields == NULL || order == NULL || text == NULL)
                 return err_nomem(err);
 
         split(form, fields, text);
-        group(fields, order, count);
-        enum err_code code = put_object(fields, count, out);
+        enum err_code code = repair_names(fields, count, &spare);
+        if (code == ERR_OK) {
+                group(fields, order, count);
+                code = put_object(fields, count, out);
+        }
         if (code != ERR_OK) {
                 out->len = before;
                 return err_set(err, code, "the fields do not fit");

@@ -126,6 +126,7 @@ static void forms_become_objects(void **state)
                 {"a=%zz%4&b=%", "{\"a\":\"%zz%4\",\"b\":\"%\"}"},
                 {"a=%ff", "{\"a\":\"\xef\xbf\xbd\"}"},
                 {"a=%00%22", "{\"a\":\"\\u0000\\\"\"}"},
+                {"%ff=1&%fe=2&a=3", "{\"\xef\xbf\xbd\":[\"1\",\"2\"],\"a\":\"3\"}"},
         };
 
         for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {

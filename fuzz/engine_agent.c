@@ -1,0 +1,289 @@
+/*
+ * fuzz/engine_agent.c: the local engine with an agent that sends anything: a sandbox's code may own its
+ * agent.
+ *
+ * The input is a list of frames, each a byte of type (its high bit: one of a stream that is not the run's;
+ * 0x7f: raw bytes), two of length and the payload; they are sent once the run's request has been. Then the
+ * channel closes. The property: the run ends exactly once, with an outcome that can be told to a caller as it
+ * is, and within its bounds.
+ */
+#include "base/clock.h"
+#include "base/own.h"
+#include "engine/local/local.h"
+#include "model/json.h"
+#include "wire/frame.h"
+#include "wire/spawn.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { REPLY_MAX = 4096, LOG_MAX = 2048, STEPS_MAX = 5000, SENT_MAX = 1 << 18, RAW = 0x7f };
+
+static struct loop *loop;
+static struct engine *engine;
+static struct revision *revision;
+static int spawn_fd, link_fd;
+
+/* The agent of the instance that is there, if one is. */
+static struct {
+        uint64_t id;
+        int fd;
+        struct buf in;
+        bool played;
+} agent = {.fd = -1};
+
+static bool runtime_argv(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                         uint32_t *argc)
+{
+        (void)ctx;
+        (void)language;
+        (void)memory_mib;
+        memcpy(argv, "/agent", 7);
+        *argc = 1;
+        return true;
+}
+
+static void revision_make(void)
+{
+        const char layers[1][SPAWN_NAME_MAX] = {"root"};
+        struct store_row row = {.organization = (char *)"o",
+                                .project = (char *)"p",
+                                .name = (char *)"f",
+                                .id = (char *)"00000000-0000-4000-8000-000000000000",
+                                .revision = 1,
+                                .document = json_object()};
+        const struct revision_build build = {.language = "native",
+                                             .handler = "./f",
+                                             .layers = layers,
+                                             .layer_count = 1,
+                                             .code = "fn-1",
+                                             .timeout_default_ms = 60000};
+
+        assert(revision_create(&row, &build, &revision, NULL) == ERR_OK);
+        json_decref(row.document);
+}
+
+static void engine_make(void)
+{
+        int pair[2];
+
+        assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+        spawn_fd = pair[0];
+        link_fd = pair[1];
+        assert(loop_create(&loop, NULL) == ERR_OK);
+        struct local_config config = {.control = loop,
+                                      .loops = &loop,
+                                      .link_fds = &link_fd,
+                                      .loop_count = 1,
+                                      .limits = local_limits_default,
+                                      .host = {NULL, runtime_argv, NULL}};
+        config.limits.reply_bytes_max = REPLY_MAX;
+        config.limits.log_bytes_max = LOG_MAX;
+        assert(local_engine_create(&config, &engine, NULL) == ERR_OK);
+        revision_make();
+}
+
+static void agent_close(void)
+{
+        if (agent.fd >= 0)
+                close(agent.fd);
+        agent.fd = -1;
+        buf_finish(&agent.in);
+}
+
+static void agent_exited(void)
+{
+        union spawn_frame frame = {.exited = {.head = {.op = SPAWN_EXITED, .id = agent.id}, .value = 0}};
+
+        agent_close();
+        agent.id = 0;
+        assert(spawn_send(spawn_fd, &frame, NULL, 0, NULL) == ERR_OK);
+}
+
+static void agent_start(const struct spawn_start *start)
+{
+        union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = start->head.id}, .ok = 1}};
+        int pair[2];
+
+        assert(agent.id == 0);
+        assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+        agent.id = start->head.id;
+        agent.fd = pair[0];
+        agent.played = false;
+        buf_init(&agent.in, 1 << 20);
+        assert(spawn_send(spawn_fd, &frame, &pair[1], 1, NULL) == ERR_OK);
+        close(pair[1]);
+}
+
+static void play_spawn(void)
+{
+        union spawn_frame frame;
+        int fds[SPAWN_FDS_MAX];
+        size_t count;
+
+        while (spawn_receive(spawn_fd, &frame, fds, &count, NULL) == ERR_OK) {
+                if (frame.head.op == SPAWN_START)
+                        agent_start(&frame.start);
+                else if (frame.head.op == SPAWN_KILL && agent.id == frame.head.id)
+                        agent_exited();
+        }
+}
+
+static void put_header(struct buf *out, unsigned type, size_t length, uint32_t stream)
+{
+        unsigned char header[FRAME_HEADER_LEN] = {0};
+
+        for (int i = 0; i < 4; i++) {
+                header[i] = (unsigned char)(length >> 8 * i);
+                header[8 + i] = (unsigned char)(stream >> 8 * i);
+        }
+        header[4] = (unsigned char)type;
+        assert(buf_append(out, header, sizeof(header)) == ERR_OK);
+}
+
+/* The input's frames for a stream. */
+static void frames_of(struct str in, uint32_t stream, struct buf *out)
+{
+        while (in.len >= 3) {
+                unsigned type = (unsigned char)in.p[0];
+                size_t length = (unsigned char)in.p[1] | (size_t)(unsigned char)in.p[2] << 8;
+                in = str_slice(in, 3, in.len);
+                length = length < in.len ? length : in.len;
+                bool channel = type == FRAME_READY || type == FRAME_FAILED || type == FRAME_SPECIALISE;
+                if (type != RAW)
+                        put_header(out, type & 0x7f, length,
+                                   channel              ? 0
+                                   : (type & 0x80) != 0 ? stream + 1
+                                                        : stream);
+                assert(buf_append(out, in.p, length) == ERR_OK);
+                in = str_slice(in, length, in.len);
+        }
+}
+
+static void put(const struct buf *out)
+{
+        size_t at = 0;
+
+        for (int i = 0; i < STEPS_MAX && at < out->len && agent.fd >= 0; i++) {
+                ssize_t n = send(agent.fd, out->data + at, out->len - at, MSG_NOSIGNAL);
+                if (n > 0)
+                        at += (size_t)n;
+                loop_step(loop, false);
+                play_spawn();
+        }
+}
+
+static void agent_act(const struct frame *frame, struct str in)
+{
+        own_buf struct buf out = {.max = SENT_MAX};
+
+        if (frame->type == FRAME_SPECIALISE) {
+                assert(frame_put(&out, FRAME_READY, 0, (struct str){NULL, 0}) == ERR_OK);
+                put(&out);
+        } else if (frame->type == FRAME_END) {
+                agent.played = true;
+                frames_of(in, frame->stream, &out);
+                put(&out);
+        }
+}
+
+static void play_agent(struct str in)
+{
+        struct frame frame;
+        size_t used;
+
+        if (agent.fd < 0 || agent.played)
+                return;
+        assert(buf_reserve(&agent.in, 65536) == ERR_OK);
+        ssize_t n = recv(agent.fd, agent.in.data + agent.in.len, 65536, 0);
+        agent.in.len += n > 0 ? (size_t)n : 0;
+        while (!agent.played && agent.fd >= 0 &&
+               frame_parse((struct str){agent.in.data, agent.in.len}, &frame, &used, NULL) == ERR_OK) {
+                agent_act(&frame, in);
+                if (agent.fd >= 0)
+                        buf_consume(&agent.in, used);
+        }
+}
+
+static void run_done(struct invocation *inv)
+{
+        ++*(int *)inv->arg;
+}
+
+/* What the gateway relies on when it makes a reply of it. */
+static void check(const struct invocation *inv)
+{
+        size_t at = 0;
+
+        assert(inv->body.len <= REPLY_MAX && inv->log_stdout.len + inv->log_stderr.len <= LOG_MAX + 512);
+        if (inv->error_type != NULL) {
+                json_t *error = NULL;
+                assert(json_parse((struct str){inv->error.data, inv->error.len}, &error, NULL) == ERR_OK);
+                assert(json_is_object(error) && inv->body.len == 0);
+                json_decref(error);
+        }
+        if (inv->code != ERR_OK) {
+                assert(inv->err.text[0] != '\0');
+                return;
+        }
+        assert(inv->status >= 200 && inv->status <= 599);
+        assert(http_value_valid((struct str){inv->content.data, inv->content.len}));
+        while (at < inv->head.len) {
+                struct str name = str_of(inv->head.data + at),
+                           value = str_of(inv->head.data + at + name.len + 1);
+                assert(http_token_valid(name) && http_value_valid(value));
+                at += name.len + value.len + 2;
+        }
+        assert(at == inv->head.len);
+}
+
+static void step(struct str in)
+{
+        play_spawn();
+        play_agent(in);
+        loop_step(loop, false);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        struct str in = {(const char *)data, size};
+        struct invocation inv;
+        int done = 0;
+
+        if (size > SENT_MAX / 8)
+                return 0;
+        if (engine == NULL)
+                engine_make();
+        agent.played = false;
+        invocation_init(&inv);
+        uuid_generate(inv.run_id);
+        inv.revision = revision;
+        inv.loop = loop;
+        inv.method = STR("POST");
+        inv.target = STR("/");
+        inv.scheme = STR("http");
+        inv.payload = STR("{\"a\":1}");
+        inv.deadline_ms = clock_mono_ms() + 60000;
+        inv.done = run_done;
+        inv.arg = &done;
+        engine->ops->invoke(engine, &inv);
+        for (int i = 0; i < STEPS_MAX && !agent.played && done == 0; i++)
+                step(in);
+        for (int i = 0; i < 3; i++)
+                step(in);
+        if (agent.id != 0)
+                agent_exited(); /* an agent that ends: whatever is open is over */
+        for (int i = 0; i < STEPS_MAX && done == 0; i++)
+                step(in);
+        for (int i = 0; i < 3; i++)
+                step(in);
+        assert(done == 1);
+        check(&inv);
+        invocation_finish(&inv);
+        return 0;
+}
