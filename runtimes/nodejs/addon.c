@@ -187,6 +187,11 @@ static napi_value log_text(napi_env env, napi_callback_info info)
         return NULL;
 }
 
+#ifdef NODE_API_MODULE_GET_API_VERSION
+/* The macro below defines it without having declared it, which clang minds. */
+NAPI_MODULE_EXPORT int32_t NODE_API_MODULE_GET_API_VERSION(void);
+#endif
+
 NAPI_MODULE_INIT()
 {
         static struct node node;
