@@ -72,7 +72,7 @@ static void run_over(struct run_call *run)
 
         if (record->inv.code != ERR_OK && record->inv.error_type == NULL)
                 run_fail(record, record->inv.code, "SystemError", record->inv.err.text);
-        record->finished_us = clock_wall_us();
+        run_record_finished(record);
         record->inv.secrets = (struct str){NULL, 0};
         record->inv.fields = (struct http_fields){NULL, 0};
         if (run->call != NULL)

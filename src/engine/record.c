@@ -24,8 +24,19 @@ struct run_record *run_record_create(void)
         buf_init(&record->request, REQUEST_BYTES_MAX);
         uuid_generate_ordered(record->inv.run_id);
         record->executed_us = clock_wall_us();
+        record->begun_us = clock_mono_us();
         record->blocking = true;
         return record;
+}
+
+void run_record_finished(struct run_record *record)
+{
+        int64_t now_us = clock_wall_us();
+
+        if (record->begun_us != 0)
+                record->finished_us = record->executed_us + (int64_t)(clock_mono_us() - record->begun_us);
+        else
+                record->finished_us = now_us > record->executed_us ? now_us : record->executed_us;
 }
 
 void run_record_destroy(struct run_record *record)

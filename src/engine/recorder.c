@@ -24,9 +24,12 @@ enum {
 
 /* In a mapped file: what is there stays when the process dies, whatever it died of. */
 struct counters {
-        atomic_uint_fast64_t over;    /* runs that were over and handed to the recorder */
-        atomic_uint_fast64_t written; /* of those, in the store */
+        atomic_uint_fast64_t over;     /* runs that were over and handed to the recorder */
+        atomic_uint_fast64_t written;  /* of those, in the store */
+        atomic_int_fast64_t newest_us; /* by which the newest in the store is ordered */
 };
+
+enum { COUNTERS_OLD_BYTES = 16 }; /* without newest_us */
 
 struct accept {
         struct accept *next;
@@ -70,16 +73,28 @@ static void timer_arm(struct recorder *recorder, uint64_t delay_ms)
         loop_timer_start(recorder->timer, delay_ms);
 }
 
+/* Runs are listed by this: it grows with each that is stored, also where the wall clock has been set back. */
+static int64_t order_us(struct recorder *recorder, int64_t wall_us)
+{
+        int_fast64_t newest = atomic_load(&recorder->counters->newest_us), next;
+
+        do {
+                next = wall_us > newest || newest > INT64_MAX / 2 ? wall_us : newest + 1;
+        } while (!atomic_compare_exchange_weak(&recorder->counters->newest_us, &newest, next));
+        return next;
+}
+
 static enum err_code put_run(struct recorder *recorder, const struct run_record *record, json_t *document,
                              bool unfinished, struct err *err)
 {
+        int64_t wall_us = unfinished ? record->executed_us : record->finished_us;
         struct store_run run = {.id = str_of(record->inv.run_id),
                                 .organization = str_of(record->organization),
                                 .project = str_of(record->project),
                                 .function = str_of(record->function),
                                 .function_id = str_of(record->function_id),
                                 .executed_us = record->executed_us,
-                                .modified_us = unfinished ? record->executed_us : record->finished_us,
+                                .modified_us = order_us(recorder, wall_us),
                                 .generation = recorder->generation,
                                 .unfinished = unfinished,
                                 .document = document};
@@ -198,7 +213,8 @@ static enum err_code counters_map(const char *dir, struct counters **ret, struct
                 return err_sys(err, "open '%s'", path);
         struct stat status;
         /* Of another size it is not what this program wrote: it begins anew. */
-        if (fstat(fd, &status) < 0 || (status.st_size != sizeof(struct counters) && ftruncate(fd, 0) < 0))
+        if (fstat(fd, &status) < 0 || (status.st_size != sizeof(struct counters) &&
+                                       status.st_size != COUNTERS_OLD_BYTES && ftruncate(fd, 0) < 0))
                 return err_sys(err, "set the size of '%s'", path);
         /* With its block: writing to the map when the disk is full would be a SIGBUS. */
         if ((errno = posix_fallocate(fd, 0, sizeof(struct counters))) != 0)
@@ -426,6 +442,7 @@ static bool recover_fill(struct run_record *record, const struct store_run *run)
         record->organization = copy_str(run->organization);
         record->project = copy_str(run->project);
         record->executed_us = run->executed_us;
+        record->begun_us = 0;
         record->blocking = false;
         record->keep_payload = true;
         record->secret_names = json_incref(json_object_get(run->document, "secrets"));

@@ -35,7 +35,8 @@ struct run_record {
         char *organization, *project;
         char function_id[UUID_LEN + 1];
         bool names_borrowed;              /* function, organization and project are the revision's */
-        int64_t executed_us, finished_us; /* wall clock */
+        int64_t executed_us, finished_us; /* wall clock; the second by run_record_finished */
+        uint64_t begun_us;                /* executed_us on the monotonic clock; 0: before this process */
         bool blocking;
         bool output_left_out; /* the body went to the caller and was too large to be kept */
         bool keep_payload;    /* whatever its size: runs of the API */
@@ -44,6 +45,8 @@ struct run_record {
         void *user;
 };
 struct run_record *run_record_create(void); /* NULL: no memory; makes the run's id, sets executed_us */
+/* The run is over now: as long after it began as really passed, whatever became of the wall clock. */
+void run_record_finished(struct run_record *record);
 void run_record_destroy(struct run_record *record); /* drops the revision's reference too; takes NULL */
 
 /* The run as a canonical document (MODEL_RUN) of its state so far: status READY or ERROR when over, else

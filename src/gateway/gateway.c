@@ -96,7 +96,7 @@ static void run_done(struct invocation *inv)
         struct call *call = inv->arg;
         struct run_record *record = call->record;
 
-        record->finished_us = clock_wall_us();
+        run_record_finished(record);
         record->output_left_out = inv->body.len > RECORDER_PAYLOAD_BYTES_MAX;
         if (call->exchange != NULL && call->blocking)
                 reply_run(call->exchange, inv, call->endpoint->cors, caller_is_ours(call));
