@@ -5,6 +5,7 @@ import os
 import pytest
 
 import harness
+import openapi
 
 
 def pytest_configure(config):
@@ -19,6 +20,7 @@ def server():
     running = harness.Server()
     try:
         running.start()
+        running.description = openapi.description_of(running)
         running.image("python3", harness.PYTHON_BASE)
         running.image("native", harness.NATIVE_BASE)
         yield running

@@ -194,6 +194,7 @@ class Server:
         self.port, self.gateway_port = free_port(), free_port()
         self.options = list(options)
         self.process = None
+        self.description = None  # an openapi.Description: what api() holds each exchange to
         self.log_path = os.path.join(self.folder, "server.log")
         self.config = os.path.join(self.folder, "config.json")
         self.write_config()
@@ -302,7 +303,10 @@ class Server:
     # The ways to talk to it
 
     def api(self, method, path, body=None, headers=None, **more):
-        return request(self.port, method, path, body, {"Accept": "application/json", **(headers or {})}, **more)
+        reply = request(self.port, method, path, body, {"Accept": "application/json", **(headers or {})}, **more)
+        if self.description is not None:
+            self.description.check(method, path, body, reply)
+        return reply
 
     def gateway(self, method, path, body=None, headers=None, host=DEFAULT_HOST, **more):
         return request(self.gateway_port, method, path, body, {"Host": host, **(headers or {})}, **more)

@@ -48,6 +48,8 @@ enum err_code api_create(const struct api_config *config, struct api **ret, stru
         recorder_on_missing(config->recorder, layers_missing, api);
         endpoints_init(api);
         enum err_code code = sources_init(api, err);
+        if (code == ERR_OK)
+                code = api_openapi_init(api, err);
         if (code == ERR_OK && (api->reconcile = loop_timer_create(config->control, reconcile, api)) == NULL)
                 code = err_nomem(err);
         if (code != ERR_OK) {
@@ -75,6 +77,7 @@ void api_destroy(struct api *api)
         images_finish(api);
         endpoints_finish(api);
         sources_finish(api);
+        buf_finish(&api->openapi);
         free(api);
 }
 

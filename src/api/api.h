@@ -74,6 +74,9 @@ struct http_handler api_http_handler(struct api *api);
 /* The largest body that any route takes: the limit to give to those HTTP servers. */
 uint64_t api_body_bytes_max(const struct api *api);
 
+/* The description of this API (OpenAPI 3.1, JSON) that GET /openapi.json serves. Appends to out. */
+enum err_code api_openapi(struct buf *out, struct err *err);
+
 /*
  * Once, at start, on the control loop: loads every function and endpoint into the snapshot and publishes it;
  * then calls published. After that, behind the scenes: goes on with

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +19,12 @@ static const struct api_resource *const resources[MODEL_KIND_COUNT] = {
         [MODEL_FUNCTION] = &api_functions,     [MODEL_SECRET] = &api_secrets,
         [MODEL_ENDPOINT] = &api_endpoints,     [MODEL_API] = &api_apis,
 };
+
+const struct api_resource *api_resource_of(enum model_kind kind)
+{
+        assert(kind < MODEL_KIND_COUNT && resources[kind] != NULL);
+        return resources[kind];
+}
 
 void api_problem(struct api *api, const char *what, const struct err *err)
 {
@@ -107,5 +114,5 @@ void api_dispatch(struct api_call *call)
         else if (call->route.target == TARGET_RUNS)
                 runs_call(call);
         else
-                api_resource_call(resources[call->route.kind], call);
+                api_resource_call(api_resource_of(call->route.kind), call);
 }

@@ -242,6 +242,7 @@ const struct api_resource api_functions = {
         .created = 201,
         .updated = 200,
         .deleted = 200,
+        .names_others = true,
         .owned = function_owned,
         .check = function_check,
         .before_delete = function_before_delete,

@@ -320,6 +320,19 @@ static void text_reply(struct http_exchange *exchange, int status, const char *t
         http_reply(exchange, status, (struct http_fields){&field, 1}, str_of(text));
 }
 
+static void openapi_reply(const struct api *api, struct http_exchange *exchange)
+{
+        struct str known = http_field_get(http_request(exchange)->fields, STR("If-None-Match"));
+        struct http_field fields[] = {{STR("ETag"), str_of(api->openapi_etag)},
+                                      {STR("Content-Type"), STR("application/json")}};
+
+        if (str_eq(str_trim(known, " \t"), str_of(api->openapi_etag)))
+                http_reply(exchange, 304, (struct http_fields){fields, 1}, STR(""));
+        else
+                http_reply(exchange, 200, (struct http_fields){fields, 2},
+                           (struct str){api->openapi.data, api->openapi.len});
+}
+
 /* Health is the loop's own: it answers while the control loop is busy. */
 static bool system_answer(const struct api *api, struct http_exchange *exchange, enum api_target target)
 {
@@ -330,6 +343,10 @@ static bool system_answer(const struct api *api, struct http_exchange *exchange,
 
                 text_reply(exchange, ready ? 200 : 503,
                            ready ? "{\"status\":\"ready\"}\n" : "{\"status\":\"starting\"}\n");
+                return true;
+        }
+        if (target == TARGET_OPENAPI) {
+                openapi_reply(api, exchange);
                 return true;
         }
         if (target == TARGET_VERSION) {

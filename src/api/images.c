@@ -334,6 +334,18 @@ static enum err_code base_image_check(struct change *change, struct err *err)
         return begin(change, err);
 }
 
+/* The caller's, else the one that the image has, else a new one. */
+static enum err_code destination_keep(struct change *change, struct err *err)
+{
+        json_t *stored = json_object_get(change->before.document, "imageDestination");
+
+        if (json_object_get(change->document, "imageDestination") != NULL)
+                return ERR_OK;
+        stored = stored != NULL ? json_incref(stored) : api_image_url(change->api);
+        return json_object_set_new(change->document, "imageDestination", stored) == 0 ? ERR_OK
+                                                                                      : err_nomem(err);
+}
+
 static enum err_code image_check(struct change *change, struct err *err)
 {
         struct str base = json_str(change->document, "baseImageName");
@@ -343,10 +355,8 @@ static enum err_code image_check(struct change *change, struct err *err)
 
         if (code != ERR_OK && (code != ERR_NOT_FOUND || !is_reference(base)))
                 return code;
-        if (json_object_get(change->document, "imageDestination") == NULL &&
-            json_object_set_new(change->document, "imageDestination", api_image_url(change->api)) < 0)
-                return err_nomem(err);
-        return begin(change, err);
+        code = destination_keep(change, err);
+        return code == ERR_OK ? begin(change, err) : code;
 }
 
 static void reconcile_again(struct change *change)
@@ -383,7 +393,7 @@ static enum err_code image_reveal(struct api *api, const struct store_row *row, 
 }
 
 static const char *const base_image_owned[] = {"status", "reason", "spec", NULL};
-static const char *const image_owned[] = {"status", "reason", "spec", "language", "imageDestination", NULL};
+static const char *const image_owned[] = {"status", "reason", "spec", "language", NULL};
 
 const struct api_resource api_base_images = {
         .kind = MODEL_BASE_IMAGE,
@@ -401,6 +411,7 @@ const struct api_resource api_images = {
         .created = 201,
         .updated = 200,
         .deleted = 200,
+        .names_others = true,
         .owned = image_owned,
         .check = image_check,
         .committed = image_committed,

@@ -40,8 +40,13 @@ struct api {
         struct run_call *runs;        /* runs that wait, or go on */
         uint32_t runs_waiting;
         unsigned char cursor_key[32]; /* cursor.h */
-        uint32_t epoch;               /* counts revision objects made for a changed secret */
+        struct buf openapi;           /* what GET /openapi.json serves */
+        char openapi_etag[40];
+        uint32_t epoch; /* counts revision objects made for a changed secret */
 };
+
+/* Makes what GET /openapi.json serves (openapi.c). */
+enum err_code api_openapi_init(struct api *api, struct err *err);
 
 /* http.c: a request that passed the head's checks arrives here on the control loop (dispatch.c). */
 void api_dispatch(struct api_call *call);

@@ -75,8 +75,7 @@ enum err_code api_row_show(struct api *api, const struct api_resource *resource,
                         return code;
         }
         own_json json_t *shown = model_print(model, document, MODEL_PRINT_REPLY);
-        /* Where the original nests it, it is at the top too: who updates finds it in one place. */
-        if (shown == NULL || json_object_set(shown, "revision", json_object_get(document, "revision")) < 0)
+        if (shown == NULL)
                 return err_nomem(err);
         *ret = take_ptr(&shown);
         return ERR_OK;

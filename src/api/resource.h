@@ -33,6 +33,7 @@ struct api_resource {
         int created, updated, deleted; /* the exact 2xx that clients insist on */
         /* The status that replies to a create and an update name in place of the stored one; or NULL. */
         const char *creating, *updating;
+        bool names_others; /* a create is a 404 unless what it names is there */
         const char *const
                 *owned; /* document keys that the server sets; a caller's are dropped; NULL-terminated */
 
@@ -50,6 +51,9 @@ struct api_resource {
 
 extern const struct api_resource api_base_images, api_images, api_functions, api_secrets, api_endpoints,
         api_apis;
+
+/* Of each kind but runs. */
+const struct api_resource *api_resource_of(enum model_kind kind);
 
 /* Handles a call of a resource whose caller is known. */
 void api_resource_call(const struct api_resource *resource, struct api_call *call);

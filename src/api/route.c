@@ -8,14 +8,7 @@
 
 enum { SEGMENTS_MAX = 4, QUERY_PAIRS_MAX = 100 };
 
-/* One row a path below /v1 that this version serves. */
-static const struct collection {
-        struct str segment;
-        enum api_target target;
-        enum model_kind kind;
-        const char *methods;     /* of the collection */
-        const char *one_methods; /* of one object */
-} collections[] = {
+static const struct api_collection collections[] = {
         {STR_INIT("baseimage"), TARGET_RESOURCE, MODEL_BASE_IMAGE, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("image"), TARGET_RESOURCE, MODEL_IMAGE, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("function"), TARGET_RESOURCE, MODEL_FUNCTION, "GET,POST", "GET,PUT,DELETE"},
@@ -41,6 +34,12 @@ static const struct verb {
         {STR_INIT("PUT"), VERB_UPDATE, VERB_UPDATE},
         {STR_INIT("DELETE"), VERB_DELETE, VERB_DELETE},
 };
+
+const struct api_collection *api_collections(size_t *ret_count)
+{
+        *ret_count = sizeof(collections) / sizeof(collections[0]);
+        return collections;
+}
 
 static enum err_code not_found(struct err *err)
 {
@@ -118,6 +117,8 @@ static bool system_find(const struct str *segments, size_t count, struct api_rou
                 route->target = TARGET_READY;
         else if (count == 1 && str_eq(segments[0], STR("metrics")))
                 route->target = TARGET_METRICS;
+        else if (count == 1 && str_eq(segments[0], STR("openapi.json")))
+                route->target = TARGET_OPENAPI;
         else if (count == 2 && str_eq(segments[0], STR("v1")) && str_eq(segments[1], STR("version")))
                 route->target = TARGET_VERSION;
         else

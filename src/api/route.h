@@ -9,7 +9,15 @@
 #include "base/str.h"
 #include "model/model.h"
 
-enum api_target { TARGET_RESOURCE, TARGET_RUNS, TARGET_VERSION, TARGET_HEALTH, TARGET_READY, TARGET_METRICS };
+enum api_target {
+        TARGET_RESOURCE,
+        TARGET_RUNS,
+        TARGET_VERSION,
+        TARGET_HEALTH,
+        TARGET_READY,
+        TARGET_METRICS,
+        TARGET_OPENAPI
+};
 enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };
 
 struct api_route {
@@ -19,6 +27,16 @@ struct api_route {
         struct str name;     /* still percent-encoded; a view into the path; empty for collections */
         const char *methods; /* what the path allows: "GET,POST" */
 };
+
+/* A path below /v1: /v1/SEGMENT and /v1/SEGMENT/NAME. */
+struct api_collection {
+        struct str segment;
+        enum api_target target;
+        enum model_kind kind;
+        const char *methods;     /* of the collection */
+        const char *one_methods; /* of one object */
+};
+const struct api_collection *api_collections(size_t *ret_count);
 
 /* ERR_NOT_FOUND, ERR_NOT_IMPLEMENTED (a resource that this version has not), ERR_METHOD: ret->methods is set
  * then. */

@@ -1,6 +1,7 @@
 /* server/main.c: dispatch-server. Options first; then one of the two faces of server.h. */
 #include "server/server.h"
 
+#include "api/api.h"
 #include "base/buf.h"
 #include "base/log.h"
 
@@ -9,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_OPTIONS = 2, HELP_BYTES_MAX = 1 << 16 };
+enum { EXIT_OPTIONS = 2, HELP_BYTES_MAX = 1 << 20 };
 
 static int print(enum err_code (*make)(struct buf *out))
 {
@@ -21,6 +22,11 @@ static int print(enum err_code (*make)(struct buf *out))
         return EXIT_SUCCESS;
 }
 
+static enum err_code openapi(struct buf *out)
+{
+        return api_openapi(out, NULL);
+}
+
 int main(int argc, char **argv)
 {
         own_options struct server_options options = {0};
@@ -30,6 +36,8 @@ int main(int argc, char **argv)
                 return print(options_markdown);
         if (argc == 2 && strcmp(argv[1], "--options-man") == 0)
                 return print(options_man);
+        if (argc == 2 && strcmp(argv[1], "--openapi") == 0)
+                return print(openapi);
         if (options_read(&options, argc, argv, environ, &err) != ERR_OK) {
                 fprintf(stderr, "dispatch-server: %s\n", err.text);
                 return EXIT_OPTIONS;
