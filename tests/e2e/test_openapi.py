@@ -147,7 +147,7 @@ def conversation(server, name):
                  "/v1/runs/00000000-0000-4000-8000-000000000000"):
         server.api("GET", path)
     for path in ("/v1/version", "/healthz", "/readyz", "/metrics", "/openapi.json"):
-        server.api("GET", path)
+        server.api("GET", path, headers={"If-None-Match": server.api("GET", path).headers["ETag"] or '""'})
     for kind in reversed(bodies):
         server.api("DELETE", f"/v1/{kind}/{bodies[kind]['name']}")
         server.api("DELETE", f"/v1/{kind}/none-such")

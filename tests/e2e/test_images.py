@@ -1,0 +1,77 @@
+"""Images that this version cannot make end in ERROR and say why, and so does a function on one; nothing is accepted and
+then ignored."""
+import pytest
+
+import harness
+
+HELLO = "def handle(ctx, payload):\n    return 1\n"
+
+
+def reason_of(server, kind, name):
+    return "\n".join(server.wait_status(kind, name, "ERROR")["reason"])
+
+
+@pytest.mark.parametrize("more", [
+    {"runtimeDependencies": {"manifest": "requests\n"}},
+    {"systemDependencies": {"packages": [{"name": "curl", "version": "7.88.1-10"}]}},
+    {"systemDependencies": {"packages": [{"name": "curl"}]}},
+])
+def test_dependencies(server, name, more):
+    reply = server.api("POST", "/v1/image", {"name": name, "baseImageName": harness.PYTHON_BASE, **more})
+    assert reply.status == 201, reply
+    assert "cannot install" in reason_of(server, "image", name)
+    function = {"name": name, "image": name, "source": harness.pack({"hello.py": HELLO})}
+    assert server.api("POST", "/v1/function", function).status == 201
+    reason = reason_of(server, "function", name)
+    assert f"image {name} is in ERROR" in reason and "cannot install" in reason
+    # without them it works, and so does the function that waited for it
+    assert server.api("PUT", f"/v1/image/{name}", {"baseImageName": harness.PYTHON_BASE}).status == 200
+    server.wait_status("image", name)
+    server.wait_status("function", name)
+
+
+@pytest.mark.parametrize("language", ["java", "powershell", "clojure", "cobol"])
+def test_languages_without_a_runtime(server, name, language):
+    body = {"name": name, "dockerUrl": f"dispatchframework/{language}-base:0.0.13", "language": language}
+    assert server.api("POST", "/v1/baseimage", body).status == 201
+    reason = reason_of(server, "baseimage", name)
+    assert language in reason and "runtime" in reason, reason
+    assert server.api("POST", "/v1/image", {"name": name, "baseImageName": name}).status == 201
+    assert language in reason_of(server, "image", name)
+
+
+@pytest.mark.parametrize("reference", ["registry.example.com/team/thing:1", "docker.io/library/python:3.12",
+                                       "example.com/x@sha256:" + "0" * 64, "nginx"])
+def test_references_to_registries(server, name, reference):
+    body = {"name": name, "dockerUrl": reference, "language": "python3"}
+    assert server.api("POST", "/v1/baseimage", body).status == 201
+    reason = reason_of(server, "baseimage", name)
+    assert reference.split("@")[0].split(":")[0].split("/")[-1] in reason and "built-in base images only" in reason, reason
+
+
+def test_a_language_that_is_not_the_images(server, name):
+    body = {"name": name, "dockerUrl": harness.PYTHON_BASE, "language": "nodejs"}
+    assert server.api("POST", "/v1/baseimage", body).status == 201
+    assert "language is nodejs" in reason_of(server, "baseimage", name)
+
+
+def test_an_image_of_a_base_image_that_is_deleted_keeps_working(server, name):
+    assert server.api("POST", "/v1/baseimage", {"name": name, "dockerUrl": harness.PYTHON_BASE, "language": ""}).status == 201
+    server.image(name, name)
+    assert server.api("DELETE", f"/v1/baseimage/{name}").status == 200
+    server.function(name, HELLO, image=name)
+    assert server.run(name)["output"] == 1
+
+
+@pytest.mark.parametrize("field, value, message", [
+    ("services", ["db"], "services"),
+    ("network", {"mode": "egress"}, "network.mode egress"),
+    ("concurrency", 2, "concurrency above 1"),
+    ("sourceURL", "http://example.com/x.tgz", "sourceURL"),
+])
+def test_what_a_function_cannot_have_is_refused_by_name(server, name, field, value, message):
+    body = {"name": name, "image": "python3", "source": harness.pack({"hello.py": HELLO}), field: value}
+    if field == "sourceURL":
+        del body["source"]
+    reply = server.api("POST", "/v1/function", body)
+    assert reply.status == 422 and message in reply.json["message"] and "not available" in reply.json["message"], reply
