@@ -191,7 +191,10 @@ class Agent:
                     return kind, stream, payload
             left = deadline - time.monotonic()
             assert left > 0 and select.select([self.sock], [], [], left)[0], "no frame from the agent"
-            data = self.sock.recv(1 << 18)
+            try:
+                data = self.sock.recv(1 << 18)
+            except ConnectionResetError:  # it ended before it had read what was sent to it
+                data = b""
             if not data:
                 raise AgentGone(self.printed())
             self.buffer += data
