@@ -231,7 +231,7 @@ int json_object_iter_set_new(json_t *object, void *iter, json_t *value)
 
 void *json_object_key_to_iter(const char *key)
 {
-        return key != NULL ? (void *)(uintptr_t)((uintptr_t)key - offsetof(struct json_member, key)) : NULL;
+        return key != NULL ? (char *)key - offsetof(struct json_member, key) : NULL;
 }
 
 enum update { UPDATE_ALL, UPDATE_EXISTING, UPDATE_MISSING };
