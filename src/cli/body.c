@@ -79,6 +79,16 @@ enum err_code body_list(struct cli *cli, json_t *body, const char *member, const
         return body_set(body, member, take_ptr(&list), err);
 }
 
+enum err_code body_list_or(struct cli *cli, json_t *body, const char *member, const char *flag,
+                           json_t *otherwise, struct err *err)
+{
+        enum err_code code = body_set(body, member, otherwise, err);
+
+        if (code == ERR_OK && args_text(&cli->args, flag) != NULL)
+                code = body_list(cli, body, member, flag, err);
+        return code;
+}
+
 enum err_code body_application(struct cli *cli, json_t *body, struct err *err)
 {
         const char *name =
@@ -110,7 +120,7 @@ enum err_code body_file(const char *path, const char *error_prefix, json_t **ret
         return code == ERR_OK ? ERR_OK : err_wrap(err, code, "%s", error_prefix);
 }
 
-static enum err_code set_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err)
+enum err_code body_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err)
 {
         size_t len = base64_encoded_len(bytes->len);
         own_mem char *text = malloc(len + 1);
@@ -137,5 +147,5 @@ enum err_code body_source(json_t *body, const char *doing, const char *name, con
         code = pack_source(path, &packed, err);
         if (code != ERR_OK)
                 return err_wrap(err, code, "error reading %s", path);
-        return set_base64(body, "source", &packed, err);
+        return body_base64(body, "source", &packed, err);
 }

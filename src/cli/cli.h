@@ -30,6 +30,7 @@ struct cli {
         struct config config;
         struct settings settings;
         struct client *client; /* made by the first call */
+        const char *subject;   /* the name of what is created or changed */
         enum output output;
         bool no_headers; /* of tables */
 };

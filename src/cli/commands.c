@@ -107,6 +107,31 @@ static const struct flag flags_create_seed[] = {
         FLAGS_CHANGE,
 };
 
+static const struct flag flags_create_subscription[] = {
+        {"name", '\0', FLAG_STRING, NULL, "name of the subscription (default is one that is made up)", false},
+        {"event-type", '\0', FLAG_STRING, NULL, "type of the events to run the function for", false},
+        {"secret", '\0', FLAG_STRINGS, NULL, "secret that these runs see too (repeatable, or comma-separated)", false},
+        FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL},
+};
+static const struct flag flags_create_driver_type[] = {
+        {"expose", '\0', FLAG_BOOL, "true", "give its drivers an address that events can be sent to", false},
+        FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL},
+};
+static const struct flag flags_create_driver[] = {
+        {"name", '\0', FLAG_STRING, NULL, "name of the driver (default is one that is made up)", false},
+        {"set", 's', FLAG_STRINGS, NULL, "configuration KEY=VALUE, or KEY alone (repeatable)", false},
+        {"secret", '\0', FLAG_STRINGS, NULL, "secret whose keys it gets (repeatable, or comma-separated)", false},
+        FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL},
+};
+static const struct flag flags_create_instance[] = {
+        {"params", '\0', FLAG_STRING, NULL, "parameters of the instance as JSON", false},
+        {"secret", '\0', FLAG_STRINGS, NULL, "secret with parameters of the instance (repeatable, or comma-separated)", false},
+        {"binding-params", '\0', FLAG_STRING, NULL, "parameters of the binding as JSON", false},
+        {"binding-secret", '\0', FLAG_STRINGS, NULL, "secret with parameters of the binding (repeatable, or comma-separated)", false},
+        {"binding-secret-key", '\0', FLAG_STRING, NULL, "secret that the binding's credentials are kept in", false},
+        FLAG_APPLICATION, FLAG_DRY_RUN, {.name = NULL},
+};
+
 static const struct command commands_create[] = {
         {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME URL", .args_min = 2, .args_max = 2,
          .brief = "Create a base image: a language's runtime to build images on",
@@ -140,6 +165,19 @@ static const struct command commands_create[] = {
                  "paths begin with /ORGANIZATION unless it has a domain of its own.",
          .example = "  dispatch create api get-hello hello --method GET --path /hello",
          .flags = flags_create_api, .run = resource_create, .data = &resource_api},
+        {.name = "subscription", .aliases = {"subscriptions"}, .args = "FUNCTION", .args_min = 1, .args_max = 1,
+         .brief = "Create a subscription: run a function for each event of a type",
+         .example = "  dispatch create subscription hello --event-type user.created --name greet",
+         .flags = flags_create_subscription, .run = resource_create, .data = &resource_subscription},
+        {.name = "eventdrivertype", .aliases = {"eventdrivertypes", "event-driver-type", "event-driver-types", "eventdriver-type", "eventdriver-types"},
+         .args = "NAME IMAGE", .args_min = 2, .args_max = 2, .brief = "Create an event driver type: an image that brings events in",
+         .flags = flags_create_driver_type, .run = resource_create, .data = &resource_driver_type},
+        {.name = "eventdriver", .aliases = {"eventdrivers", "event-driver", "event-drivers"}, .args = "TYPE", .args_min = 1, .args_max = 1,
+         .brief = "Create an event driver of a type", .example = "  dispatch create eventdriver ticker --name minutes --set seconds=60",
+         .flags = flags_create_driver, .run = driver_create, .data = &resource_driver},
+        {.name = "serviceinstance", .aliases = {"serviceinstances"}, .args = "NAME CLASS PLAN", .args_min = 3, .args_max = 3,
+         .brief = "Create a service instance that functions can use",
+         .flags = flags_create_instance, .run = resource_create, .data = &resource_instance},
         {.name = "seed-images", .aliases = {"seed"}, .brief = "Create the base images and images of four languages",
          .text = "Create base images and images for nodejs, python3, powershell and java.",
          .example = "  dispatch create seed-images\n  dispatch create seed-images -O images.yaml",
@@ -180,6 +218,18 @@ static const struct command commands_get[] = {
          .brief = "List endpoints, or show one", .flags = flags_get_endpoint, .run = resource_get, .data = &resource_endpoint},
         {.name = "api", .aliases = {"apis"}, .args = "[NAME]", .args_max = 1,
          .brief = "List APIs with their URLs, or show one", .flags = flags_get_endpoint, .run = resource_get, .data = &resource_api},
+        {.name = "subscription", .aliases = {"subscriptions"},
+         .args = "[NAME]", .args_max = 1, .brief = "List subscriptions, or show one", .flags = flags_get, .run = resource_get, .data = &resource_subscription},
+        {.name = "eventdrivertype", .aliases = {"eventdrivertypes", "event-driver-type", "event-driver-types", "eventdriver-type", "eventdriver-types"},
+         .args = "[NAME]", .args_max = 1, .brief = "List event driver types, or show one", .flags = flags_get, .run = resource_get, .data = &resource_driver_type},
+        {.name = "eventdriver", .aliases = {"eventdrivers", "event-driver", "event-drivers"},
+         .args = "[NAME]", .args_max = 1, .brief = "List event drivers, or show one", .flags = flags_get, .run = resource_get, .data = &resource_driver},
+        {.name = "serviceclass", .aliases = {"serviceclasses"},
+         .args = "[NAME]", .args_max = 1, .brief = "List service classes, or show one", .flags = flags_get, .run = resource_get, .data = &resource_class},
+        {.name = "serviceinstance", .aliases = {"serviceinstances"},
+         .args = "[NAME]", .args_max = 1, .brief = "List service instances, or show one", .flags = flags_get, .run = resource_get, .data = &resource_instance},
+        {.name = "application", .aliases = {"applications", "app", "apps"},
+         .args = "[NAME]", .args_max = 1, .brief = "List applications, or show one", .flags = flags_get, .run = resource_get, .data = &resource_application},
         {.name = NULL},
 };
 
@@ -247,6 +297,16 @@ static const struct command commands_delete[] = {
          .brief = "Delete an endpoint", .flags = flags_delete, .run = resource_delete, .data = &resource_endpoint},
         {.name = "api", .aliases = {"apis"}, .args = "NAME", .args_min = 1, .args_max = 1,
          .brief = "Delete an API", .flags = flags_delete, .run = resource_delete, .data = &resource_api},
+        {.name = "subscription", .aliases = {"subscriptions"},
+         .args = "NAME", .args_min = 1, .args_max = 1, .brief = "Delete a subscription", .flags = flags_delete, .run = resource_delete, .data = &resource_subscription},
+        {.name = "eventdrivertype", .aliases = {"eventdrivertypes", "event-driver-type", "event-driver-types", "eventdriver-type", "eventdriver-types"},
+         .args = "NAME", .args_min = 1, .args_max = 1, .brief = "Delete an event driver type", .flags = flags_delete, .run = resource_delete, .data = &resource_driver_type},
+        {.name = "eventdriver", .aliases = {"eventdrivers", "event-driver", "event-drivers"},
+         .args = "NAME", .args_min = 1, .args_max = 1, .brief = "Delete an event driver", .flags = flags_delete, .run = resource_delete, .data = &resource_driver},
+        {.name = "serviceinstance", .aliases = {"serviceinstances"},
+         .args = "NAME", .args_min = 1, .args_max = 1, .brief = "Delete a service instance", .flags = flags_delete, .run = resource_delete, .data = &resource_instance},
+        {.name = "application", .aliases = {"applications", "app", "apps"},
+         .args = "NAME", .args_min = 1, .args_max = 1, .brief = "Delete an application", .flags = flags_delete, .run = resource_delete, .data = &resource_application},
         {.name = "seed-images", .aliases = {"seed"}, .brief = "Delete what create seed-images created",
          .flags = flags_delete, .run = seed_delete},
         {.name = NULL},
@@ -336,7 +396,7 @@ static const struct flag flags_exec[] = {
         {.name = NULL},
 };
 
-static const struct flag flags_stream[] = {
+const struct flag flags_stream[] = {
         FLAG_FILE,
         {"work-dir", 'w', FLAG_STRING, ".", "directory that sourcePath and @FILE in it are relative to; of a URL they are downloaded to there", false},
         FLAGS_CHANGE,
@@ -345,6 +405,18 @@ static const struct flag flags_delete_stream[] = {
         FLAG_FILE,
         {"work-dir", 'w', FLAG_STRING, ".", "accepted and ignored", true},
         FLAG_NO_APPLICATION('a'), FLAG_DRY_RUN, {.name = NULL},
+};
+
+static const struct flag flags_emit[] = {
+        {"data", '\0', FLAG_STRING, NULL, "the event's data as JSON", false},
+        {"data-from-file", '\0', FLAG_STRING, NULL, "file with the event's data", false},
+        {"content-type", '\0', FLAG_STRING, NULL, "media type of the data (default is what the data looks like)", false},
+        {"event-id", '\0', FLAG_STRING, NULL, "id of the event (default is a new UUID)", false},
+        {"event-type-version", '\0', FLAG_STRING, NULL, "version of the event's type", false},
+        {"event-schema-url", '\0', FLAG_STRING, NULL, "address of the schema of the data", false},
+        {"source-id", '\0', FLAG_STRING, "dispatch", "source of the event", false},
+        {"binary", '\0', FLAG_BOOL, NULL, "the data is no JSON: send it as base64", false},
+        {.name = NULL},
 };
 
 #define KINDS "BaseImage, Image, Function, Secret, Endpoint and API"
@@ -377,6 +449,10 @@ static const struct command commands_root[] = {
          .text = "Change a resource as YAML in $VISUAL or $EDITOR, else vi. It is sent with the revision that it had,\n"
                  "so that a change which crossed another one is refused. What cannot be sent stays in its file.",
          .commands = commands_edit},
+        {.name = "emit", .args = "TYPE", .args_min = 1, .args_max = 1, .brief = "Emit an event",
+         .text = "Emit an event of a type: each subscription to it runs its function.",
+         .example = "  dispatch emit user.created --data '{\"name\": \"user\"}'",
+         .flags = flags_emit, .run = emit_run},
         {.name = "exec", .args = "FUNCTION", .args_min = 1, .args_max = 1,
          .brief = "Run a function and print its output",
          .text = "Run a function. Its input is all of standard input, and its output is printed as it comes. With\n"
@@ -385,6 +461,7 @@ static const struct command commands_root[] = {
                     "  dispatch exec hello --input '{\"name\": \"user\"}' --wait",
          .flags = flags_exec, .run = exec_run},
         {.name = "get", .brief = "List resources, or show one", .commands = commands_get},
+        {.name = "iam", .brief = "Manage organizations, policies and service accounts", .commands = commands_iam},
         {.name = "login", .brief = "Check credentials, and keep a service account in the current context",
          .text = "Check the credentials that are given by asking the server. A service account is then kept in the\n"
                  "current context; without one, a context named after the host is added.",

@@ -7,6 +7,8 @@
 
 enum err_code exec_run(struct cli *cli, struct err *err);
 enum err_code runs_get(struct cli *cli, struct err *err);
+enum err_code emit_run(struct cli *cli, struct err *err);
+enum err_code driver_create(struct cli *cli, struct err *err);
 enum err_code logs_run(struct cli *cli, struct err *err);
 enum err_code version_run(struct cli *cli, struct err *err);
 enum err_code completion_run(struct cli *cli, struct err *err);
@@ -29,5 +31,10 @@ enum err_code stream_delete(struct cli *cli, struct err *err);
 enum err_code seed_create(struct cli *cli, struct err *err);
 enum err_code seed_apply(struct cli *cli, struct err *err);
 enum err_code seed_delete(struct cli *cli, struct err *err);
+
+/* Of create, update and apply -f. */
+extern const struct flag flags_stream[];
+/* get, create and delete of what identities are for. */
+extern const struct command commands_iam[];
 
 #endif

@@ -8,16 +8,6 @@
 
 #include <string.h>
 
-static enum err_code list_or(struct cli *cli, json_t *body, const char *member, const char *flag,
-                             json_t *otherwise, struct err *err)
-{
-        enum err_code code = body_set(body, member, otherwise, err);
-
-        if (code == ERR_OK && args_text(&cli->args, flag) != NULL)
-                code = body_list(cli, body, member, flag, err);
-        return code;
-}
-
 static enum err_code set_protocols(struct cli *cli, json_t *body, bool update, struct err *err)
 {
         if (update && args_text(&cli->args, "https-only") == NULL)
@@ -40,8 +30,9 @@ static enum err_code set_calls(struct cli *cli, json_t *body, struct err *err)
         if (code == ERR_OK)
                 code = body_argument(cli, body, "function", 1, err);
         if (code == ERR_OK)
-                code = list_or(cli, body, "hosts", "domain", json_array(), err);
-        return code == ERR_OK ? list_or(cli, body, "methods", "method", json_pack("[s]", "GET"), err) : code;
+                code = body_list_or(cli, body, "hosts", "domain", json_array(), err);
+        return code == ERR_OK ? body_list_or(cli, body, "methods", "method", json_pack("[s]", "GET"), err)
+                              : code;
 }
 
 static enum err_code create_endpoint(struct cli *cli, json_t *body, struct err *err)
@@ -50,7 +41,7 @@ static enum err_code create_endpoint(struct cli *cli, json_t *body, struct err *
 
         if (code == ERR_OK)
                 code = set_protocols(cli, body, false, err);
-        return code == ERR_OK ? list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
+        return code == ERR_OK ? body_list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
 }
 
 static enum err_code update_endpoint(struct cli *cli, json_t *body, struct err *err)
@@ -96,7 +87,7 @@ static enum err_code create_api(struct cli *cli, json_t *body, struct err *err)
                 code = set_protocols(cli, body, false, err);
         if (code == ERR_OK)
                 code = body_set(body, "tags", json_array(), err);
-        return code == ERR_OK ? list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
+        return code == ERR_OK ? body_list_or(cli, body, "uris", "path", json_pack("[s]", "/"), err) : code;
 }
 
 static enum err_code fill_api(struct cli *cli, json_t *body, bool update, struct err *err)

@@ -108,14 +108,15 @@ const char *fetch_beside(struct arena *arena, const char *url, const char *path)
 {
         struct str whole = str_of(url), base = str_cut(&whole, '#');
         const char *host = strstr(url, "://");
+        struct str alone;
         own_buf struct buf text = {.max = URL_MAX};
         enum err_code code;
 
-        base = str_cut(&base, '?');
+        base = alone = str_cut(&base, '?');
         while (host != NULL && base.p + base.len > host + 3 && base.p[base.len - 1] != '/')
                 base.len--;
         if (host != NULL && base.p + base.len <= host + 3) /* a host alone */
-                base = str_of(url);
+                base = alone;
         code = buf_append(&text, base.p, base.len);
         if (code == ERR_OK && base.len > 0 && base.p[base.len - 1] != '/')
                 code = buf_append_text(&text, "/");

@@ -17,6 +17,11 @@ enum column_type {
         COLUMN_TIME, /* seconds since 1970 */
         COLUMN_BOOL,
         COLUMN_HIDDEN, /* a value that is never shown */
+        COLUMN_COMMA,  /* a list, joined with "," */
+        COLUMN_PAIRS,  /* a list of {key, value}, key=value a line */
+        COLUMN_NAMES,  /* the names of a list of objects, with blanks between */
+        COLUMN_JSON,   /* as it is, indented by two blanks */
+        COLUMN_READY,  /* true if a status is READY */
         COLUMN_URLS    /* uris and protocols as URLs on this server's gateway */
 };
 
@@ -29,8 +34,9 @@ struct column {
 struct form {
         struct column columns[TABLE_COLUMNS_MAX];
         size_t narrow, wide; /* how many of them a table and -o wide have */
-        bool dash_rows;
-        const char *note;
+        bool dash_rows, no_wrap;
+        const char *note; /* above the table */
+        bool note_narrow; /* not above the wide one */
 };
 
 extern const struct form form_base_image, form_image, form_function, form_run, form_secret, form_endpoint,

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "cli/dry.h"
 #include "cli/list.h"
+#include "cli/name.h"
 #include "cli/show.h"
 
 #include <assert.h>
@@ -59,11 +60,20 @@ static void put_kind_first(const struct resource *resource, json_t **body)
         *body = take_ptr(&kinded);
 }
 
+/* The first argument, unless that says something else. */
+static enum err_code choose_name(struct cli *cli, const struct resource *resource, struct err *err)
+{
+        const char *given = resource->named_by_flag ? args_text(&cli->args, "name") : cli->args.values[0];
+
+        cli->subject = given != NULL ? given : name_random(&cli->arena);
+        return cli->subject != NULL ? ERR_OK : err_nomem(err);
+}
+
 /* With --wait, until it is READY; then prints what was done. */
 static enum err_code conclude(struct cli *cli, const struct resource *resource, const char *text,
                               json_t **object, struct err *err)
 {
-        const char *name = cli->args.values[0];
+        const char *name = cli->subject;
         enum err_code code = ERR_OK;
 
         if (cli_is_dry(cli))
@@ -81,7 +91,10 @@ enum err_code resource_create(struct cli *cli, struct err *err)
         const struct resource *resource = resource_of(cli);
         own_json json_t *body = NULL, *object = NULL;
         const char *path;
-        enum err_code code = start_body(cli->args.values[0], &body, err);
+        enum err_code code = choose_name(cli, resource, err);
+
+        if (code == ERR_OK)
+                code = start_body(cli->subject, &body, err);
 
         if (code == ERR_OK)
                 put_kind_first(resource, &body);
@@ -124,7 +137,8 @@ enum err_code resource_get(struct cli *cli, struct err *err)
         own_json json_t *reply = NULL;
         enum err_code code = client_path(&cli->arena, collection_of(resource), name, &path, err);
 
-        if (code == ERR_OK && name != NULL && args_text(&cli->args, "selector") != NULL)
+        if (code == ERR_OK && name != NULL && args_knows(&cli->args, "selector") &&
+            args_text(&cli->args, "selector") != NULL)
                 code = err_set(err, ERR_INVALID, "--selector goes with a list, not with a name");
         if (code == ERR_OK && name == NULL)
                 code = list_query(cli, resource, &path, err);
@@ -136,6 +150,8 @@ enum err_code resource_get(struct cli *cli, struct err *err)
                 code = filter_by_function(cli, &reply, err);
         if (code != ERR_OK)
                 return code;
+        if (args_knows(&cli->args, "wide") && args_bool(&cli->args, "wide") && cli->output == OUTPUT_TABLE)
+                cli->output = OUTPUT_WIDE;
         if (args_knows(&cli->args, "all") && args_bool(&cli->args, "all") && cli->output == OUTPUT_TABLE)
                 cli->output = OUTPUT_JSON;
         return name != NULL ? show_one(cli, resource, reply, err) : show_list(cli, resource, reply, err);
@@ -167,6 +183,7 @@ enum err_code resource_update(struct cli *cli, struct err *err)
         own_json json_t *body = NULL, *object = NULL;
         const char *path;
 
+        cli->subject = cli->args.values[0];
         if (!changes_something(cli))
                 return err_set(err, ERR_INVALID, "nothing to change: see --help for what can be given");
 

@@ -24,6 +24,7 @@ struct resource {
         const char *created, *updated, *deleted; /* before ": NAME" */
         enum deleted_form deleted_form;
         bool has_kind;       /* created with its kind */
+        bool named_by_flag;  /* created under the name of --name, or one that is made up */
         bool keeps_revision; /* update -f takes the revision that is there if the file has none */
         /* Puts the command's arguments and flags into the body: of a create, which has the name already,
          * every member in the original's order; of an update what was given. */
@@ -32,6 +33,10 @@ struct resource {
 
 extern const struct resource resource_base_image, resource_image, resource_function, resource_run,
         resource_secret, resource_endpoint, resource_api;
+/* Kinds of the API that the server of this version does not have. */
+extern const struct resource resource_subscription, resource_driver_type, resource_driver,
+        resource_organization, resource_policy, resource_account, resource_instance, resource_class,
+        resource_application;
 /* All of them; NULL ends it. */
 extern const struct resource *const resource_kinds[];
 
@@ -72,6 +77,10 @@ enum err_code body_number(struct cli *cli, json_t *body, const char *member, con
                           struct err *err);
 /* Repeatable and split at commas; nothing but empty texts takes the member out. */
 enum err_code body_list(struct cli *cli, json_t *body, const char *member, const char *flag, struct err *err);
+/* The same; `otherwise`, which is taken over, stands where the flag does not. */
+enum err_code body_list_or(struct cli *cli, json_t *body, const char *member, const char *flag,
+                           json_t *otherwise, struct err *err);
+enum err_code body_base64(json_t *body, const char *member, const struct buf *bytes, struct err *err);
 /* The tag {"key": "Application", "value": A} of --application, in place of another. */
 enum err_code body_application(struct cli *cli, json_t *body, struct err *err);
 /* Takes over `value`, NULL meaning out of memory. */

@@ -2,7 +2,7 @@
 #include "cli/show.h"
 
 #include "base/own.h"
-#include "cli/form.h"
+#include "cli/cell.h"
 #include "cli/text.h"
 #include "model/yaml.h"
 
@@ -22,116 +22,13 @@ static enum err_code write_text(struct cli *cli, const struct buf *text)
         return ERR_OK;
 }
 
-static const json_t *field_of(const json_t *object, const char *field)
-{
-        struct str rest = str_of(field);
-        char first[64];
-
-        if (str_find(rest, '.') == rest.len)
-                return json_object_get(object, field);
-        struct str head = str_cut(&rest, '.');
-        assert(head.len < sizeof(first));
-        memcpy(first, head.p, head.len);
-        first[head.len] = '\0';
-        return json_object_get(json_object_get(object, first), rest.p);
-}
-
-static struct str text_of(const json_t *value)
-{
-        return json_is_string(value) ? (struct str){json_string_value(value), json_string_length(value)}
-                                     : STR("");
-}
-
-static enum err_code add_lines(struct table *table, const json_t *list)
-{
-        struct str lines[128];
-        size_t count = json_array_size(list) < 128 ? json_array_size(list) : 128;
-
-        for (size_t i = 0; i < count; i++)
-                lines[i] = text_of(json_array_get(list, i));
-        if (json_array_size(list) > count)
-                lines[count - 1] = STR("... (more)");
-        return table_add_lines(table, lines, count);
-}
-
-static enum err_code add_joined(struct table *table, const json_t *list)
-{
-        own_buf struct buf joined = {.max = CLI_TEXT_MAX};
-        enum err_code code = ERR_OK;
-
-        for (size_t i = 0; i < json_array_size(list) && code == ERR_OK; i++) {
-                if (i > 0)
-                        code = buf_append_text(&joined, ", ");
-                if (code == ERR_OK)
-                        code = text_append_line(&joined, text_of(json_array_get(list, i)));
-        }
-        return code == ERR_OK ? table_add(table, (struct str){joined.data, joined.len}) : code;
-}
-
-static enum err_code add_number(struct table *table, const json_t *value)
-{
-        char text[32];
-
-        snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        return table_add(table, str_of(text));
-}
-
-/* PROTO://HOST[:PORT]URI for each uri and protocol: where the gateway of the server that was asked has it. */
-static enum err_code add_urls(struct cli *cli, struct table *table, const json_t *object)
-{
-        const json_t *uris = json_object_get(object, "uris");
-        const json_t *protocols = json_object_get(object, "protocols");
-        struct str lines[128];
-        size_t count = 0;
-
-        for (size_t i = 0; i < json_array_size(uris); i++) {
-                for (size_t j = 0; j < json_array_size(protocols) && count < 128; j++) {
-                        struct str uri = text_of(json_array_get(uris, i));
-                        struct str protocol = text_of(json_array_get(protocols, j));
-                        const char *url = settings_gateway_url(&cli->settings, table->arena, protocol, uri);
-                        if (url == NULL)
-                                return ERR_NO_MEMORY;
-                        lines[count++] = str_of(url);
-                }
-        }
-        return table_add_lines(table, lines, count);
-}
-
-static enum err_code add_cell(struct cli *cli, struct table *table, const struct column *column,
-                              const json_t *object)
-{
-        const json_t *value = field_of(object, column->field);
-        char time[TEXT_TIME_MAX];
-
-        switch (column->type) {
-        case COLUMN_TEXT:
-                return table_add(table, text_of(value));
-        case COLUMN_LINES:
-                return add_lines(table, value);
-        case COLUMN_JOINED:
-                return add_joined(table, value);
-        case COLUMN_NUMBER:
-                return add_number(table, value);
-        case COLUMN_TIME:
-                text_time(json_integer_value(value), time);
-                return table_add(table, str_of(time));
-        case COLUMN_BOOL:
-                return table_add(table, json_is_true(value) ? STR("true") : STR("false"));
-        case COLUMN_HIDDEN:
-                return table_add(table, STR("<hidden>"));
-        case COLUMN_URLS:
-                return add_urls(cli, table, object);
-        }
-        return ERR_OK;
-}
-
 static enum err_code add_row(struct cli *cli, struct table *table, const struct form *form,
                              const json_t *object)
 {
         enum err_code code = ERR_OK;
 
         for (size_t i = 0; i < table->column_count && code == ERR_OK; i++)
-                code = add_cell(cli, table, &form->columns[i], object);
+                code = cell_add(cli, table, &form->columns[i], object);
         return code;
 }
 
@@ -157,6 +54,11 @@ static enum err_code seed_list(const struct resource *resource, const json_t *li
         return ERR_OK;
 }
 
+static bool has_note(const struct cli *cli, const struct form *form)
+{
+        return form->note != NULL && !(form->note_narrow && cli->output == OUTPUT_WIDE);
+}
+
 static enum err_code show_table(struct cli *cli, const struct resource *resource, const json_t *list,
                                 bool rows_only, struct err *err)
 {
@@ -171,10 +73,11 @@ static enum err_code show_table(struct cli *cli, const struct resource *resource
                 titles[i] = form->columns[i].title;
         table_init(&table, &arena, titles, cli->output == OUTPUT_WIDE ? form->wide : form->narrow);
         table.dash_rows = form->dash_rows;
+        table.no_wrap = form->no_wrap;
         table.rows_only = rows_only || cli->no_headers;
         for (size_t i = 0; i < json_array_size(list) && code == ERR_OK; i++)
                 code = add_row(cli, &table, form, json_array_get(list, i));
-        if (code == ERR_OK && form->note != NULL && !table.rows_only)
+        if (code == ERR_OK && has_note(cli, form) && !table.rows_only)
                 code = buf_append_text(&text, form->note);
         if (code == ERR_OK)
                 code = table_print(&table, &text);

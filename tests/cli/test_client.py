@@ -326,3 +326,17 @@ def test_a_reply_past_the_limit_is_refused(dispatch):
                 pass
             connection.close()
             assert b"larger than 64 MiB" in process.stderr.read() and process.wait(30) == 1
+
+
+def words_of(path):
+    usage = subprocess.run([recorder.DISPATCH, *path, "--help"], capture_output=True, text=True, check=True).stdout
+    line = usage.split("Usage:\n")[1].splitlines()[0]
+    return [word.strip("[]") for word in line.split()[1 + len(path):] if word.strip("[]") not in ("flags", "command")]
+
+
+def test_no_command_dies_of_its_own_table(dispatch):
+    editor = {"EDITOR": "true", "VISUAL": ""}
+    for path in every_command():
+        for arguments, output in (([], "yaml"), (words_of(path), "")):
+            result = dispatch(*path, *arguments, "-o", output, env=editor)
+            assert result.code in (0, 1) and "Assertion" not in result.err, [path, arguments, result.err]

@@ -32,6 +32,7 @@ static void a_path_is_resolved_beside_the_file(void **state)
         beside("http://h/d/a.yaml", "src/x.py", "http://h/d/src/x.py");
         beside("http://h/d/a.yaml?raw=a/b#c/d", "x", "http://h/d/x");
         beside("http://h", "x", "http://h/x");
+        beside("http://h?a/b", "x", "http://h/x");
         beside("file:///d/a.yaml", "x y%?#.py", "file:///d/x%20y%25%3F%23.py");
 }
 
