@@ -136,7 +136,7 @@ enum regex_result regex_match(const struct regex *regex, struct str subject, str
                               uint64_t *steps_left)
 {
         struct meter meter = {regex, steps_left, 0};
-        uint64_t cost = 4 + subject.len / REFERENCE_BYTES_A_STEP;
+        uint64_t cost = 4 + subject.len / CHARS_A_STEP; /* one item may eat all of it before the meter sees */
 
         if (!space_make(space))
                 return REGEX_NO_MEMORY;
