@@ -25,64 +25,108 @@ static void fail(struct invocation *inv, const char *type, const char *message)
                 buf_clear(&inv->error);
 }
 
-/* Why the value may not pass; false: it may. *type is what to call it. */
-static bool violates(const struct schema *schema, const json_t *value, const char *what, const char *field,
-                     char message[MESSAGE_MAX], const char **type)
+/* One side of a run: what is checked, and what it is called. */
+struct side {
+        const struct schema *schema;
+        enum err_code (*read)(const struct invocation *inv, json_t **ret, struct err *err);
+        size_t bytes;
+        const char *what, *field, *type;
+};
+
+static struct side input_of(const struct invocation *inv)
+{
+        return (struct side){inv->revision->schema_in,
+                             payload_input,
+                             inv->payload.len,
+                             "input",
+                             "schema.in",
+                             "InputError"};
+}
+
+static struct side output_of(const struct invocation *inv)
+{
+        return (struct side){inv->revision->schema_out,
+                             payload_output,
+                             inv->body.len,
+                             "output",
+                             "schema.out",
+                             "FunctionError"};
+}
+
+/* Writes why the payload may not pass. */
+static enum err_code examine(const struct invocation *inv, const struct side *side, uint64_t steps,
+                             char message[MESSAGE_MAX])
 {
         struct schema_violation violation;
+        own_json json_t *value = NULL;
         struct err err;
-        enum err_code code = schema_validate(schema, value, 0, &violation, &err);
+        enum err_code code = side->read(inv, &value, &err);
 
-        if (code == ERR_OK)
-                return false;
+        if (code != ERR_OK) {
+                snprintf(message, MESSAGE_MAX, "%s", err.text);
+                return code;
+        }
+        code = schema_validate(side->schema, value, steps, &violation, &err);
         if (code == ERR_INVALID)
-                snprintf(message, MESSAGE_MAX, "the %s violates %s at \"%s\": %s (%s)", what, field,
-                         violation.instance, violation.reason, violation.keyword);
-        else
-                snprintf(message, MESSAGE_MAX, "the %s cannot be checked against %s: %s", what, field,
-                         err.text);
-        if (code == ERR_NO_MEMORY)
-                *type = "SystemError";
-        return true;
+                snprintf(message, MESSAGE_MAX, "the %s violates %s at \"%s\": %s (%s)", side->what,
+                         side->field, violation.instance, violation.reason, violation.keyword);
+        else if (code != ERR_OK)
+                snprintf(message, MESSAGE_MAX, "the %s cannot be checked against %s: %s", side->what,
+                         side->field, err.text);
+        return code;
 }
 
-bool check_input(struct invocation *inv)
+static enum check check_on_loop(struct invocation *inv, const struct side *side)
 {
-        const struct schema *schema = inv->revision->schema_in;
-        own_json json_t *value = NULL;
         char message[MESSAGE_MAX];
-        const char *type = "InputError";
-        struct err err;
 
-        if (schema == NULL)
-                return true;
-        enum err_code code = payload_input(inv, &value, &err);
-        if (code != ERR_OK)
-                snprintf(message, sizeof(message), "%s", err.text);
-        if (code == ERR_NO_MEMORY)
-                type = "SystemError";
-        if (code == ERR_OK && !violates(schema, value, "input", "schema.in", message, &type))
-                return true;
-        fail(inv, type, message);
-        return false;
+        if (side->schema == NULL)
+                return CHECK_PASSED;
+        if (side->bytes > CHECK_LOOP_BYTES)
+                return CHECK_LATER;
+        enum err_code code = examine(inv, side, CHECK_LOOP_STEPS, message);
+        if (code == ERR_OK)
+                return CHECK_PASSED;
+        if (code == ERR_LIMIT)
+                return CHECK_LATER;
+        fail(inv, code == ERR_NO_MEMORY ? "SystemError" : side->type, message);
+        return CHECK_FAILED;
 }
 
-void check_output(struct invocation *inv)
+static void check_fully(struct invocation *inv, const struct side *side)
 {
-        const struct schema *schema = inv->revision->schema_out;
-        own_json json_t *value = NULL;
+        uint64_t steps = CHECK_STEPS + (uint64_t)side->bytes * CHECK_STEPS_A_BYTE;
         char message[MESSAGE_MAX];
-        const char *type = "FunctionError";
-        struct err err;
+        enum err_code code = examine(inv, side, steps < CHECK_STEPS_MAX ? steps : CHECK_STEPS_MAX, message);
 
-        if (schema == NULL || inv->error_type != NULL)
-                return;
-        enum err_code code = payload_output(inv, &value, &err);
         if (code != ERR_OK)
-                snprintf(message, sizeof(message), "%s", err.text);
-        if (code == ERR_NO_MEMORY)
-                type = "SystemError";
-        if (code == ERR_OK && !violates(schema, value, "output", "schema.out", message, &type))
-                return;
-        fail(inv, type, message);
+                fail(inv, code == ERR_NO_MEMORY ? "SystemError" : side->type, message);
+}
+
+enum check check_input(struct invocation *inv)
+{
+        const struct side side = input_of(inv);
+
+        return check_on_loop(inv, &side);
+}
+
+enum check check_output(struct invocation *inv)
+{
+        const struct side side = output_of(inv);
+
+        return check_on_loop(inv, &side);
+}
+
+void check_input_fully(struct invocation *inv)
+{
+        const struct side side = input_of(inv);
+
+        check_fully(inv, &side);
+}
+
+void check_output_fully(struct invocation *inv)
+{
+        const struct side side = output_of(inv);
+
+        check_fully(inv, &side);
 }

@@ -5,6 +5,7 @@
 #ifndef DISPATCH_ENGINE_LOCAL_HOME_H
 #define DISPATCH_ENGINE_LOCAL_HOME_H
 
+#include "engine/checker.h"
 #include "engine/local/local.h"
 #include "wire/frame.h"
 
@@ -38,6 +39,7 @@ struct home {
 struct local_engine {
         struct engine base;
         struct local_config config;
+        struct checker *checker;
         atomic_uint_fast64_t instances, busy, queued, starts, failures;
         atomic_uint_fast64_t running; /* invocations between invoke and done */
         atomic_bool draining, drain_posted;

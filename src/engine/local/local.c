@@ -92,12 +92,38 @@ static void drain_check(struct local_engine *engine)
                 loop_post(engine->config.control, &engine->drained_task);
 }
 
+static struct invocation *invocation_of(struct loop_task *task)
+{
+        return (struct invocation *)(void *)((char *)task - offsetof(struct invocation, task));
+}
+
 static void call_done(struct loop_task *task)
 {
-        struct invocation *inv =
-                (struct invocation *)(void *)((char *)task - offsetof(struct invocation, task));
+        struct invocation *inv = invocation_of(task);
 
         inv->done(inv);
+}
+
+/* {"type","message","stacktrace"} of an error that the engine itself states. */
+static void error_json(struct buf *out, const char *type, const char *text)
+{
+        buf_clear(out);
+        if (buf_printf(out, "{\"type\":\"%s\",\"message\":", type) != ERR_OK ||
+            json_quote(str_of(text), out) != ERR_OK ||
+            buf_append_text(out, ",\"stacktrace\":null}") != ERR_OK) {
+                buf_clear(out);
+                buf_printf(out, "{\"type\":\"%s\",\"message\":\"\",\"stacktrace\":null}", type);
+        }
+}
+
+/* Makes an error of the engine's own the run's result. */
+static void state_error(struct invocation *inv, enum err_code code, const char *type, const char *text)
+{
+        inv->code = err_set(&inv->err, code, "%s", text);
+        inv->error_type = type;
+        error_json(&inv->error, type, text);
+        buf_clear(&inv->body);
+        buf_clear(&inv->head);
 }
 
 static void one_over(struct local_engine *engine)
@@ -114,36 +140,48 @@ static void finish_later(struct local_engine *engine, struct invocation *inv)
         one_over(engine);
 }
 
-void local_finish(struct home *home, struct invocation *inv)
+/* A payload that a loop has no time for: `then` is called on the invocation's loop once it was checked.
+ * False: that cannot be, and the result says why. */
+static bool check_elsewhere(struct local_engine *engine, struct invocation *inv,
+                            void (*work)(struct invocation *inv), void (*then)(struct loop_task *task))
 {
-        if (inv->loop != home->loop || home->submitting) {
-                finish_later(home->engine, inv);
-                return;
-        }
+        struct err err;
+
+        inv->task.run = then;
+        if (checker_post(engine->checker, inv, work, &err) == ERR_OK)
+                return true;
+        state_error(inv, err.code, "SystemError", err.text);
+        return false;
+}
+
+static void output_checked(struct loop_task *task)
+{
+        struct invocation *inv = invocation_of(task);
+        struct home *home = inv->home;
+
         inv->done(inv);
         one_over(home->engine);
 }
 
-/* {"type","message","stacktrace"} of an error that the engine itself states. */
-static void error_json(struct buf *out, const char *type, const char *text)
+void local_finish(struct home *home, struct invocation *inv)
 {
-        buf_clear(out);
-        if (buf_printf(out, "{\"type\":\"%s\",\"message\":", type) != ERR_OK ||
-            json_quote(str_of(text), out) != ERR_OK ||
-            buf_append_text(out, ",\"stacktrace\":null}") != ERR_OK) {
-                buf_clear(out);
-                buf_printf(out, "{\"type\":\"%s\",\"message\":\"\",\"stacktrace\":null}", type);
+        struct local_engine *engine = home->engine;
+
+        if (inv->code == ERR_OK && inv->error_type == NULL && check_output(inv) == CHECK_LATER &&
+            check_elsewhere(engine, inv, check_output_fully, output_checked))
+                return;
+        if (inv->loop != home->loop || home->submitting) {
+                finish_later(engine, inv);
+                return;
         }
+        inv->done(inv);
+        one_over(engine);
 }
 
 void local_fail(struct home *home, struct invocation *inv, enum err_code code, const char *type,
                 const char *text)
 {
-        inv->code = err_set(&inv->err, code, "%s", text);
-        inv->error_type = type;
-        error_json(&inv->error, type, text);
-        buf_clear(&inv->body);
-        buf_clear(&inv->head);
+        state_error(inv, code, type, text);
         atomic_fetch_add(&home->engine->failures, 1);
         local_finish(home, inv);
 }
@@ -167,6 +205,35 @@ static void submit_task(struct loop_task *task)
         submit(inv->home, inv);
 }
 
+/* To the function's home, on the invocation's loop. */
+static void invoke_checked(struct invocation *inv)
+{
+        struct home *home = inv->home;
+
+        if (inv->loop == home->loop) {
+                home->submitting = true;
+                submit(home, inv);
+                home->submitting = false;
+                return;
+        }
+        inv->task.run = submit_task;
+        loop_post(home->loop, &inv->task);
+}
+
+static void input_checked(struct loop_task *task)
+{
+        struct invocation *inv = invocation_of(task);
+        struct home *home = inv->home;
+
+        if (inv->error_type == NULL) {
+                invoke_checked(inv);
+                return;
+        }
+        atomic_fetch_add(&home->engine->failures, 1);
+        inv->done(inv);
+        one_over(home->engine);
+}
+
 static void local_invoke(struct engine *base, struct invocation *inv)
 {
         struct local_engine *engine = engine_of(base);
@@ -178,19 +245,19 @@ static void local_invoke(struct engine *base, struct invocation *inv)
                 engine->config.limits.log_bytes_max + 256; /* + the mark of a cut */
         inv->queued_us = clock_mono_us();
         inv->home = home;
-        if (!check_input(inv)) {
-                atomic_fetch_add(&engine->failures, 1);
-                finish_later(engine, inv);
+        switch (check_input(inv)) {
+        case CHECK_PASSED:
+                invoke_checked(inv);
                 return;
+        case CHECK_LATER:
+                if (check_elsewhere(engine, inv, check_input_fully, input_checked))
+                        return;
+                break;
+        case CHECK_FAILED:
+                break;
         }
-        if (inv->loop == home->loop) {
-                home->submitting = true;
-                submit(home, inv);
-                home->submitting = false;
-                return;
-        }
-        inv->task.run = submit_task;
-        loop_post(home->loop, &inv->task);
+        atomic_fetch_add(&engine->failures, 1);
+        finish_later(engine, inv);
 }
 
 /* A cancel travels by the run's id: by the time it arrives, the invocation may be gone. */
@@ -428,6 +495,7 @@ static void local_destroy(struct engine *base)
                 return;
         for (size_t i = 0; i < engine->config.loop_count; i++)
                 home_free(&engine->homes[i]);
+        checker_destroy(engine->checker);
         free(engine);
 }
 
@@ -451,6 +519,11 @@ enum err_code local_engine_create(const struct local_config *config, struct engi
                 return err_nomem(err);
         engine->base.ops = &local_ops;
         engine->config = *config;
+        enum err_code made = checker_create(&engine->checker, err);
+        if (made != ERR_OK) {
+                free(engine);
+                return made;
+        }
         for (size_t i = 0; i < config->loop_count; i++) {
                 enum err_code code = home_init(&engine->homes[i], engine, i, err);
                 if (code != ERR_OK) {
