@@ -196,6 +196,7 @@ static enum verdict eval_marking(struct run *run, struct frame *frame, struct ma
         if (marks_init(run, &marks, frame->value, outer != NULL ? outer->keys : own_keys)) {
                 frame->marks = &marks;
                 verdict = eval_rules(run, frame);
+                frame->marks = NULL;
         }
         if (verdict == VALID && outer != NULL)
                 marks_add(outer, &marks);

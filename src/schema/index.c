@@ -6,6 +6,7 @@
 #include "schema/metaschema.h"
 #include "schema/uri.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,7 +271,7 @@ enum err_code index_document(struct compiler *c, struct str uri, const json_t *j
 {
         const struct resource nothing = {.dialect = draft7 ? DIALECT_07 : DIALECT_2020,
                                          .vocabularies = VOCABULARY_DEFAULT};
-        struct resource *resource;
+        struct resource *resource = NULL;
         enum err_code code = resource_begin(c, json, uri, &nothing, &resource, err);
 
         if (code != ERR_OK || (code = index_schema(c, json, resource, &resource, err)) != ERR_OK)
@@ -370,6 +371,7 @@ enum err_code index_resolve(struct compiler *c, const struct resource *resource,
         if (code != ERR_OK || (code = uri_decode(fragment, arena, &fragment, err)) != ERR_OK ||
             (code = find_resource(c, uri, &ret->resource, err)) != ERR_OK)
                 return code;
+        assert(ret->resource != NULL);
         ret->json = ret->resource->root;
         if (fragment.len > 0)
                 code = fragment.p[0] == '/' ? find_pointer(c, fragment, ret, err)

@@ -76,9 +76,7 @@ static void remove_dots(struct str in, struct path *out)
         while (in.len > 0) {
                 if (str_starts(in, STR("../"))) {
                         in = str_slice(in, 3, in.len);
-                } else if (str_starts(in, STR("./"))) {
-                        in = str_slice(in, 2, in.len);
-                } else if (str_starts(in, STR("/./"))) {
+                } else if (str_starts(in, STR("./")) || str_starts(in, STR("/./"))) {
                         in = str_slice(in, 2, in.len);
                 } else if (str_eq(in, STR("/."))) {
                         path_add(out, STR("/"));
