@@ -308,7 +308,7 @@ static enum err_code bind_port(uint16_t number, int *ret_fd, struct err *err)
         return ERR_OK;
 }
 
-static enum err_code open_port(struct port *port, struct capture capture[2], struct err *err)
+static enum err_code open_port(struct port *port, struct capture *capture, struct err *err)
 {
         uint64_t number = environment_number("PORT", PORT_DEFAULT);
 
@@ -323,8 +323,8 @@ static enum err_code open_port(struct port *port, struct capture capture[2], str
         return code;
 }
 
-enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture capture[2],
-                          struct transport **ret, struct err *err)
+enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture *capture, struct transport **ret,
+                          struct err *err)
 {
         struct port *port = calloc(1, sizeof(*port));
 

@@ -61,8 +61,9 @@ struct transport {
 enum err_code channel_create(int fd, int wake_fd, pthread_mutex_t *lock, struct transport **ret,
                              struct err *err);
 
-/* The Function Runtime API on TCP $PORT. Descriptors 1 and 2 become captured ones until it is destroyed. */
-enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture capture[2],
-                          struct transport **ret, struct err *err);
+/* The Function Runtime API on TCP $PORT. Descriptors 1 and 2 become captured ones, the two of `capture`,
+ * until it is destroyed. */
+enum err_code port_create(int wake_fd, pthread_mutex_t *lock, struct capture *capture, struct transport **ret,
+                          struct err *err);
 
 #endif
