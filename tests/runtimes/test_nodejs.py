@@ -715,6 +715,12 @@ def test_a_server_that_breaks_the_protocol_ends_the_agent(node, data):
     assert "dispatch agent: " in agent.printed()
 
 
+def test_the_addon_shares_no_names_with_node(node):
+    from conftest import runtime_folder
+    text = subprocess.check_output(["nm", "-D", "--defined-only", str(runtime_folder("nodejs") / "dispatch.node")], text=True)
+    assert all(name.startswith(("napi_", "node_api_", "_")) for name in (line.split()[-1] for line in text.splitlines())), text
+
+
 def test_it_works_without_memfds(node):
     agent = node("module.exports = (c, p) => { console.log('x'); return p; };\n", memfds=False)
     assert agent.call(5).json == 5 and agent.call(5).logs[1] == b"x\n"
