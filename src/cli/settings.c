@@ -146,9 +146,13 @@ const char *settings_gateway_url(const struct settings *settings, struct arena *
                                  struct str uri)
 {
         bool https = str_eq(protocol, STR("https"));
+        bool bare_ipv6 = strchr(settings->host, ':') != NULL && settings->host[0] != '[';
         int port = (int)(https ? settings->api_https_port : settings->api_http_port);
+        const char *host = bare_ipv6 ? arena_printf(arena, "[%s]", settings->host) : settings->host;
 
+        if (host == NULL)
+                return NULL;
         if (port == (https ? 443 : 80))
-                return arena_printf(arena, "%.*s://%s%.*s", STR_ARG(protocol), settings->host, STR_ARG(uri));
-        return arena_printf(arena, "%.*s://%s:%d%.*s", STR_ARG(protocol), settings->host, port, STR_ARG(uri));
+                return arena_printf(arena, "%.*s://%s%.*s", STR_ARG(protocol), host, STR_ARG(uri));
+        return arena_printf(arena, "%.*s://%s:%d%.*s", STR_ARG(protocol), host, port, STR_ARG(uri));
 }

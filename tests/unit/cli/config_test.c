@@ -119,6 +119,24 @@ static void a_socket_is_a_host(void **state)
         assert_int_equal(RESOLVE(NULL, "--host", "unix:"), ERR_INVALID);
 }
 
+static void url_is(const char *context, const char *host, const char *protocol, const char *expected)
+{
+        assert_int_equal(RESOLVE(context, "--host", (char *)host), ERR_OK);
+        assert_string_equal(settings_gateway_url(&settings, &arena, str_of(protocol), STR("/a")), expected);
+}
+
+static void the_gateways_urls_leave_out_usual_ports(void **state)
+{
+        static const char usual[] = "{\"api-http-port\": 80, \"api-https-port\": 443}";
+
+        (void)state;
+        url_is(NULL, "h", "http", "http://h:8081/a");
+        url_is(NULL, "::1", "https", "https://[::1]:8444/a");
+        url_is(usual, "[::1]", "http", "http://[::1]/a");
+        url_is(usual, "h", "https", "https://h/a");
+        url_is("{\"api-http-port\": 0, \"api-https-port\": 65536}", "h", "https", "https://h:8444/a");
+}
+
 static void bad_values_are_named(void **state)
 {
         (void)state;
@@ -240,6 +258,7 @@ int main(void)
                 TEST(a_named_host_has_the_originals_defaults),
                 TEST(flag_then_environment_then_context),
                 TEST(a_socket_is_a_host),
+                TEST(the_gateways_urls_leave_out_usual_ports),
                 TEST(bad_values_are_named),
                 TEST(a_file_comes_back_as_it_was),
                 TEST(a_missing_default_file_is_empty),
