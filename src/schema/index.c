@@ -302,15 +302,12 @@ static enum err_code find_resource(struct compiler *c, struct str uri, struct re
         return index_document(c, uri, json, draft7, ret, err);
 }
 
-/* One step of a JSON pointer; NULL: not there. */
-static const json_t *pointer_step(const json_t *json, struct str token, struct arena *arena)
+/* One step of a JSON pointer; NULL: not there. `key` has room for the token and a NUL. */
+static const json_t *pointer_step(const json_t *json, struct str token, char *key)
 {
-        char *key = arena_alloc(arena, token.len + 1);
         uint64_t index;
         size_t len = 0;
 
-        if (key == NULL)
-                return NULL;
         for (size_t i = 0; i < token.len; i++) {
                 char c = token.p[i];
                 if (c == '~' && i + 1 < token.len)
@@ -330,12 +327,16 @@ static enum err_code find_pointer(struct compiler *c, struct str pointer, struct
                                   struct err *err)
 {
         struct str rest = str_slice(pointer, 1, pointer.len);
+        char *key = arena_alloc(&c->schema->arena, pointer.len + 1);
         bool more = true;
+
+        if (key == NULL)
+                return compile_full(err);
 
         while (more && target->json != NULL) {
                 size_t end = str_find(rest, '/');
                 more = end < rest.len;
-                target->json = pointer_step(target->json, str_slice(rest, 0, end), &c->schema->arena);
+                target->json = pointer_step(target->json, str_slice(rest, 0, end), key);
                 rest = str_slice(rest, more ? end + 1 : end, rest.len);
                 struct resource *inner = hamt_get(&c->places, place_key(&target->json));
                 if (inner != NULL)
