@@ -530,11 +530,11 @@ def test_the_client_on_wrong_files_and_ports(server):
     assert done.returncode == 1 and "add --scheme http" in done.stderr
 
 
-def test_the_gateways_and_apis_tests_hold_with_tls_alone():
+def test_what_holds_in_clear_holds_with_tls_alone():
     """What each connection of the tests goes through by the harness, once more through TLS."""
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/e2e/test_gateway.py",
                            "tests/e2e/test_seed_wire.py", "tests/e2e/test_quickstart.py", "tests/e2e/test_server.py", "-k",
-                           "test_gateway or test_seed_wire or transcript or leaves_nothing or sigterm_lets"],
+                           "test_seed_wire or transcript or leaves_nothing or sigterm_lets or query or exact_before"],
                           capture_output=True, text=True, cwd=harness.ROOT, env={**os.environ, "TLS": "1"},
                           timeout=600 * PATIENCE)
     assert done.returncode == 0, done.stdout[-6000:]
