@@ -310,9 +310,10 @@ static void metrics(void *arg, struct buf *out)
  * STATE-DIR/server. */
 static void name_state_dir(const struct server *server, const char *seen, struct err *err)
 {
-        char *at = strstr(err->text, seen);
         char tail[ERR_TEXT_MAX];
 
+        assert(seen != NULL); /* read_environment has looked */
+        char *at = strstr(err->text, seen);
         if (at == NULL)
                 return;
         snprintf(tail, sizeof(tail), "%s", at + strlen(seen));
