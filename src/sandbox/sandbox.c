@@ -236,7 +236,7 @@ enum err_code sandbox_report(struct sandbox *sandbox, struct err *err)
         if (got < 0 && errno == EAGAIN)
                 return err_set(err, ERR_LIMIT, "nothing to read");
         if (got != sizeof(report))
-                return err_set(err, ERR_SYSTEM, "the sandbox ended while it was being made");
+                return err_set(err, ERR_UNAVAILABLE, "the sandbox ended while it was being made");
         switch ((enum init_op)report.op) {
         case INIT_FAILED:
                 return report_failed(&report, err);

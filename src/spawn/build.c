@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,10 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
                 snprintf(text, sizeof(text), "the build needs more than its %u MiB of memory",
                          build->asked.memory_mib);
                 build_finish(build, ERR_TOO_LARGE, text);
+        } else if (end->by_signal && end->value == SIGKILL) {
+                /* Not for its memory, and not by us: whoever did it, the host's own killer for one, it was
+                 * not the archive's doing. */
+                build_finish(build, ERR_UNAVAILABLE, "the build was killed from outside; it is tried again");
         } else if (end->by_signal || end->value != 0 || !report_read(build)) {
                 snprintf(text, sizeof(text), "the build ended without a report (%s %d)",
                          end->by_signal ? "signal" : "exit status", end->value);

@@ -20,7 +20,8 @@ def installed(disk):
     os.mkdir(folder)
     for name in ("dispatch-server", "dispatch-spawn", "dispatch-init", "dispatch-build"):
         shutil.copy2(os.path.join(harness.BUILD, name), folder)
-    server = harness.Server(folder=disk, options=["--runtime-dir", os.path.join(harness.BUILD, "runtimes")])
+    own = [] if "--runtime-dir" in harness.SERVER_OPTIONS else ["--runtime-dir", os.path.join(harness.BUILD, "runtimes")]
+    server = harness.Server(folder=disk, options=own)
     command = server.command
     server.command = lambda: [os.path.join(folder, "dispatch-server"), *command()[1:]]
     server.program = os.path.join(folder, "dispatch-server")
