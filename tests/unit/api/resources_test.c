@@ -693,6 +693,48 @@ static void a_broken_connection_is_only_forgotten(void **state)
         reply_finish(&reply);
 }
 
+static void an_api_is_an_endpoint_below_its_organization_on_any_host(void **state)
+{
+        struct fixture *fixture = *state;
+        own_reply struct reply reply = {0};
+
+        call(fixture, &reply, "POST", "/v1/api",
+             "{\"name\":\"a\",\"enabled\":true,\"function\":\"f\",\"hosts\":[],\"uris\":[\"hello\"]}");
+        assert_int_equal(reply.status, 200);
+        assert_string_equal(text_of(reply.json, "status"), "CREATING");
+        assert_true(json_is_null(json_object_get(reply.json, "hosts")));
+        assert_true(routed(fixture, "any.example", "/dispatch-server/hello"));
+        assert_false(routed(fixture, "any.example", "/hello"));
+        get(fixture, &reply, "/v1/endpoint/a", 200);
+        assert_string_equal(json_string_value(json_array_get(json_object_get(reply.json, "hosts"), 0)), "*");
+        call(fixture, &reply, "DELETE", "/v1/api/a", NULL);
+        assert_int_equal(reply.status, 200);
+        assert_false(routed(fixture, "any.example", "/dispatch-server/hello"));
+        call(fixture, &reply, "GET", "/v1/api/a", NULL);
+        assert_string_equal(text_of(reply.json, "message"), "API a not found");
+}
+
+static void a_condition_holds_or_nothing_is_changed(void **state)
+{
+        struct fixture *fixture = *state;
+        own_reply struct reply reply = {0};
+        char field[128];
+
+        call(fixture, &reply, "POST", "/v1/secret", "{\"name\":\"s\",\"secrets\":{\"a\":\"1\"}}");
+        assert_int_equal(reply.status, 201);
+        snprintf(field, sizeof(field), "Content-Type: application/json\nIf-Match: %s", reply.etag);
+        call_with(fixture, &reply, "PUT", "/v1/secret/s", field, "{\"secrets\":{\"a\":\"2\"}}");
+        assert_int_equal(reply.status, 201);
+        call_with(fixture, &reply, "PUT", "/v1/secret/s", field, "{\"secrets\":{\"a\":\"3\"}}");
+        assert_int_equal(reply.status, 412);
+        get(fixture, &reply, "/v1/secret/s", 200);
+        assert_string_equal(text_of(json_object_get(reply.json, "secrets"), "a"), "2");
+        snprintf(field, sizeof(field), "If-None-Match: W/%s", reply.etag);
+        call_with(fixture, &reply, "GET", "/v1/secret/s", field, NULL);
+        assert_int_equal(reply.status, 304);
+        assert_string_equal(reply.body, "");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -722,6 +764,8 @@ int main(void)
                 T(an_endpoint_routes_from_its_reply_on),
                 T(projects_and_organizations_do_not_see_each_other),
                 T(a_broken_connection_is_only_forgotten),
+                T(an_api_is_an_endpoint_below_its_organization_on_any_host),
+                T(a_condition_holds_or_nothing_is_changed),
         };
 #undef T
 
