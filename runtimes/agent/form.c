@@ -3,6 +3,7 @@
 #include "runtimes/agent/form.h"
 
 #include "base/own.h"
+#include "http/url.h"
 #include "runtimes/agent/json_scan.h"
 
 /* Bytes that one byte of a name may become: as U+FFFD, and in a literal. */
@@ -14,21 +15,6 @@ struct field {
         size_t next;  /* the next of the same name, or SIZE_MAX */
         bool repeats; /* not the first of its name */
 };
-
-/* Decodes into `to`, which has room for text.len bytes. */
-static struct str decode(struct str text, char *to)
-{
-        size_t len = 0;
-
-        for (size_t i = 0; i < text.len; i++) {
-                to[len] = text.p[i] == '+' ? ' ' : text.p[i];
-                if (text.p[i] == '%' && i + 2 < text.len &&
-                    hex_decode(str_slice(text, i + 1, i + 3), &to[len]))
-                        i += 2;
-                len++;
-        }
-        return (struct str){to, len};
-}
 
 static size_t count_pieces(struct str form)
 {
@@ -49,9 +35,9 @@ static void split(struct str form, struct field *fields, char *text)
                 if (piece.len == 0)
                         continue;
                 struct str name = str_cut(&piece, '=');
-                fields[count].name = decode(name, text);
+                fields[count].name = url_form_text(name, text);
                 text += name.len;
-                fields[count].value = decode(piece, text);
+                fields[count].value = url_form_text(piece, text);
                 text += piece.len;
                 fields[count].index = count;
                 fields[count].next = SIZE_MAX;

@@ -166,19 +166,6 @@ static bool is_program(const struct buf *content)
         return str_starts(text, STR("#!")) || str_starts(text, STR("\177ELF"));
 }
 
-static enum err_code write_all(int fd, const struct buf *content, const char *path, struct err *err)
-{
-        for (size_t at = 0; at < content->len;) {
-                ssize_t put = write(fd, content->data + at, content->len - at);
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put < 0)
-                        return file_error(err, "write", path);
-                at += (size_t)put;
-        }
-        return ERR_OK;
-}
-
 /* By way of a second file, so that a link of that name is replaced and not followed. */
 static enum err_code write_file(int dir_fd, const char *name, const struct buf *content, const char *path,
                                 struct err *err)
@@ -193,7 +180,7 @@ static enum err_code write_file(int dir_fd, const char *name, const struct buf *
         if (fd < 0)
                 return file_error(err, "open", path);
 
-        enum err_code code = write_all(fd, content, path, err);
+        enum err_code code = file_write_all(fd, path, content, err);
         if (code == ERR_OK && renameat(dir_fd, temporary, dir_fd, name) < 0)
                 code = file_error(err, "rename", path);
         if (code != ERR_OK)

@@ -55,7 +55,7 @@ enum err_code file_read(const char *path, struct buf *out, struct err *err)
         return file_read_fd(fd, path, out, err);
 }
 
-static enum err_code write_all(int fd, const char *path, const struct buf *content, struct err *err)
+enum err_code file_write_all(int fd, const char *path, const struct buf *content, struct err *err)
 {
         for (size_t at = 0; at < content->len;) {
                 ssize_t put = write(fd, content->data + at, content->len - at);
@@ -80,7 +80,7 @@ enum err_code file_replace(const char *path, const struct buf *content, struct e
         if (fd < 0)
                 return file_error(err, "open", path);
 
-        enum err_code code = write_all(fd, path, content, err);
+        enum err_code code = file_write_all(fd, path, content, err);
         if (code == ERR_OK && fsync(fd) < 0)
                 code = file_error(err, "sync", path);
         if (code == ERR_OK && rename(temporary, path) < 0)
@@ -96,5 +96,5 @@ enum err_code file_write(const char *path, const struct buf *content, struct err
 
         if (fd < 0)
                 return file_error(err, "open", path);
-        return write_all(fd, path, content, err);
+        return file_write_all(fd, path, content, err);
 }

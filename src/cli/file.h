@@ -15,6 +15,9 @@ enum err_code file_replace(const char *path, const struct buf *content, struct e
 /* Writes a file that a user asked for: what is there is overwritten, the mode is the umask's. */
 enum err_code file_write(const char *path, const struct buf *content, struct err *err);
 
+/* All of it to a descriptor; `path` is for the error text. */
+enum err_code file_write_all(int fd, const char *path, const struct buf *content, struct err *err);
+
 /* "VERB PATH: reason" with the current errno. */
 enum err_code file_error(struct err *err, const char *verb, const char *path);
 

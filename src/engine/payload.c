@@ -2,6 +2,7 @@
 #include "engine/payload.h"
 
 #include "base/own.h"
+#include "http/url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,22 +21,6 @@ static enum media media_of(struct str content_type)
         if (str_eq_nocase(type, STR("application/x-www-form-urlencoded")))
                 return MEDIA_FORM;
         return str_eq_nocase(type, STR("text/plain")) ? MEDIA_TEXT : MEDIA_OTHER;
-}
-
-/* A name or value of a form, decoded into `to`: '+' is a blank, a '%' without two digits stands for itself.
- */
-static struct str form_decode(struct str text, char *to)
-{
-        size_t len = 0;
-
-        for (size_t i = 0; i < text.len; i++) {
-                to[len] = text.p[i] == '+' ? ' ' : text.p[i];
-                if (text.p[i] == '%' && i + 2 < text.len &&
-                    hex_decode(str_slice(text, i + 1, i + 3), &to[len]))
-                        i += 2;
-                len++;
-        }
-        return (struct str){to, len};
 }
 
 /* How many bytes at the front are one character of UTF-8; 0: none are. */
@@ -101,12 +86,12 @@ static enum err_code form_read(struct str form, json_t **ret, struct err *err)
                         return err_set(err, ERR_INVALID, "Invalid Input: more than %d fields",
                                        PAYLOAD_FIELDS_MAX);
                 name = str_cut(&value, '=');
-                own_json json_t *key = clean_string(form_decode(name, space));
+                own_json json_t *key = clean_string(url_form_text(name, space));
                 if (key == NULL)
                         return err_nomem(err);
                 if (strlen(json_string_value(key)) != json_string_length(key))
                         return err_set(err, ERR_INVALID, "Invalid Input: a field's name contains NUL");
-                if (!form_add(object, json_string_value(key), clean_string(form_decode(value, space))))
+                if (!form_add(object, json_string_value(key), clean_string(url_form_text(value, space))))
                         return err_nomem(err);
         }
         *ret = take_ptr(&object);

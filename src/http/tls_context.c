@@ -14,25 +14,6 @@
 
 enum { CHAIN_MAX = 16, SECURITY_LEVEL = 2 /* RSA of 2048 bits, SHA-2 */ };
 
-#define own_x509 __attribute__((cleanup(x509_release)))
-#define own_pkey __attribute__((cleanup(pkey_release)))
-#define own_bio  __attribute__((cleanup(bio_release)))
-
-static void x509_release(X509 **certificate)
-{
-        X509_free(*certificate);
-}
-
-static void pkey_release(EVP_PKEY **key)
-{
-        EVP_PKEY_free(*key);
-}
-
-static void bio_release(BIO **bio)
-{
-        BIO_free(*bio);
-}
-
 struct tls_context *tls_context_ref(struct tls_context *context)
 {
         if (context != NULL)

@@ -1,6 +1,8 @@
 /* http/tls_self.c: a certificate that signs itself, for a server that was given none. */
 #include "http/tls.h"
 
+#include "http/tls_impl.h"
+
 #include <arpa/inet.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -17,25 +19,6 @@ enum {
         DAY_S = 86400,
         NAME_MAX_LEN = 253, /* RFC 1035 */
 };
-
-#define own_x509 __attribute__((cleanup(x509_release)))
-#define own_pkey __attribute__((cleanup(pkey_release)))
-#define own_bio  __attribute__((cleanup(bio_release)))
-
-static void x509_release(X509 **certificate)
-{
-        X509_free(*certificate);
-}
-
-static void pkey_release(EVP_PKEY **key)
-{
-        EVP_PKEY_free(*key);
-}
-
-static void bio_release(BIO **bio)
-{
-        BIO_free_all(*bio);
-}
 
 /* Of an address the bytes, as a certificate holds them; 0: it is a name. */
 static size_t address_bytes(struct str name, unsigned char out[16])

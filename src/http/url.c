@@ -39,6 +39,20 @@ bool url_decode_to(struct str text, bool plus_is_blank, char *out, size_t *ret_l
         return true;
 }
 
+struct str url_form_text(struct str text, char *out)
+{
+        size_t len = 0;
+
+        for (size_t i = 0; i < text.len; i++) {
+                out[len] = text.p[i] == '+' ? ' ' : text.p[i];
+                if (text.p[i] == '%' && i + 2 < text.len &&
+                    hex_decode(str_slice(text, i + 1, i + 3), &out[len]))
+                        i += 2;
+                len++;
+        }
+        return (struct str){out, len};
+}
+
 enum err_code url_decode(struct str text, bool plus_is_blank, struct arena *arena, struct str *ret)
 {
         size_t len;

@@ -19,6 +19,10 @@ bool url_decode_to(struct str text, bool plus_is_blank, char *out, size_t *ret_l
 /* ERR_INVALID: a malformed escape; ERR_NO_MEMORY. */
 enum err_code url_decode(struct str text, bool plus_is_blank, struct arena *arena, struct str *ret);
 
+/* A name or value of a form as the URL standard has it, where nothing is an error: '+' is a blank, a '%'
+ * without two digits stands for itself. Writes at most text.len bytes to `out` and returns them. */
+struct str url_form_text(struct str text, char *out);
+
 /*
  * The name=value pairs of a query or a form, in order, repeated names included. A pair without '=' has an
  * empty value; empty pairs ("a=1&&b=2") are passed over.
