@@ -323,10 +323,12 @@ static enum scan_state step(struct scan *scan, enum scan_state state)
  */
 static bool scan_text(struct scan *scan, struct str text, size_t values_max)
 {
-        *scan = (struct scan){.p = (const unsigned char *)text.p, .values_left = values_max};
-        scan->end = scan->p + text.len;
+        const unsigned char *p = (const unsigned char *)text.p;
+
+        *scan = (struct scan){.p = p, .end = p, .values_left = values_max};
         if (text.len == 0)
                 return false;
+        scan->end += text.len;
 
         enum scan_state state = SCAN_VALUE;
         while (state != SCAN_FAILED) {

@@ -184,6 +184,17 @@ static void test_printing_stops_at_the_buffers_maximum_and_leaves_it_as_it_was(v
         assert_int_equal(json_quote(STR("\xff"), &out), ERR_INVALID);
 }
 
+static void test_no_text_at_all_ends_too_early(void **state)
+{
+        json_t *value = NULL;
+        struct err err;
+
+        (void)state;
+        assert_int_equal(json_parse((struct str){NULL, 0}, &value, &err), ERR_INVALID);
+        assert_string_equal(err.text, "unexpected EOF");
+        assert_int_equal(json_valid((struct str){NULL, 0}), ERR_INVALID);
+}
+
 static void test_the_number_of_values_is_bounded(void **state)
 {
         own_buf struct buf text = {.max = 8 << 20};
@@ -215,6 +226,7 @@ int main(void)
                 cmocka_unit_test(test_the_same_key_twice_is_refused_without_quoting_the_text),
                 cmocka_unit_test(test_nesting_is_bounded_at_128),
                 cmocka_unit_test(test_the_number_of_values_is_bounded),
+                cmocka_unit_test(test_no_text_at_all_ends_too_early),
                 cmocka_unit_test(test_long_strings_are_checked_at_every_offset),
                 cmocka_unit_test(test_indented_form_is_that_of_gos_encoder),
                 cmocka_unit_test(test_printing_stops_at_the_buffers_maximum_and_leaves_it_as_it_was),
