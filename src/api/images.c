@@ -147,11 +147,13 @@ static bool ready(struct api *api, enum model_kind kind, struct store_row *row, 
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
 {
         own_json json_t *layers = json_pack("[s]", api->layer_made);
-        const char *language = json_string_value(json_object_get(row->internal, "language"));
+        const char *named = json_string_value(json_object_get(row->internal, "language"));
+        char language[SPAWN_NAME_MAX]; /* the row's own is replaced */
         struct err err;
 
-        if (status_of(row->document) != STATUS_READY || language == NULL)
+        if (status_of(row->document) != STATUS_READY || named == NULL)
                 return;
+        snprintf(language, sizeof(language), "%s", named);
         if (json_equal(layers, json_object_get(row->internal, "layers"))) {
                 wake(api, kind, row);
         } else if (layers == NULL || !ready(api, kind, row, language, layers)) {
