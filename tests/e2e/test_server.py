@@ -5,7 +5,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
@@ -76,7 +75,7 @@ def test_sigterm_lets_a_run_finish(fresh):
     replies = []
     caller = threading.Thread(target=lambda: replies.append(fresh.gateway("GET", "/slow")))
     caller.start()
-    time.sleep(0.4)  # into the middle of the run
+    harness.poll(lambda: "dispatch_instances_busy 1" in fresh.api("GET", "/metrics").text, what="the run to be under way")
     status = fresh.stop()
     caller.join()
     assert status == 0 and (replies[0].status, replies[0].json) == (200, "finished")
