@@ -1,5 +1,6 @@
 """The description of the API: it is valid, whole, the same everywhere, and true of what the server does. Every exchange
 of the other end-to-end tests is held to it too (tests/openapi.py)."""
+import json
 import os
 import subprocess
 
@@ -37,9 +38,16 @@ def test_the_program_prints_the_same(server):
     assert printed.stdout == server.api("GET", "/openapi.json").body
 
 
-def test_a_validator_finds_nothing(document):
-    validator = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator (PyPI) is not installed")
-    validator.validate(document)
+def test_a_validator_finds_nothing(document, tmp_path):
+    folder = os.path.join(harness.ROOT, "build", "openapi-validator")
+    fetched = subprocess.run([os.path.join(harness.ROOT, "tools", "fetch-validator"), folder], capture_output=True, text=True)
+    if fetched.returncode != 0:
+        pytest.skip(fetched.stderr.strip())
+    path = tmp_path / "openapi.json"
+    path.write_text(json.dumps(document))
+    done = subprocess.run(["/usr/bin/python3", "-m", "openapi_spec_validator", "--schema", "3.1.0", str(path)],
+                          env={**os.environ, "PYTHONPATH": folder}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @NEEDS_JSONSCHEMA
