@@ -1,22 +1,15 @@
 /*
- * server/serve.c: the unprivileged server: puts the parts together, runs N loops and the control loop, and
+ * server/serve.c: the unprivileged server: has its parts made, runs N loops and the control loop, and
  * takes them down again.
  *
  * The main thread is the control thread: it owns the store, the API's work, the builder and spawn's control
  * link. Each other thread runs one loop with an API server, a gateway server and a home of the engine.
  */
-#include "server/server.h"
-#include "server/state.h"
+#include "server/serve.h"
 
-#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "base/own.h"
-#include "engine/local/local.h"
-#include "gateway/gateway.h"
-#include "image/runtime.h"
-#include "server/tls.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -33,61 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SERVE_LOOPS_MAX = 256, HELLO_WAIT_MS = 10000, LOOP_STACK_BYTES = 256 * 1024 };
-
-enum role { ROLE_API, ROLE_GATEWAY, ROLE_API_TLS, ROLE_GATEWAY_TLS, ROLE_UNIX, ROLE_COUNT };
-
-struct listeners {
-        int fds[ROLE_COUNT][SERVE_LOOPS_MAX];
-        size_t counts[ROLE_COUNT];
-};
-
-struct server;
-
-struct worker {
-        struct server *server;
-        size_t index;
-        struct loop *loop;
-        pthread_t thread;
-        bool running;
-        struct http_server *api, *gateway;
-        struct tls_context *tls; /* NULL: off */
-        struct loop_task task;
-        struct err err; /* why it could not open */
-        enum err_code code;
-        unsigned draining;
-};
-
-struct server {
-        const struct server_options *options;
-        struct listeners listeners;
-        int links[SERVE_LOOPS_MAX + 1];
-        size_t loop_count;
-        struct spawn_hello hello;
-        struct loop *control;
-        struct loop *loops[SERVE_LOOPS_MAX + 1]; /* the control loop is the last: runs of the API are its */
-        struct worker *workers;
-        struct runtime_table runtimes;
-        struct reference_table *references;
-        struct store *store;
-        struct secrets *secrets;
-        struct builder *builder;
-        struct engine *engine;
-        struct recorder *recorder;
-        struct snapshot_hub *hub;
-        struct gateway *gateway;
-        struct api *api;
-        struct server_tls tls;
-        struct loop_poll *link;
-        struct loop_signal *signals[2];
-        struct loop_timer *drain_timer;
-        char version_json[512];
-        char sources[4096];
-        uint64_t started_ms;
-        size_t workers_opening, workers_draining;
-        bool serving, stopping, engine_drained;
-        bool failed;
-};
+enum { HELLO_WAIT_MS = 10000, LOOP_STACK_BYTES = 256 * 1024 };
 
 static enum err_code add_listener(struct listeners *listeners, struct str item, struct err *err)
 {
@@ -246,210 +185,6 @@ static void reload(struct server *server)
                 tls_change_post(&server->workers[i], context);
         tls_context_unref(context);
         log_info("reload: new connections get the certificates as they are now");
-}
-
-static bool command_line(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
-                         uint32_t *argc)
-{
-        const struct server *server = ctx;
-        const struct runtime *runtime = runtime_find(&server->runtimes, str_of(language));
-
-        if (runtime == NULL)
-                return false;
-        runtime_argv(runtime, memory_mib, argv, argc);
-        return true;
-}
-
-static enum err_code revision_secrets(void *ctx, const struct revision *revision, int *ret_fd,
-                                      struct err *err)
-{
-        const struct server *server = ctx;
-
-        return secrets_memfd(server->secrets, server->store, str_of(revision->organization),
-                             str_of(revision->project), revision->secrets, revision->secret_count, ret_fd,
-                             err);
-}
-
-static void problem(void *arg, const char *text)
-{
-        (void)arg;
-        log_error("%s", text);
-}
-
-static void record_problem(void *arg, const struct err *err)
-{
-        (void)arg;
-        if (err != NULL)
-                log_error("records of runs wait, the store cannot be written: %s", err->text);
-        else
-                log_info("records of runs are written again");
-}
-
-static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-        buf_printf(out, "# TYPE dispatch_%s %s\n# HELP dispatch_%s %s\ndispatch_%s%s %llu\n", name, type,
-                   name, help, name, strcmp(type, "counter") == 0 ? "_total" : "", (unsigned long long)value);
-}
-
-static void metrics(void *arg, struct buf *out)
-{
-        const struct server *server = arg;
-        struct local_counts counts;
-
-        local_engine_counts(server->engine, &counts);
-        metric(out, "instances", "gauge", "Instances that exist.", counts.instances);
-        metric(out, "instances_busy", "gauge", "Instances that run something.", counts.busy);
-        metric(out, "queued", "gauge", "Runs that wait for an instance.", counts.queued);
-        metric(out, "instance_starts", "counter", "Instances started.", counts.starts);
-        metric(out, "run_failures", "counter", "Runs that the engine ended.", counts.failures);
-        metric(out, "run_records_lost", "counter", "Records of runs that crashes took with them.",
-               recorder_lost(server->recorder));
-}
-
-/* The server sees its folder at a place of its own (spawn/view.h); who reads a message knows it as
- * STATE-DIR/server. */
-static void name_state_dir(const struct server *server, const char *seen, struct err *err)
-{
-        char tail[ERR_TEXT_MAX];
-
-        assert(seen != NULL); /* read_environment has looked */
-        char *at = strstr(err->text, seen);
-        if (at == NULL)
-                return;
-        snprintf(tail, sizeof(tail), "%s", at + strlen(seen));
-        snprintf(at, sizeof(err->text) - (size_t)(at - err->text), "%s/server%s", server->options->state_dir,
-                 tail);
-}
-
-static enum err_code open_state(struct server *server, struct err *err)
-{
-        const char *dir = getenv(SERVER_ENV_STATE);
-        char url[4096 + 16];
-
-        assert(dir != NULL); /* read_environment has looked */
-        snprintf(url, sizeof(url), "sqlite:%s", dir);
-        enum err_code code = server_state_check(dir, err);
-        if (code == ERR_OK)
-                code = store_open(url, &server->store, err);
-        if (code == ERR_OK)
-                code = secrets_expect(dir, server->store, err);
-        if (code == ERR_OK)
-                code = secrets_open(dir, &server->secrets, err);
-        if (code == ERR_OK)
-                code = secrets_bind(server->secrets, server->store, err);
-        if (code == ERR_OK)
-                code = recorder_create(server->control, server->store, dir, server->hello.generation,
-                                       server->hello.draining_generation == 0, &server->recorder, err);
-        if (code != ERR_OK) {
-                name_state_dir(server, dir, err);
-                return code;
-        }
-        recorder_keep(server->recorder, server->options->runs_keep);
-        recorder_on_problem(server->recorder, record_problem, server);
-        if (recorder_lost(server->recorder) > 0)
-                log_warning("crashes have taken %llu records of runs with them so far",
-                            (unsigned long long)recorder_lost(server->recorder));
-        return ERR_OK;
-}
-
-static enum err_code make_engine(struct server *server, struct err *err)
-{
-        const struct server_options *options = server->options;
-        struct local_config config = {.control = server->control,
-                                      .loops = server->loops,
-                                      .link_fds = server->links + 1,
-                                      .loop_count = server->loop_count,
-                                      .limits = local_limits_default,
-                                      .host = {server, command_line, revision_secrets}};
-
-        config.limits.queue_requests_max = (uint32_t)options->queue_requests;
-        config.limits.queue_wait_ms_max = (uint32_t)options->queue_wait_ms;
-        config.limits.start_timeout_ms = (uint32_t)options->start_timeout_ms;
-        config.limits.reply_bytes_max = options->reply_bytes_max;
-        config.limits.log_bytes_max = options->log_bytes_max;
-        config.limits.pids_max = (uint32_t)options->instance_pids_max;
-        config.limits.tmp_mib = (uint32_t)options->instance_tmp_mib;
-        config.limits.instances_max = server->hello.instances_max;
-        if (options->instances_max > 0 && options->instances_max < config.limits.instances_max)
-                config.limits.instances_max = (uint32_t)options->instances_max;
-        return local_engine_create(&config, &server->engine, err);
-}
-
-static enum err_code make_api(struct server *server, struct err *err)
-{
-        const struct server_options *options = server->options;
-        const char *root = options->file_sourceroot;
-
-        if (root[0] == '\0')
-                snprintf(server->sources, sizeof(server->sources), "%s/sources", getenv(SERVER_ENV_STATE));
-        else
-                snprintf(server->sources, sizeof(server->sources), "%s", root);
-        snprintf(server->version_json, sizeof(server->version_json),
-                 "{\"version\":\"%s\",\"commit\":\"\",\"buildDate\":\"\",\"goVersion\":\"\",\"compiler\":\"%"
-                 "s\",\"platform\":\"linux/%s\"}",
-                 DISPATCH_VERSION, __VERSION__,
-#if defined(__x86_64__)
-                 "amd64"
-#elif defined(__aarch64__)
-                 "arm64"
-#else
-                 "other"
-#endif
-        );
-        const struct api_config config = {.control = server->control,
-                                          .store = server->store,
-                                          .secrets = server->secrets,
-                                          .builder = server->builder,
-                                          .engine = server->engine,
-                                          .recorder = server->recorder,
-                                          .hub = server->hub,
-                                          .references = server->references,
-                                          .sources_dir = server->sources,
-                                          .organization = options->organization,
-                                          .project = "default",
-                                          .dispatch_host = options->dispatch_host,
-                                          .image_registry = options->image_registry,
-                                          .version_json = server->version_json,
-                                          .skip_auth = true,
-                                          .draining_generation = server->hello.draining_generation,
-                                          .run_timeout_ms = (uint32_t)options->run_timeout_ms,
-                                          .body_bytes_max = options->request_bytes_max,
-                                          .source_bytes_max = options->source_bytes_max,
-                                          .metrics = metrics,
-                                          .problem = problem,
-                                          .arg = server};
-        return api_create(&config, &server->api, err);
-}
-
-static enum err_code make_parts(struct server *server, struct err *err)
-{
-        enum err_code code = runtime_table_load(getenv(SERVER_ENV_RUNTIME), &server->runtimes, err);
-
-        if (code == ERR_OK)
-                code = reference_table_create(str_of(server->options->image_references), &server->runtimes,
-                                              &server->references, err);
-        if (code == ERR_OK)
-                code = open_state(server, err);
-        if (code == ERR_OK)
-                code = builder_create(server->control, server->links[0], &server->builder, err);
-        if (code == ERR_OK)
-                code = make_engine(server, err);
-        if (code == ERR_OK)
-                code = snapshot_hub_create(server->control, server->loops, server->loop_count, &server->hub,
-                                           err);
-        if (code != ERR_OK)
-                return code;
-        const struct gateway_config gateway = {.loops = server->loops,
-                                               .loop_count = server->loop_count,
-                                               .engine = server->engine,
-                                               .hub = server->hub,
-                                               .recorder = server->recorder,
-                                               .control = server->control,
-                                               .request_bytes_max = server->options->request_bytes_max};
-        code = gateway_create(&gateway, &server->gateway, err);
-        if (code == ERR_OK && (code = make_api(server, err)) != ERR_OK)
-                name_state_dir(server, getenv(SERVER_ENV_STATE), err);
-        return code;
 }
 
 static struct http_limits http_limits_of(const struct server_options *options)
@@ -827,7 +562,7 @@ enum err_code server_serve(const struct server_options *options, struct err *err
         if (code == ERR_OK)
                 code = make_tls(&server, err);
         if (code == ERR_OK)
-                code = make_parts(&server, err);
+                code = server_parts_create(&server, err);
         if (code == ERR_OK)
                 code = watch(&server, err);
         if (code == ERR_OK)
