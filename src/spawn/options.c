@@ -5,7 +5,7 @@
 
 #include <getopt.h>
 
-enum { DRAIN_MS_DEFAULT = 30000, DRAIN_MS_MAX = 3600 * 1000 };
+enum { DRAIN_MS_DEFAULT = 30000, DRAIN_MS_MAX = 3600 * 1000, READY_MS_DEFAULT = 60000 };
 
 enum option_id {
         OPTION_STATE_DIR = 1,
@@ -16,7 +16,8 @@ enum option_id {
         OPTION_LISTEN,
         OPTION_CREDENTIAL,
         OPTION_LOOPS,
-        OPTION_DRAIN_MS
+        OPTION_DRAIN_MS,
+        OPTION_READY_MS
 };
 
 static const struct option names[] = {
@@ -29,6 +30,7 @@ static const struct option names[] = {
         {"credential", required_argument, NULL, OPTION_CREDENTIAL},
         {"loops", required_argument, NULL, OPTION_LOOPS},
         {"drain-ms", required_argument, NULL, OPTION_DRAIN_MS},
+        {"ready-ms", required_argument, NULL, OPTION_READY_MS},
         {NULL, 0, NULL, 0},
 };
 
@@ -78,6 +80,8 @@ static enum err_code option_take(struct options *options, int id, struct err *er
                 return number_parse("loops", 1, OPTIONS_LOOPS_MAX, &options->loops, err);
         case OPTION_DRAIN_MS:
                 return number_parse("drain-ms", 0, DRAIN_MS_MAX, &options->drain_ms, err);
+        case OPTION_READY_MS:
+                return number_parse("ready-ms", 1, DRAIN_MS_MAX, &options->ready_ms, err);
         default:
                 return err_set(err, ERR_INVALID, "unknown option, or one without its value");
         }
@@ -85,7 +89,8 @@ static enum err_code option_take(struct options *options, int id, struct err *er
 
 enum err_code options_parse(int argc, char **argv, struct options *ret, struct err *err)
 {
-        struct options options = {.loops = 1, .drain_ms = DRAIN_MS_DEFAULT, .user = "dispatch"};
+        struct options options = {
+                .loops = 1, .drain_ms = DRAIN_MS_DEFAULT, .ready_ms = READY_MS_DEFAULT, .user = "dispatch"};
         int id;
 
         opterr = 0;
@@ -101,7 +106,8 @@ enum err_code options_parse(int argc, char **argv, struct options *ret, struct e
                 return err_set(err, ERR_INVALID,
                                "usage: dispatch-spawn --state-dir DIR --runtime-dir DIR --build-helper PATH "
                                "--server "
-                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--listen ROLE=ADDRESS]... "
+                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--ready-ms N] [--listen "
+                               "ROLE=ADDRESS]... "
                                "[--credential CERTIFICATE --credential KEY]... -- "
                                "ARGV...");
         *ret = options;

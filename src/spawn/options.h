@@ -24,6 +24,7 @@ struct options {
         size_t credential_count;
         uint32_t loops;
         uint32_t drain_ms;
+        uint32_t ready_ms;  /* for a new server in an upgrade */
         char **server_argv; /* NULL-terminated; [0] is its name */
 };
 

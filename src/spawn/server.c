@@ -37,7 +37,7 @@ enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING, SERVER_GONE 
 
 struct server {
         struct events_source exit;
-        struct events_timer deadline; /* of its drain */
+        struct events_timer deadline; /* of its start in an upgrade, then of its drain */
         struct spawn *spawn;
         struct server *next;
         enum server_state state;
@@ -281,6 +281,15 @@ static void on_drain_deadline(struct events_timer *timer)
         (void)pidfd_send_signal(server->pid_fd, SIGKILL, NULL, 0);
 }
 
+static void on_ready_deadline(struct events_timer *timer)
+{
+        struct server *server = OWNER_OF(timer, struct server, deadline);
+
+        log_warning("server %u was not ready within %u ms and is killed", server->generation,
+                    server->spawn->options.ready_ms);
+        (void)pidfd_send_signal(server->pid_fd, SIGKILL, NULL, 0);
+}
+
 static void server_drain(struct server *server)
 {
         if (server->state == SERVER_DRAINING)
@@ -382,6 +391,7 @@ void server_ready(struct server *server)
         if (server->state != SERVER_STARTING)
                 return;
         move_to(server, SERVER_READY);
+        events_timer_stop(&spawn->events, &server->deadline);
         server->ready_ms = clock_mono_ms();
         spawn->ever_ready = true;
         for (struct server *older = server->next; older != NULL; older = older->next)
@@ -405,8 +415,13 @@ void server_upgrade(struct spawn *spawn)
                 return;
         }
         log_info("upgrade: starting a new server");
-        if (server_start(spawn, &err) != ERR_OK)
+        if (server_start(spawn, &err) != ERR_OK) {
                 log_error("upgrade: %s; the old server goes on", err.text);
+                return;
+        }
+        struct server *started = current_of(spawn);
+        started->deadline.fire = on_ready_deadline;
+        events_timer_start(&spawn->events, &started->deadline, spawn->options.ready_ms);
 }
 
 void servers_stop(struct spawn *spawn)

@@ -112,8 +112,8 @@ void harness_spawn_start(struct harness *harness)
         assert_true(harness->spawn >= 0);
         if (harness->spawn == 0) {
                 execl(DISPATCH_SPAWN, "dispatch-spawn", "--state-dir", dir, "--runtime-dir", runtimes,
-                      "--loops", "2", "--drain-ms", "2000", "--listen", "api=tcp:127.0.0.1:0",
-                      "--build-helper", PLAYER, "--server", PLAYER,
+                      "--loops", "2", "--drain-ms", "2000", "--ready-ms", "5000", "--listen",
+                      "api=tcp:127.0.0.1:0", "--build-helper", PLAYER, "--server", PLAYER,
                       harness->credentials ? certificate : "--loops=2",
                       harness->credentials ? key : "--loops=2", "--", "dispatch-server", (char *)NULL);
                 _exit(127);

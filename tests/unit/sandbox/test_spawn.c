@@ -331,6 +331,27 @@ static void an_upgrade_that_fails_keeps_the_old_server(void **state)
         harness_server_close(&first);
 }
 
+static void an_upgrade_that_hangs_is_given_up(void **state)
+{
+        struct harness *harness = *state;
+        struct played first, second;
+        union spawn_frame frame;
+        char byte;
+
+        NEED_ROOT();
+        harness_up(harness, &first);
+        kill(harness->spawn, SIGUSR2);
+        harness_server_accept(harness, &second);
+        assert_true(read(second.control, &byte, 1) <= 0); /* it never says that it is ready, and is killed */
+        harness_server_close(&second);
+        close(harness_instance(first.links[1], 1, "true"));
+        harness_receive(first.links[1], SPAWN_EXITED, &frame, NULL);
+        kill(harness->spawn, SIGUSR2);
+        harness_server_accept(harness, &second);
+        harness_server_close(&second);
+        harness_server_close(&first);
+}
+
 static void a_second_spawn_on_the_same_state_is_refused(void **state)
 {
         struct harness *harness = *state;
@@ -401,6 +422,7 @@ int main(void)
                 SPAWN_TEST(a_server_that_cannot_be_configured_ends_it_all),
                 SPAWN_TEST(an_upgrade_drains_the_old_server),
                 SPAWN_TEST(an_upgrade_that_fails_keeps_the_old_server),
+                SPAWN_TEST(an_upgrade_that_hangs_is_given_up),
                 SPAWN_TEST(a_second_spawn_on_the_same_state_is_refused),
                 SPAWN_TEST(a_killed_spawn_leaves_nothing_that_the_next_does_not_clear),
                 SPAWN_TEST(sigterm_ends_everything),
