@@ -1,6 +1,7 @@
 /* api/api.c: the API as a whole: its making, its start, its end. */
 #include "api/cursor.h"
 #include "api/endpoints.h"
+#include "api/explain.h"
 #include "api/functions.h"
 #include "api/images.h"
 #include "api/internal.h"
@@ -70,6 +71,7 @@ void api_destroy(struct api *api)
         if (api == NULL)
                 return;
         loop_timer_destroy(api->reconcile);
+        api_explain_finish(api);
         runs_finish(api);
         functions_finish(api);
         functions_checks_finish(api);
@@ -150,6 +152,7 @@ static void reconcile(void *arg)
         api->reconcile_due = false;
         if (api->stumbles < STUMBLES_MAX)
                 api->stumbles++;
+        api_explain_again(api);
         for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
                 struct store_key key = {kinds[i].kind, STR(""), STR(""), STR("")};
 

@@ -4,6 +4,7 @@
  * is over does nothing more.
  */
 #include "api/function_build.h"
+#include "api/explain.h"
 #include "api/functions.h"
 #include "api/resource.h"
 #include "api/rows.h"
@@ -132,7 +133,7 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
                 engine->ops->retire(engine, job->candidate);
         } else if (api_is_passing(code)) {
                 engine->ops->retire(engine, job->candidate);
-                (void)status_explain(api->config.store, MODEL_FUNCTION, &row, why->text);
+                api_explain(api, MODEL_FUNCTION, &row, why->text);
                 api_reconcile_later(api);
         } else if (code != ERR_OK) {
                 own_json json_t *reasons = function_trace_reasons(why, trace);
@@ -209,7 +210,7 @@ static void source_apply(struct function_job *job, struct store_row *row, const 
         bool known = true;
 
         if (api_is_passing(result->code)) {
-                (void)status_explain(job->api->config.store, MODEL_FUNCTION, row, result->text);
+                api_explain(job->api, MODEL_FUNCTION, row, result->text);
                 api_reconcile_later(job->api);
                 job_end(job);
                 return;

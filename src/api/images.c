@@ -4,6 +4,7 @@
  * to a reference of its own.
  */
 #include "api/images.h"
+#include "api/explain.h"
 #include "api/functions.h"
 #include "api/resource.h"
 #include "api/rows.h"
@@ -180,7 +181,7 @@ static void job_apply(struct layer_job *job, const struct builder_result *result
         if (row.revision != job->revision || strcmp(row.id, job->id) != 0)
                 return; /* changed meanwhile: its own job comes */
         if (api_is_passing(result->code)) {
-                (void)status_explain(api->config.store, job->kind, &row, result->text);
+                api_explain(api, job->kind, &row, result->text);
                 api_reconcile_later(api);
                 return;
         }

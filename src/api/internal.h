@@ -32,6 +32,7 @@ struct api {
         unsigned stumbles;      /* looks in a row that did not bring all to an end: the next comes later */
         char last_problem[160]; /* told last, and when: the same again is not told at once */
         uint64_t last_problem_ms;
+        struct explanation *explanations; /* that could not be written yet (explain.c) */
         struct layer_job *layer_jobs;
         struct layer_check *checks;   /* that are still to be made (layer_check.c) */
         struct layer_repair *repairs; /* the same of images (layer_repair.c) */

@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 
+#include <assert.h>
 #include <string.h>
 
 static json_t *object_schema(struct openapi *openapi, const struct model_field *fields);
@@ -199,6 +200,7 @@ static json_t *object_schema(struct openapi *openapi, const struct model_field *
 {
         json_t *schema = json_pack("{s:s}", "type", "object"), *properties = json_object();
 
+        assert(fields != NULL);
         for (const struct model_field *field = fields; field->name != NULL; field++) {
                 if (!(field->flags & MODEL_YAML_ONLY))
                         openapi_put(openapi, properties, field->name, field_schema(openapi, field));

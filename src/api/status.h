@@ -42,7 +42,7 @@ json_t *status_conditions(const json_t *document, const json_t *internal);
 void status_reason_text(const json_t *document, char *out, size_t size);
 
 /* The row stays in its status and says for now what it waits for; nothing is written when it says so already.
- * That it could not be written down may be ignored: it is told at the next try. */
+ * api/explain.h is for callers that write when there may be no room. */
 enum err_code status_explain(struct store *store, enum model_kind kind, struct store_row *row,
                              const char *text);
 

@@ -75,7 +75,8 @@ static enum err_code wrong_body(struct parse *parse, const char *fmt, ...)
         va_list args;
 
         va_start(args, fmt);
-        vsnprintf(reason, sizeof(reason), fmt, args);
+        /* clang-tidy 14 loses sight of the va_start above in the build against the client's JSON. */
+        vsnprintf(reason, sizeof(reason), fmt, args); /* NOLINT(clang-analyzer-valist.Uninitialized) */
         va_end(args);
         return err_set(parse->err, ERR_INVALID, "parsing %s body from \"\" failed, because %s",
                        parse->resource->body_name, reason);

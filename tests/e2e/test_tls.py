@@ -224,7 +224,8 @@ def test_http_in_clear_gets_a_400_that_says_so(server):
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x16\x03\x01\xff\xff",
-                                  b"\x15\x03\x03\x00\x02\x02\x28", os.urandom(500), b"\x80" * 100])
+                                  b"\x15\x03\x03\x00\x02\x02\x28", bytes(range(255, 5, -1)) * 2, b"\x80" * 100],
+                         ids=["nothing", "a-byte", "half-a-hello", "a-record-too-long", "an-alert", "noise", "more-noise"])
 def test_clients_that_go_away_in_the_handshake_hurt_nobody(server, sent):
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", server.tls_port), timeout=10) as sock:

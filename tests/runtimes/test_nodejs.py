@@ -394,8 +394,12 @@ def test_a_child_that_outlives_its_run_is_not_in_the_next_ones_log(node):
 
 def test_a_run_is_not_to_blame_for_what_an_earlier_one_left(node):
     agent = node(LEFT)
-    assert agent.call("break").json == "left"
-    reply = agent.call("wait")
+    streams = []
+    for what in ("break", "wait"):  # the second is there before the first breaks
+        streams.append(agent.begin(content_type="application/json"))
+        agent.send_body(streams[-1], json.dumps(what).encode())
+    assert agent.finish(streams[0]).json == "left"
+    reply = agent.finish(streams[1])
     assert reply.json == "waited" and reply.lines() == ["mine"]
     assert dict(reply.fields)["dispatch-last"] == b"1"
     ends_with(agent, 1)
