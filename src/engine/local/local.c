@@ -295,15 +295,20 @@ static void local_cancel(struct engine *base, struct invocation *inv)
         loop_post(cancel->home->loop, &cancel->task);
 }
 
+static void deploy_free(struct deploy *deploy)
+{
+        revision_unref(deploy->revision);
+        buf_finish(&deploy->trace);
+        free(deploy);
+}
+
 static void deploy_done(struct loop_task *task)
 {
         struct deploy *deploy = (struct deploy *)task;
         struct str trace = {deploy->trace.data, deploy->trace.len};
 
         deploy->done(deploy->arg, deploy->code, &deploy->err, trace);
-        revision_unref(deploy->revision);
-        buf_finish(&deploy->trace);
-        free(deploy);
+        deploy_free(deploy);
 }
 
 void deploy_finish(struct deploy *deploy, enum err_code code, const struct err *err, struct str trace)
@@ -468,6 +473,16 @@ static enum err_code home_init(struct home *home, struct local_engine *engine, s
         return ERR_OK;
 }
 
+/* Whoever asked for them goes down too and is not told. */
+static void deploys_drop(struct pool *pool)
+{
+        while (pool->deploys != NULL) {
+                struct deploy *deploy = pool->deploys;
+                pool->deploys = deploy->next;
+                deploy_free(deploy);
+        }
+}
+
 static void home_free(struct home *home)
 {
         for (size_t i = 0; i < HOME_BUCKETS; i++) {
@@ -476,6 +491,7 @@ static void home_free(struct home *home)
                 while (home->by_revision[i] != NULL) {
                         struct pool *pool = home->by_revision[i];
                         home->by_revision[i] = pool->next;
+                        deploys_drop(pool);
                         loop_timer_destroy(pool->timer);
                         revision_unref(pool->revision);
                         free(pool);

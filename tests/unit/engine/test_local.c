@@ -761,6 +761,21 @@ static void a_deploy_proves_that_the_handler_loads(void **state)
         revision_unref(revision);
 }
 
+static void a_deploy_under_way_ends_with_the_engine(void **state)
+{
+        struct revision *revision = revision_of("{}");
+        struct deployed deploy = {.done = false};
+
+        (void)state;
+        hold_start = true;
+        engine->ops->deploy(engine, revision, deployed, &deploy);
+        for (int i = 0; i < 20; i++)
+                step();
+        assert_false(deploy.done);
+        revision_unref(revision); /* the engine, destroyed next, has the last of it: a leak is the sanitizer's
+                                     to find */
+}
+
 static void a_start_that_is_killed_from_outside_is_tried_again(void **state)
 {
         struct revision *revision = revision_of("{}");
@@ -872,6 +887,7 @@ int main(void)
                 cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
                 TEST(a_cancelled_run_ends_and_a_stale_cancel_hits_nobody),
                 TEST(a_deploy_proves_that_the_handler_loads),
+                TEST(a_deploy_under_way_ends_with_the_engine),
                 TEST(a_start_that_is_killed_from_outside_is_tried_again),
                 TEST(a_handler_that_kills_itself_fails_after_a_few_starts),
                 TEST(a_retired_revision_loses_its_instances_but_still_answers),
