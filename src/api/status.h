@@ -41,8 +41,8 @@ json_t *status_conditions(const json_t *document, const json_t *internal);
 /* The reasons as one line, for errors; "" when there are none. */
 void status_reason_text(const json_t *document, char *out, size_t size);
 
-/* The row stays in its status and says for now what it waits for; nothing is written when it says so already.
- * api/explain.h is for callers that write when there may be no room. */
+/* The row stays in its status, and its reason is what it waits for until it goes on; nothing is written when
+ * it says so already. api/explain.h is for callers that write when there may be no room. */
 enum err_code status_explain(struct store *store, enum model_kind kind, struct store_row *row,
                              const char *text);
 
