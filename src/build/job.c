@@ -63,7 +63,7 @@ static enum err_code run_source(const struct job *job, struct tree *tree, struct
                                 struct err *err)
 {
         char handler[HANDLER_MAX] = "";
-        enum err_code code = unpack_archive(job->archive_fd, tree, err);
+        enum err_code code = unpack_archive(job->input_fd, tree, err);
 
         if (code == ERR_OK)
                 code = find_handler(job, handler, err);

@@ -26,7 +26,7 @@ const char *__asan_default_options(void)
 }
 #endif
 
-enum { REPORT_FD = 3, ARCHIVE_FD = 4 };
+enum { REPORT_FD = 3, INPUT_FD, LOG_FD, DATA_FD };
 
 /* Beyond these a number is a caller's mistake. */
 enum { DISK_MIB_LIMIT = 1 << 20, FILES_LIMIT = 10000000 };
@@ -62,15 +62,15 @@ static bool parse_arguments(int argc, char **argv, struct job *job)
         if (argc < 5 || argc > 7)
                 return false;
         job->kind = argv[1];
-        job->language = argv[2];
+        job->language = strcmp(argv[2], "-") == 0 ? "" : argv[2];
         return str_to_u64(str_of(argv[3]), &job->disk_mib) && job->disk_mib <= DISK_MIB_LIMIT &&
                str_to_u64(str_of(argv[4]), &job->files_max) && job->files_max <= FILES_LIMIT &&
-               spawn_name_valid(job->language, strlen(job->language) + 1);
+               (job->language[0] == '\0' || spawn_name_valid(job->language, strlen(job->language) + 1));
 }
 
 int main(int argc, char **argv)
 {
-        struct job job = {.archive_fd = ARCHIVE_FD};
+        struct job job = {.input_fd = INPUT_FD, .log_fd = LOG_FD, .data_fd = DATA_FD};
         struct spawn_report report;
 
         if (!parse_arguments(argc, argv, &job))

@@ -6,6 +6,7 @@
 #include "image/builder.h"
 
 #include "base/own.h"
+#include "image/job_log.h"
 
 #include <assert.h>
 #include <stdint.h>
@@ -17,14 +18,14 @@ enum { RETRY_MS = 10 };
 /* Frame ids of instances are the engine's, counted from 1; those of jobs have the top bit. */
 static const uint64_t ID_FIRST = UINT64_C(1) << 63;
 
-enum job_kind { JOB_SOURCE, JOB_BUILTIN, JOB_CHECK, JOB_DROP };
+enum job_kind { JOB_RUN, JOB_CHECK, JOB_DROP };
 
 enum job_state {
         JOB_WAITING,  /* in the queue */
         JOB_ASKING,   /* LAYER_STAT is out */
         JOB_FOUND,    /* the layer is not there: BUILD is to be sent */
         JOB_BUILDING, /* BUILD is out */
-        JOB_KILLED,   /* past its deadline, KILL is out */
+        JOB_KILLED,   /* past its deadline or cancelled, KILL is out */
         JOB_ENDED
 };
 
@@ -49,9 +50,14 @@ struct job {
         enum job_kind kind;
         enum job_state state;
         uint64_t id;
-        char layer[SPAWN_NAME_MAX]; /* builtin: "" */
-        char language[SPAWN_NAME_MAX];
-        int archive_fd;
+        char layer[SPAWN_NAME_MAX]; /* "": the job names it */
+        char serial[BUILDER_SERIAL_MAX];
+        bool slow, cancelled;
+        struct spawn_build *build; /* of JOB_RUN */
+        uint64_t deadline_ms;
+        int input_fd, data_fd;
+        builder_line line;
+        struct job_log *log;
         struct loop_timer *deadline; /* while it runs */
         builder_done done;
         void *arg;
@@ -66,6 +72,7 @@ struct builder {
         struct job *jobs; /* in the order they came; ended ones leave at once */
         size_t count;
         size_t running;
+        size_t slow; /* of the running ones */
         struct loop_timer *retry;
         bool pumping;
 };
@@ -107,7 +114,10 @@ void builder_deadlines_set(struct builder *builder, uint64_t deadline_ms, uint64
 static void job_destroy(struct job *job)
 {
         loop_timer_destroy(job->deadline);
-        own_fd_release(&job->archive_fd);
+        job_log_close(job->log);
+        own_fd_release(&job->input_fd);
+        own_fd_release(&job->data_fd);
+        free(job->build);
         free(job);
 }
 
@@ -129,7 +139,9 @@ static void job_move(struct job *job, enum job_state to)
 {
         assert((states[job->state].next & 1u << to) != 0);
         job->builder->running -= states[job->state].running;
+        job->builder->slow -= job->slow && states[job->state].running;
         job->builder->running += states[to].running;
+        job->builder->slow += job->slow && states[to].running;
         job->state = to;
 }
 
@@ -153,29 +165,39 @@ static void job_fail(struct job *job, enum err_code code, const char *text)
         job_end(job, &(struct builder_result){.code = code, .text = text, .layer = "", .info = "{}"});
 }
 
-static void deadline_fire(void *arg)
+static uint64_t deadline_of(const struct job *job)
 {
-        struct job *job = arg;
+        return job->deadline_ms != 0 ? job->deadline_ms : job->builder->deadline_ms;
+}
+
+/* What a job that was stopped says. */
+static enum err_code stopped_text(const struct job *job, char text[SPAWN_TEXT_MAX])
+{
+        if (job->cancelled)
+                snprintf(text, SPAWN_TEXT_MAX, "the build was cancelled");
+        else
+                snprintf(text, SPAWN_TEXT_MAX, "the build took longer than %llu ms",
+                         (unsigned long long)deadline_of(job));
+        return job->cancelled ? ERR_CANCELLED : ERR_TIMEOUT;
+}
+
+/* Past its deadline, or cancelled. */
+static void job_stop(struct job *job)
+{
         struct builder *builder = job->builder;
         union spawn_frame frame = {.head = {.op = SPAWN_KILL, .id = job->id}};
         char text[SPAWN_TEXT_MAX];
+        enum err_code why = stopped_text(job, text);
+        enum err_code code = ERR_CANCELLED;
 
-        snprintf(text, sizeof(text), "the build took longer than %llu ms",
-                 (unsigned long long)builder->deadline_ms);
-        if (job->state != JOB_BUILDING) {
-                job_fail(job, ERR_TIMEOUT, text);
-                pump(builder);
-                return;
-        }
-
-        enum err_code code = spawn_send(builder->link_fd, &frame, NULL, 0, NULL);
-
+        if (job->state == JOB_BUILDING)
+                code = spawn_send(builder->link_fd, &frame, NULL, 0, NULL);
         if (code == ERR_LIMIT) {
                 loop_timer_start(job->deadline, RETRY_MS);
                 return;
         }
         if (code != ERR_OK) {
-                job_fail(job, ERR_TIMEOUT, text);
+                job_fail(job, why, text);
                 pump(builder);
                 return;
         }
@@ -183,13 +205,18 @@ static void deadline_fire(void *arg)
         loop_timer_start(job->deadline, builder->kill_ms);
 }
 
+static void deadline_fire(void *arg)
+{
+        job_stop(arg);
+}
+
 /* Does an earlier job concern the same thing? Then this one waits, and finds what that one made or removed.
  */
 static bool job_has_elder(const struct builder *builder, const struct job *job)
 {
         for (const struct job *elder = builder->jobs; elder != job; elder = elder->next)
-                if (strcmp(elder->layer, job->layer) == 0 &&
-                    (job->layer[0] != '\0' || strcmp(elder->language, job->language) == 0))
+                if ((job->layer[0] != '\0' && strcmp(elder->layer, job->layer) == 0) ||
+                    (job->serial[0] != '\0' && strcmp(elder->serial, job->serial) == 0))
                         return true;
         return false;
 }
@@ -204,17 +231,30 @@ static enum err_code send_layer(struct job *job, enum spawn_op op, struct err *e
 
 static enum err_code send_build(struct job *job, struct err *err)
 {
-        bool source = job->kind == JOB_SOURCE;
-        union spawn_frame frame = {
-                .build = {.head = {.op = SPAWN_BUILD, .id = job->id},
-                          .memory_mib = BUILDER_MEMORY_MIB,
-                          .disk_mib = source ? BUILDER_SOURCE_DISK_MIB : BUILDER_BUILTIN_DISK_MIB,
-                          .files_max = source ? BUILDER_SOURCE_FILES_MAX : BUILDER_BUILTIN_FILES_MAX}};
+        union spawn_frame frame = {.build = *job->build};
+        own_fd int log_fd = -1;
+        int fds[SPAWN_FDS_MAX];
+        size_t count = 0;
 
-        snprintf(frame.build.kind, sizeof(frame.build.kind), "%s", source ? "source" : "builtin");
-        memcpy(frame.build.language, job->language, sizeof(frame.build.language));
-        memcpy(frame.build.layer, job->layer, sizeof(frame.build.layer));
-        return spawn_send(job->builder->link_fd, &frame, &job->archive_fd, source ? 1 : 0, err);
+        if (job->line != NULL) {
+                enum err_code code =
+                        job_log_open(job->builder->loop, job->line, job->arg, &job->log, &log_fd, err);
+                if (code != ERR_OK)
+                        return code;
+        }
+        frame.build.head = (struct spawn_head){.op = SPAWN_BUILD, .id = job->id};
+        if (job->input_fd >= 0)
+                fds[count++] = job->input_fd;
+        if (log_fd >= 0)
+                fds[count++] = log_fd;
+        if (job->data_fd >= 0)
+                fds[count++] = job->data_fd;
+        enum err_code code = spawn_send(job->builder->link_fd, &frame, fds, count, err);
+        if (code != ERR_OK) {
+                job_log_close(job->log);
+                job->log = NULL;
+        }
+        return code;
 }
 
 /* Starts a waiting job, with its timer first: without it a job could stay for ever. */
@@ -226,14 +266,14 @@ static enum err_code job_start(struct job *job, struct err *err)
                 job->deadline = loop_timer_create(job->builder->loop, deadline_fire, job);
         if (job->deadline == NULL)
                 return err_nomem(err);
-        if (job->kind != JOB_BUILTIN) {
+        if (job->layer[0] != '\0') {
                 enum err_code code = send_layer(job, SPAWN_LAYER_STAT, err);
 
                 if (code != ERR_OK)
                         return code;
         }
-        loop_timer_start(job->deadline, job->builder->deadline_ms);
-        job_move(job, job->kind == JOB_BUILTIN ? JOB_FOUND : JOB_ASKING);
+        loop_timer_start(job->deadline, deadline_of(job));
+        job_move(job, job->layer[0] != '\0' ? JOB_ASKING : JOB_FOUND);
         return ERR_OK;
 }
 
@@ -244,8 +284,9 @@ static enum err_code job_build(struct job *job, struct err *err)
         if (code != ERR_OK)
                 return code;
         job_move(job, JOB_BUILDING);
-        own_fd_release(&job->archive_fd);
-        job->archive_fd = -1;
+        own_fd_release(&job->input_fd);
+        own_fd_release(&job->data_fd);
+        job->input_fd = job->data_fd = -1;
         return ERR_OK;
 }
 
@@ -270,6 +311,12 @@ static enum err_code job_step(struct job *job)
         return ERR_OK;
 }
 
+static bool job_has_room(const struct builder *builder, const struct job *job)
+{
+        return job->kind == JOB_DROP ||
+               (builder->running < BUILDER_JOBS_MAX && (!job->slow || builder->slow < BUILDER_SLOW_MAX));
+}
+
 static struct job *next_ready(const struct builder *builder)
 {
         struct job *job = builder->jobs;
@@ -277,9 +324,7 @@ static struct job *next_ready(const struct builder *builder)
         for (; job != NULL; job = job->next) {
                 if (job->state == JOB_FOUND)
                         return job;
-                if (job->state == JOB_WAITING &&
-                    (job->kind == JOB_DROP || builder->running < BUILDER_JOBS_MAX) &&
-                    !job_has_elder(builder, job))
+                if (job->state == JOB_WAITING && job_has_room(builder, job) && !job_has_elder(builder, job))
                         return job;
         }
         return NULL;
@@ -316,74 +361,168 @@ static bool name_copy(char out[SPAWN_NAME_MAX], const char *name)
         return spawn_name_valid(out, SPAWN_NAME_MAX);
 }
 
+static bool name_or_nothing(char out[SPAWN_NAME_MAX], const char *name)
+{
+        return name == NULL || name[0] == '\0' || name_copy(out, name);
+}
+
 static void submit_failed(struct job *job, enum err_code code, const char *text)
 {
-        own_fd_release(&job->archive_fd);
         if (job->done != NULL)
                 job->done(job->arg,
                           &(struct builder_result){.code = code, .text = text, .layer = "", .info = "{}"});
+        job_destroy(job);
 }
 
-static void submit(struct builder *builder, struct job job)
+/* Takes the job over. The id, or 0 when it has ended. */
+static uint64_t submit(struct builder *builder, struct job *job)
 {
         struct job **slot = &builder->jobs;
 
         if (builder->count == BUILDER_QUEUE_MAX) {
-                submit_failed(&job, ERR_LIMIT, "too many builds are waiting");
-                return;
+                submit_failed(job, ERR_LIMIT, "too many builds are waiting");
+                return 0;
         }
-
-        struct job *kept = malloc(sizeof(*kept));
-
-        if (kept == NULL) {
-                submit_failed(&job, ERR_NO_MEMORY, "out of memory");
-                return;
-        }
-        *kept = job;
-        kept->builder = builder;
-        kept->id = builder->id_next++;
+        job->builder = builder;
+        job->id = builder->id_next++;
         while (*slot != NULL)
                 slot = &(*slot)->next;
-        *slot = kept;
+        *slot = job;
         builder->count++;
         pump_later(builder);
+        return job->id;
+}
+
+static struct job *job_create(enum job_kind kind, const char *layer, builder_done done, void *arg)
+{
+        struct job *job = calloc(1, sizeof(*job));
+
+        if (job == NULL) {
+                if (done != NULL)
+                        done(arg, &(struct builder_result){.code = ERR_NO_MEMORY,
+                                                           .text = "out of memory",
+                                                           .layer = "",
+                                                           .info = "{}"});
+                return NULL;
+        }
+        bool named = name_or_nothing(job->layer, layer);
+        assert(named);
+        job->kind = kind;
+        job->input_fd = job->data_fd = -1;
+        job->done = done;
+        job->arg = arg;
+        return job;
+}
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+        return value != 0 ? value : otherwise;
+}
+
+static void build_fill(struct spawn_build *build, const struct builder_task *task)
+{
+        bool named = strlen(task->kind) < sizeof(build->kind) && name_or_nothing(build->layer, task->layer) &&
+                     name_or_nothing(build->language, task->language) &&
+                     task->layer_count <= SPAWN_LAYERS_MAX;
+
+        for (uint32_t i = 0; named && i < task->layer_count; i++)
+                named = name_copy(build->layers[i], task->layers[i]);
+        assert(named && spawn_kind_find(task->kind) != NULL);
+        snprintf(build->kind, sizeof(build->kind), "%s", task->kind);
+        snprintf(build->organization, sizeof(build->organization), "%s",
+                 task->organization != NULL ? task->organization : "");
+        build->layer_count = task->layer_count;
+        build->network = task->network;
+        build->fds = (task->input_fd >= 0 ? SPAWN_BUILD_INPUT : 0) |
+                     (task->line != NULL ? SPAWN_BUILD_LOG : 0) | (task->data_fd >= 0 ? SPAWN_BUILD_DATA : 0);
+        build->memory_mib = or_default(task->memory_mib, BUILDER_MEMORY_MIB);
+        build->cpu_millicores = or_default(task->cpu_millicores, BUILDER_CPU_MILLICORES);
+        build->pids_max = or_default(task->pids_max, BUILDER_PIDS_MAX);
+        build->tmp_mib = or_default(task->tmp_mib, BUILDER_TMP_MIB);
+        build->disk_mib = or_default(task->disk_mib, BUILDER_SOURCE_DISK_MIB);
+        build->files_max = or_default(task->files_max, BUILDER_SOURCE_FILES_MAX);
+}
+
+uint64_t builder_run(struct builder *builder, const struct builder_task *task, builder_done done, void *arg)
+{
+        own_fd int input_fd = task->input_fd, data_fd = task->data_fd;
+        struct job *job = job_create(JOB_RUN, task->layer, done, arg);
+
+        if (job == NULL)
+                return 0;
+        job->input_fd = take_fd(&input_fd);
+        job->data_fd = take_fd(&data_fd);
+        job->build = calloc(1, sizeof(*job->build));
+        if (job->build == NULL) {
+                submit_failed(job, ERR_NO_MEMORY, "out of memory");
+                return 0;
+        }
+        build_fill(job->build, task);
+        snprintf(job->serial, sizeof(job->serial), "%s", task->serial != NULL ? task->serial : "");
+        job->slow = task->slow;
+        job->deadline_ms = task->deadline_ms;
+        job->line = task->line;
+        return submit(builder, job);
+}
+
+void builder_cancel(struct builder *builder, uint64_t id)
+{
+        struct job *job = builder->jobs;
+
+        while (job != NULL && job->id != id)
+                job = job->next;
+        if (job == NULL || job->cancelled || job->state == JOB_KILLED)
+                return;
+        job->cancelled = true;
+        /* `done` comes later, also for a job that has not begun. */
+        if (job->deadline == NULL)
+                job->deadline = loop_timer_create(builder->loop, deadline_fire, job);
+        if (job->deadline != NULL)
+                loop_timer_start(job->deadline, 0);
 }
 
 void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
                     builder_done done, void *arg)
 {
-        struct job job = {.kind = JOB_SOURCE, .archive_fd = archive_fd, .done = done, .arg = arg};
-        bool named = name_copy(job.layer, layer) && name_copy(job.language, language);
+        const struct builder_task task = {.kind = "source",
+                                          .layer = layer,
+                                          .language = language,
+                                          .input_fd = archive_fd,
+                                          .data_fd = -1};
 
-        assert(named && archive_fd >= 0);
-        submit(builder, job);
+        assert(archive_fd >= 0);
+        (void)builder_run(builder, &task, done, arg);
 }
 
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg)
 {
-        struct job job = {.kind = JOB_BUILTIN, .archive_fd = -1, .done = done, .arg = arg};
-        bool named = name_copy(job.language, language);
+        char serial[BUILDER_SERIAL_MAX];
+        const struct builder_task task = {.kind = "builtin",
+                                          .language = language,
+                                          .serial = serial,
+                                          .disk_mib = BUILDER_BUILTIN_DISK_MIB,
+                                          .files_max = BUILDER_BUILTIN_FILES_MAX,
+                                          .input_fd = -1,
+                                          .data_fd = -1};
 
-        assert(named);
-        submit(builder, job);
+        snprintf(serial, sizeof(serial), "builtin %s", language);
+        (void)builder_run(builder, &task, done, arg);
 }
 
 void builder_check(struct builder *builder, const char *layer, builder_done done, void *arg)
 {
-        struct job job = {.kind = JOB_CHECK, .archive_fd = -1, .done = done, .arg = arg};
-        bool named = name_copy(job.layer, layer);
+        struct job *job = job_create(JOB_CHECK, layer, done, arg);
 
-        assert(named);
-        submit(builder, job);
+        if (job != NULL)
+                (void)submit(builder, job);
 }
 
 void builder_drop(struct builder *builder, const char *layer)
 {
-        struct job job = {.kind = JOB_DROP, .archive_fd = -1};
-        bool named = name_copy(job.layer, layer);
+        struct job *job = job_create(JOB_DROP, layer, NULL, NULL);
 
-        assert(named);
-        submit(builder, job);
+        if (job != NULL)
+                (void)submit(builder, job);
 }
 
 static void deliver_layer(struct job *job, const struct spawn_layer *answer)
@@ -407,15 +546,16 @@ static void deliver_layer(struct job *job, const struct spawn_layer *answer)
 static void deliver_built(struct job *job, const struct spawn_built *built)
 {
         enum err_code code = built->code < ERR_CODE_COUNT ? (enum err_code)built->code : ERR_SYSTEM;
-        bool timed_out = job->state == JOB_KILLED && code != ERR_OK;
+        bool stopped = job->state == JOB_KILLED && code != ERR_OK;
         char text[SPAWN_TEXT_MAX];
 
         if (job->state != JOB_BUILDING && job->state != JOB_KILLED)
                 return;
-        if (timed_out) {
-                snprintf(text, sizeof(text), "the build took longer than %llu ms",
-                         (unsigned long long)job->builder->deadline_ms);
-                job_fail(job, ERR_TIMEOUT, text);
+        if (job->log != NULL)
+                job_log_drain(job->log);
+        if (stopped) {
+                code = stopped_text(job, text);
+                job_fail(job, code, text);
                 return;
         }
         job_end(job, &(struct builder_result){.code = code,

@@ -2,28 +2,35 @@
  * image/builder.h: build jobs, run by dispatch-build in a sandbox that spawn makes (wire/spawn.h,
  * SPAWN_BUILD). On the control loop.
  *
- * At most BUILDER_JOBS_MAX jobs at once; the rest wait in order. Jobs that concern the same layer or base
- * image run one after the other, so the second finds what the first made. A job past its deadline is killed
- * and ends with ERR_TIMEOUT. `done` is called exactly once for each job, later, on the loop; only a job that
- * cannot be queued (ERR_LIMIT past BUILDER_QUEUE_MAX, ERR_NO_MEMORY) ends before the call returns. `done` may
- * ask for more jobs; it must not destroy the builder. Layer names and languages must be names
- * (spawn_name_valid): anything else is a programmer's error.
+ * At most BUILDER_JOBS_MAX jobs at once, of which at most BUILDER_SLOW_MAX are slow ones, so that what takes
+ * minutes never stands before what takes milliseconds; the rest wait in order. Jobs that concern the same
+ * layer, or have the same serial, run one after the other, so the second finds what the first made. A job
+ * past its deadline is killed and ends with ERR_TIMEOUT. `done` is called exactly once for each job, later,
+ * on the loop; only a job that cannot be queued (ERR_LIMIT past BUILDER_QUEUE_MAX, ERR_NO_MEMORY) ends before
+ * the call returns. `done` may ask for more jobs; it must not destroy the builder. Layer names and languages
+ * must be names (spawn_name_valid): anything else is a programmer's error.
  */
 #ifndef DISPATCH_IMAGE_BUILDER_H
 #define DISPATCH_IMAGE_BUILDER_H
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "base/str.h"
 #include "wire/spawn.h"
 
 #include <stdbool.h>
 
 enum {
         BUILDER_JOBS_MAX = 4,
+        BUILDER_SLOW_MAX = 2,
         BUILDER_QUEUE_MAX = 1024,
         BUILDER_DEADLINE_MS = 120000,
         BUILDER_KILL_MS = 10000, /* how long a killed job may take to go before it is given up */
         BUILDER_MEMORY_MIB = 512,
+        BUILDER_CPU_MILLICORES = 2000,
+        BUILDER_PIDS_MAX = 64,
+        BUILDER_TMP_MIB = 64,
+        BUILDER_SERIAL_MAX = 128, /* with its NUL */
         BUILDER_SOURCE_DISK_MIB = 512,
         BUILDER_SOURCE_FILES_MAX = 20000,
         BUILDER_BUILTIN_DISK_MIB = 2048,
@@ -43,9 +50,38 @@ typedef void (*builder_done)(void *arg, const struct builder_result *result);
 
 /* link_fd: spawn's control link; the builder does not read it: what arrives there is given to
  * builder_deliver. */
+/* One line that a job wrote on its log (wire/spawn.h), without its type; not NUL-terminated, UTF-8 without
+ * control characters. As hostile as the job. */
+typedef void (*builder_line)(void *arg, char type, struct str text);
+
+/* What is NULL, "" or 0 here is not asked for; a limit of 0 is the constant above. */
+struct builder_task {
+        const char *kind;         /* of wire/spawn.h's table */
+        const char *organization; /* a name (spawn_name_valid); whose it is */
+        const char *language;
+        const char *layer;  /* of the kinds whose layer has a name beforehand: if it is there, no job runs */
+        const char *serial; /* cut at BUILDER_SERIAL_MAX */
+        const char (*layers)[SPAWN_NAME_MAX]; /* the image */
+        uint32_t layer_count;
+        enum spawn_network network;
+        bool slow; /* it may take more than a few seconds */
+        uint32_t memory_mib, cpu_millicores, pids_max, tmp_mib, disk_mib, files_max;
+        uint64_t deadline_ms;
+        int input_fd; /* taken over, like data_fd; -1: none */
+        int data_fd;
+        builder_line line; /* NULL: no log */
+};
+
 enum err_code builder_create(struct loop *loop, int link_fd, struct builder **ret, struct err *err);
 /* Jobs that have not ended are forgotten: their `done` is not called. Takes NULL. */
 void builder_destroy(struct builder *builder);
+
+/* Any job. Returns its id, for builder_cancel; 0 when it has ended already (see above). `line` is called on
+ * the loop, before `done`. The task need not outlive the call. */
+uint64_t builder_run(struct builder *builder, const struct builder_task *task, builder_done done, void *arg);
+/* Stops a job: `done` follows with ERR_CANCELLED, unless it is ended by then. An id that is no more is fine.
+ */
+void builder_cancel(struct builder *builder, uint64_t id);
 
 /* A source archive (gzip'd tar, open for reading at its start; the descriptor is taken over) becomes layer
  * `layer`. If that layer exists already, done is called without a job. */

@@ -111,13 +111,14 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
         go_await(control_fd);
         umask(022);
         /* In its cgroup by now, which so becomes the top of all that its cgroup namespace shows. */
-        if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP) < 0)
+        if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
+                    (spec->host_network ? 0 : CLONE_NEWNET)) < 0)
                 fail(control_fd, "make namespaces");
         if (signals_reset() < 0 || setsid() < 0)
                 fail(control_fd, "start a session");
         if (sethostname(hostname, sizeof(hostname) - 1) < 0)
                 fail(control_fd, "set the host name");
-        if (loopback_up() < 0)
+        if (!spec->host_network && loopback_up() < 0)
                 fail(control_fd, "bring lo up");
         if (rights_become(SANDBOX_UID, SANDBOX_UID) < 0)
                 fail(control_fd, "change the user");

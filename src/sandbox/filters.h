@@ -13,7 +13,8 @@ struct filter {
         size_t len;
 };
 
-/* "default" for tenants' code, "build" for dispatch-build. NULL: there is none of that name. */
+/* "default" for tenants' code, "build" for dispatch-build, "fetch" for a job of it that has a network. NULL:
+ * there is none of that name. */
 const struct filter *filter_find(const char *name);
 
 #endif

@@ -62,10 +62,12 @@ static const char *const common[] = {
         "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmmsg", "recvmsg", "sendmmsg", "sendmsg",
         "sendto", "setsockopt", "shutdown", "socketpair"};
 
-/* What a tenant may call besides: sockets in its own network namespace, IPC in its own IPC namespace. */
-static const char *const tenant[] = {"accept",     "accept4", "bind",   "connect", "listen", "msgctl",
-                                     "msgget",     "msgrcv",  "msgsnd", "semctl",  "semget", "semop",
-                                     "semtimedop", "shmat",   "shmctl", "shmdt",   "shmget"};
+/* Sockets in its own network namespace, or in the host's for a job that fetches. */
+static const char *const network[] = {"accept", "accept4", "bind", "connect", "listen"};
+
+/* What a tenant may call besides: IPC in its own IPC namespace. */
+static const char *const tenant[] = {"msgctl", "msgget",     "msgrcv", "msgsnd", "semctl", "semget",
+                                     "semop",  "semtimedop", "shmat",  "shmctl", "shmdt",  "shmget"};
 
 /* Known and refused: EPERM, as without the right to it. */
 static const char *const refused[] = {"acct",
@@ -203,7 +205,9 @@ static void add_sockets(scmp_filter_ctx ctx)
              "netlink");
 }
 
-static scmp_filter_ctx filter_make(bool for_tenant)
+enum calls { CALLS_BUILD, CALLS_FETCH /* and the network */, CALLS_TENANT /* and IPC */ };
+
+static scmp_filter_ctx filter_make(enum calls calls)
 {
         scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
 
@@ -216,10 +220,13 @@ static scmp_filter_ctx filter_make(bool for_tenant)
         for (size_t i = 0; i < COUNT(common_numbers); i++)
                 must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, common_numbers[i], 0), "number");
         add_clone(ctx);
-        if (for_tenant) {
+        if (calls >= CALLS_FETCH) {
+                add_names(ctx, SCMP_ACT_ALLOW, network, COUNT(network));
+                add_sockets(ctx);
+        }
+        if (calls >= CALLS_TENANT) {
                 add_names(ctx, SCMP_ACT_ALLOW, tenant, COUNT(tenant));
                 add_personality(ctx);
-                add_sockets(ctx);
         }
         return ctx;
 }
@@ -248,7 +255,8 @@ static void filter_print(scmp_filter_ctx ctx, const char *name)
 int main(void)
 {
         printf("/* Made by filters_gen. */\n#include <linux/filter.h>\n");
-        filter_print(filter_make(true), "default");
-        filter_print(filter_make(false), "build");
+        filter_print(filter_make(CALLS_TENANT), "default");
+        filter_print(filter_make(CALLS_BUILD), "build");
+        filter_print(filter_make(CALLS_FETCH), "fetch");
         return 0;
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { INIT_CONTROL_FD = 3, INIT_FDS_MAX = 6 };
+enum { INIT_CONTROL_FD = 3, INIT_FDS_MAX = 7 };
 
 /* spawn to init: start a process. Its descriptors come along: the first becomes its 1, the next its 2, ... */
 struct init_start {

@@ -121,13 +121,14 @@ void mounts_host_finish(struct mounts_host *host)
 
 void mounts_init(struct mounts *mounts)
 {
-        *mounts = (struct mounts){.root_fd = -1, .code_fd = -1, .runtime_fd = -1, .out_fd = -1, .dev_fd = -1};
+        *mounts = (struct mounts){
+                .root_fd = -1, .code_fd = -1, .runtime_fd = -1, .out_fd = -1, .image_fd = -1, .dev_fd = -1};
 }
 
 void mounts_finish(struct mounts *mounts)
 {
-        int *const fds[] = {&mounts->root_fd, &mounts->code_fd, &mounts->runtime_fd, &mounts->out_fd,
-                            &mounts->dev_fd};
+        int *const fds[] = {&mounts->root_fd, &mounts->code_fd,  &mounts->runtime_fd,
+                            &mounts->out_fd,  &mounts->image_fd, &mounts->dev_fd};
 
         for (size_t i = 0; i < COUNT(fds); i++) {
                 if (*fds[i] >= 0)

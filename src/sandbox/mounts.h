@@ -30,6 +30,7 @@ struct mounts {
         int code_fd;    /* at /function */
         int runtime_fd; /* at /runtime */
         int out_fd;     /* at /out, writable */
+        int image_fd;   /* at /image, of a build job */
         int dev_fd;
 };
 

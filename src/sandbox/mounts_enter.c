@@ -114,6 +114,9 @@ int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, ui
         *step = "attach /out";
         if (attach(mounts->out_fd, "out") < 0)
                 return -1;
+        *step = "attach /image";
+        if (attach(mounts->image_fd, "image") < 0)
+                return -1;
         *step = "leave the host's root";
         if (sys_pivot_here() < 0 || umount2(".", MNT_DETACH) < 0)
                 return -1;

@@ -50,6 +50,7 @@ struct sandbox_spec {
         const struct filter *filter;
         uint32_t tmp_mib;
         uint64_t file_bytes_max; /* 0: no bound of its own */
+        bool host_network;       /* no network namespace of its own: for who runs nobody's code */
 };
 
 /*
@@ -89,7 +90,7 @@ struct sandbox_process {
         const char *argv; /* argc strings, each NUL-terminated, SPAWN_ARGV_MAX bytes at most */
         size_t argv_len;
         uint32_t argc;
-        int fds[3]; /* become 3, 4, ...; they stay the caller's */
+        int fds[4]; /* become 3, 4, ...; they stay the caller's */
         size_t fd_count;
         int program_fd; /* -1: argv[0] is the path of the program in the sandbox */
         bool output;    /* keep what it prints, as above; else 1 and 2 are /dev/null */

@@ -25,12 +25,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { BUILD_CPU_MILLICORES = 2000, BUILD_PIDS_MAX = 64, BUILD_TMP_MIB = 64 };
-
 struct build {
         struct instance instance; /* first: what the table holds */
         struct worker worker;
         struct spawn_build asked;
+        const struct spawn_kind *of;
         struct spawn_report report;
         int report_fd;
         char staging[32]; /* its folder, by name; "": gone */
@@ -80,11 +79,12 @@ static bool text_valid(const char *text, size_t size)
         return true;
 }
 
-/* A built-in layer is named by what is in it, within its language. */
-static bool layer_valid(const struct spawn_build *asked, const char *layer)
+/* A layer that the job names is named by what is in it, within its kind and language. */
+static bool layer_valid(const struct build *build, const char *layer)
 {
         char prefix[SPAWN_NAME_MAX + 16];
-        int len = snprintf(prefix, sizeof(prefix), "builtin-%s-", asked->language);
+        int len = snprintf(prefix, sizeof(prefix), "%s%s%s", build->of->prefix, build->asked.language,
+                           build->of->language ? "-" : "");
 
         return spawn_name_valid(layer, SPAWN_NAME_MAX) && strncmp(layer, prefix, (size_t)len) == 0;
 }
@@ -94,7 +94,7 @@ static bool report_read(struct build *build)
         struct spawn_report *report = &build->report;
         unsigned char bytes[sizeof(*report) + 1];
         ssize_t got = seqpacket_recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        bool builtin = strcmp(build->asked.kind, "builtin") == 0;
+        bool named = build->of->named;
 
         if (got != sizeof(*report))
                 return false;
@@ -102,8 +102,8 @@ static bool report_read(struct build *build)
         if (report->code < ERR_CODE_COUNT && report->reserved == 0 &&
             text_valid(report->text, sizeof(report->text)) &&
             text_valid(report->info, sizeof(report->info)) &&
-            (report->code != ERR_OK || !builtin || layer_valid(&build->asked, report->layer))) {
-                if (!builtin)
+            (report->code != ERR_OK || named || layer_valid(build, report->layer))) {
+                if (named)
                         memcpy(report->layer, build->asked.layer, sizeof(report->layer));
                 return true;
         }
@@ -217,21 +217,52 @@ static enum err_code root_open(struct spawn *spawn, enum buildroot_kind kind, in
         return mounts_open_tree(*root, ret_fd, err);
 }
 
+static enum buildroot_kind root_kind(const struct build *build)
+{
+        if (build->asked.network != SPAWN_NETWORK_NONE)
+                return BUILDROOT_NETWORK;
+        return strcmp(build->of->name, "builtin") == 0 ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE;
+}
+
+/* The image of the job, if it has one. */
+static enum err_code image_open(struct build *build, int *ret_fd, struct err *err)
+{
+        const struct spawn_build *asked = &build->asked;
+        int fds[SPAWN_LAYERS_MAX];
+        enum err_code code = ERR_OK;
+        uint32_t count = 0;
+
+        for (; code == ERR_OK && count < asked->layer_count; count += code == ERR_OK)
+                code = layers_open(build->instance.spawn->state.layers_fd, "layer", asked->layers[count],
+                                   &fds[count], err);
+        if (code == ERR_OK && count > 0)
+                code = mounts_open_root(fds, count, ret_fd, err);
+        while (count > 0)
+                close(fds[--count]);
+        return code;
+}
+
+static enum err_code runtime_open(struct build *build, int *ret_fd, struct err *err)
+{
+        own_fd int runtime_fd = -1;
+        enum err_code code = layers_open(build->instance.spawn->runtime_fd, "runtime", build->asked.language,
+                                         &runtime_fd, err);
+
+        if (code == ERR_NOT_FOUND)
+                return ERR_OK;
+        return code == ERR_OK ? mounts_open_read_only(runtime_fd, ret_fd, err) : code;
+}
+
 static enum err_code mounts_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         struct spawn *spawn = build->instance.spawn;
-        bool builtin = strcmp(build->asked.kind, "builtin") == 0;
-        own_fd int runtime_fd = -1, out_fd = -1;
-        enum err_code code;
+        own_fd int out_fd = -1;
+        enum err_code code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
 
-        code = root_open(spawn, builtin ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE, &mounts->root_fd, err);
-        if (code != ERR_OK)
-                return code;
-        code = layers_open(spawn->runtime_fd, "runtime", build->asked.language, &runtime_fd, err);
         if (code == ERR_OK)
-                code = mounts_open_read_only(runtime_fd, &mounts->runtime_fd, err);
-        else if (code == ERR_NOT_FOUND)
-                code = ERR_OK;
+                code = image_open(build, &mounts->image_fd, err);
+        if (code == ERR_OK && build->asked.language[0] != '\0')
+                code = runtime_open(build, &mounts->runtime_fd, err);
         if (code == ERR_OK)
                 code = layers_open(spawn->state.staging_fd, "staging folder", build->staging, &out_fd, err);
         if (code == ERR_OK)
@@ -246,18 +277,22 @@ static enum err_code job_make(struct build *build, struct err *err)
         struct instance *instance = &build->instance;
         struct spawn *spawn = instance->spawn;
         struct cgroup_limits limits = {.memory_bytes = (uint64_t)build->asked.memory_mib << 20,
-                                       .cpu_millicores = BUILD_CPU_MILLICORES,
-                                       .pids_max = BUILD_PIDS_MAX};
-        struct sandbox_spec spec = {.uid = spawn->state.job_uid_first + instance->slot,
-                                    .filter = filter_find("build"),
-                                    .tmp_mib = BUILD_TMP_MIB,
-                                    .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};
+                                       .cpu_millicores = build->asked.cpu_millicores,
+                                       .pids_max = build->asked.pids_max};
+        const char *organization =
+                build->asked.organization[0] != '\0' ? build->asked.organization : "dispatch";
+        struct sandbox_spec spec = {
+                .uid = spawn->state.job_uid_first + instance->slot,
+                .filter = filter_find(build->asked.network == SPAWN_NETWORK_NONE ? "build" : "fetch"),
+                .host_network = build->asked.network == SPAWN_NETWORK_HOST,
+                .tmp_mib = build->asked.tmp_mib,
+                .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};
         struct mounts mounts;
 
         mounts_init(&mounts);
         enum err_code code = mounts_open(build, &mounts, err);
         if (code == ERR_OK)
-                code = cgroup_create(spawn->cgroups, "dispatch", "build", &limits, &instance->cgroup, err);
+                code = cgroup_create(spawn->cgroups, organization, "build", &limits, &instance->cgroup, err);
         if (code == ERR_OK) {
                 spec.mounts = &mounts;
                 spec.cgroup = instance->cgroup;
@@ -267,7 +302,7 @@ static enum err_code job_make(struct build *build, struct err *err)
         return code;
 }
 
-static enum err_code job_run(struct build *build, int *archive_fd, struct err *err)
+static enum err_code job_run(struct build *build, const int *fds, struct err *err)
 {
         const struct spawn_build *asked = &build->asked;
         char argv[SPAWN_ARGV_MAX];
@@ -277,14 +312,20 @@ static enum err_code job_run(struct build *build, int *archive_fd, struct err *e
                 return err_sys(err, "make the pair for the report");
         own_fd int theirs = pair[1];
         build->report_fd = pair[0];
+        own_fd int none = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (none < 0)
+                return err_sys(err, "open /dev/null");
         int len = snprintf(argv, sizeof(argv), "dispatch-build%c%s%c%s%c%u%c%u", 0, asked->kind, 0,
-                           asked->language, 0, asked->disk_mib, 0, asked->files_max);
+                           asked->language[0] != '\0' ? asked->language : "-", 0, asked->disk_mib, 0,
+                           asked->files_max);
         struct sandbox_process process = {.argv = argv,
                                           .argv_len = (size_t)len + 1,
                                           .argc = 5,
-                                          .fds = {theirs, archive_fd != NULL ? *archive_fd : -1},
-                                          .fd_count = archive_fd != NULL ? 2 : 1,
+                                          .fds = {theirs},
+                                          .fd_count = 1,
                                           .program_fd = build->instance.spawn->helper_fd};
+        for (uint32_t bit = SPAWN_BUILD_INPUT; bit <= SPAWN_BUILD_DATA; bit <<= 1)
+                process.fds[process.fd_count++] = asked->fds & bit ? *fds++ : none;
         return sandbox_start(&build->instance.sandbox, &process, err);
 }
 
@@ -300,7 +341,7 @@ static bool slot_take(struct spawn *spawn, unsigned *ret)
         return false;
 }
 
-static enum err_code job_create(struct build *build, int *archive_fd, struct err *err)
+static enum err_code job_create(struct build *build, const int *fds, struct err *err)
 {
         if (!slot_take(build->instance.spawn, &build->instance.slot))
                 return err_set(err, ERR_LIMIT, "at most %d builds run at once", SPAWN_JOBS_MAX);
@@ -308,13 +349,13 @@ static enum err_code job_create(struct build *build, int *archive_fd, struct err
         if (code == ERR_OK)
                 code = job_make(build, err);
         if (code == ERR_OK)
-                code = job_run(build, archive_fd, err);
+                code = job_run(build, fds, err);
         if (code == ERR_OK)
                 code = instance_watch(&build->instance, err);
         return code;
 }
 
-void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, int *archive_fd)
+void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, const int *fds)
 {
         struct build *build = calloc(1, sizeof(*build));
         struct err err;
@@ -336,8 +377,9 @@ void build_start(struct spawn *spawn, struct link *link, const struct spawn_buil
                                             .slot = SPAWN_JOBS_MAX,
                                             .channel_fd = -1};
         build->asked = *asked;
+        build->of = spawn_kind_find(asked->kind);
         build->report_fd = -1;
-        enum err_code code = job_create(build, archive_fd, &err);
+        enum err_code code = job_create(build, fds, &err);
         if (code != ERR_OK)
                 build_finish(build, code, err.text);
 }

@@ -1,6 +1,6 @@
 /*
  * spawn/build.h: build jobs: dispatch-build in a sandbox that sees the host's programs and libraries, the
- * source archive, and an empty folder that becomes a layer when all went well.
+ * job's input, and an empty folder that becomes a layer when all went well.
  */
 #ifndef DISPATCH_SPAWN_BUILD_H
 #define DISPATCH_SPAWN_BUILD_H
@@ -10,7 +10,7 @@
 struct spawn;
 struct link;
 
-/* SPAWN_BUILD; the answer is SPAWN_BUILT. *archive_fd is taken over; NULL for kind "builtin". */
-void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *build, int *archive_fd);
+/* SPAWN_BUILD; the answer is SPAWN_BUILT. fds, as many as the frame names, stay the caller's. */
+void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *build, const int *fds);
 
 #endif

@@ -12,26 +12,36 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+/* For which kinds. */
+#define ALL  (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK | 1U << BUILDROOT_BUILTIN)
+#define SOME (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK)
+#define NET  (1U << BUILDROOT_NETWORK)
+#define HOST (1U << BUILDROOT_BUILTIN)
+
 static const struct {
-        const char *path;     /* of the host, without its leading slash */
-        bool builtin, source; /* for which kind */
+        const char *path; /* of the host, without its leading slash */
+        unsigned kinds;
 } views[] = {
-        {"usr", true, true},
-        {"bin", true, true},
-        {"sbin", true, true},
-        {"lib", true, true},
-        {"lib32", true, true},
-        {"lib64", true, true},
-        {"libx32", true, true},
-        {"etc", true, false},
-        {"etc/ssl", false, true},
-        {"etc/ca-certificates", false, true},
-        {"etc/ld.so.cache", false, true},
-        {"etc/alternatives", false, true},
-        {"var/lib/dpkg", true, false},
+        {"usr", ALL},
+        {"bin", ALL},
+        {"sbin", ALL},
+        {"lib", ALL},
+        {"lib32", ALL},
+        {"lib64", ALL},
+        {"libx32", ALL},
+        {"etc", HOST},
+        {"etc/ssl", SOME},
+        {"etc/ca-certificates", SOME},
+        {"etc/ld.so.cache", SOME},
+        {"etc/alternatives", SOME},
+        {"etc/resolv.conf", NET},
+        {"etc/hosts", NET},
+        {"etc/nsswitch.conf", NET},
+        {"etc/gai.conf", NET},
+        {"var/lib/dpkg", HOST},
 };
 
-static const char *const folders[] = {"proc", "dev", "tmp", "function", "runtime", "out"};
+static const char *const folders[] = {"proc", "dev", "tmp", "function", "runtime", "out", "image"};
 
 /* Makes the folders above the last part of a path. */
 static int parents_make(int root_fd, const char *path)
@@ -57,15 +67,15 @@ static int link_copy(int root_fd, const char *host, const char *path)
         return symlinkat(target, root_fd, path);
 }
 
-/* The host's path as it is there: a link stays a link, a folder or file is bound. What is not there is left
- * out. */
-static int view_make(int root_fd, const char *root, const char *path)
+/* The host's path as it is there: a link stays a link (unless it is `followed`: what it leads to may be in no
+ * view), a folder or file is bound. What is not there is left out. */
+static int view_make(int root_fd, const char *root, const char *path, bool followed)
 {
         char host[80], target[PATH_MAX + 80];
         struct stat status;
 
         snprintf(host, sizeof(host), "/%s", path);
-        if (lstat(host, &status) < 0)
+        if ((followed ? stat(host, &status) : lstat(host, &status)) < 0)
                 return errno == ENOENT ? 0 : -1;
         if (parents_make(root_fd, path) < 0)
                 return -1;
@@ -90,8 +100,8 @@ static enum err_code root_fill(int root_fd, const char *root, enum buildroot_kin
                         return err_sys(err, "make /%s for build jobs", folders[i]);
         }
         for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
-                bool wanted = kind == BUILDROOT_BUILTIN ? views[i].builtin : views[i].source;
-                if (wanted && view_make(root_fd, root, views[i].path) < 0)
+                bool wanted = (views[i].kinds & 1U << kind) != 0;
+                if (wanted && view_make(root_fd, root, views[i].path, views[i].kinds == NET) < 0)
                         return err_sys(err, "show /%s to build jobs", views[i].path);
         }
         return ERR_OK;
@@ -99,9 +109,10 @@ static enum err_code root_fill(int root_fd, const char *root, enum buildroot_kin
 
 enum err_code buildroot_open(const char *where, enum buildroot_kind kind, int *ret_fd, struct err *err)
 {
+        static const char *const names[BUILDROOT_KINDS] = {"source", "network", "builtin"};
         char root[PATH_MAX];
 
-        snprintf(root, sizeof(root), "%s/%s", where, kind == BUILDROOT_BUILTIN ? "builtin" : "source");
+        snprintf(root, sizeof(root), "%s/%s", where, names[kind]);
         if (mkdir(root, 0700) < 0 && errno != EEXIST)
                 return err_sys(err, "make %s", root);
         if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=64k,mode=0755") < 0)

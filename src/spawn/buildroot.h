@@ -8,8 +8,10 @@
 #include "base/err.h"
 
 enum buildroot_kind {
-        BUILDROOT_SOURCE, /* programs, libraries and certificates */
-        BUILDROOT_BUILTIN /* and /etc and the package database, which say what the host has installed */
+        BUILDROOT_SOURCE,  /* programs, libraries and certificates */
+        BUILDROOT_NETWORK, /* and what names are resolved by */
+        BUILDROOT_BUILTIN, /* and /etc and the package database, which say what the host has installed */
+        BUILDROOT_KINDS
 };
 
 /* *ret_fd (O_PATH) is the caller's: a folder with mounts below it. where: DIR/mnt, absolute. */

@@ -133,9 +133,9 @@ static void layer_drop(struct link *link, const struct spawn_layer *asked)
 /* False: the frame has no business on this way. */
 static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds, size_t fd_count)
 {
-        bool wants_fd = frame->head.op == SPAWN_BUILD && strcmp(frame->build.kind, "source") == 0;
+        uint32_t wanted = frame->head.op == SPAWN_BUILD ? frame->build.fds : 0;
 
-        if (fd_count != (wants_fd ? 1 : 0))
+        if (fd_count != (size_t)__builtin_popcount(wanted))
                 return false;
         switch ((enum spawn_op)frame->head.op) {
         case SPAWN_READY:
@@ -148,7 +148,7 @@ static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds
                 instance_kill(&link->spawn->instances, link, frame->head.id);
                 return true;
         case SPAWN_BUILD:
-                build_start(link->spawn, link, &frame->build, wants_fd ? &fds[0] : NULL);
+                build_start(link->spawn, link, &frame->build, fds);
                 return true;
         case SPAWN_LAYER_STAT:
                 layer_answer(link, &frame->layer);

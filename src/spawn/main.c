@@ -276,7 +276,8 @@ static void spawn_init(struct spawn *spawn)
                 (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
         spawn->host = (struct sandbox_host){.mounts = {.dev_fd = -1}, .init_fd = -1, .self_fd = -1};
         spawn->runtime_fd = spawn->helper_fd = -1;
-        spawn->build_roots[0] = spawn->build_roots[1] = -1;
+        for (size_t i = 0; i < BUILDROOT_KINDS; i++)
+                spawn->build_roots[i] = -1;
         spawn->remover.exit.fd = -1;
 }
 

@@ -6,6 +6,7 @@
 #define DISPATCH_SPAWN_SPAWN_H
 
 #include "sandbox/sandbox.h"
+#include "spawn/buildroot.h"
 #include "spawn/events.h"
 #include "spawn/instance.h"
 #include "spawn/listen.h"
@@ -32,7 +33,7 @@ struct spawn {
 
         int runtime_fd; /* the folder of the runtimes */
         int helper_fd;  /* dispatch-build */
-        int build_roots[2];
+        int build_roots[BUILDROOT_KINDS];
 
         struct instances instances;
         unsigned jobs_taken; /* bits: slots of the build jobs' user ids */

@@ -119,20 +119,62 @@ static enum err_code check_exited(const union spawn_frame *frame, struct err *er
         return frame->exited.by_signal > 1 ? bad(err, "exited") : ERR_OK;
 }
 
+static const struct spawn_kind kinds[] = {
+        {.name = "source",
+         .fds = SPAWN_BUILD_INPUT,
+         .may_fds = SPAWN_BUILD_LOG,
+         .language = true,
+         .named = true},
+        {.name = "builtin", .may_fds = SPAWN_BUILD_LOG, .language = true, .prefix = "builtin-"},
+};
+
+const struct spawn_kind *spawn_kind_find(const char *name)
+{
+        for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+                if (strcmp(kinds[i].name, name) == 0)
+                        return &kinds[i];
+        }
+        return NULL;
+}
+
+/* Only what the kind has. */
+static enum err_code check_kind(const struct spawn_build *build, const struct spawn_kind *kind,
+                                struct err *err)
+{
+        if (kind->language ? !spawn_name_valid(build->language, sizeof(build->language))
+                           : build->language[0] != '\0')
+                return bad(err, "language");
+        if (kind->named ? !spawn_name_valid(build->layer, sizeof(build->layer)) : build->layer[0] != '\0')
+                return bad(err, "layer");
+        if ((build->fds & kind->fds) != kind->fds || (build->fds & ~(kind->fds | kind->may_fds)) != 0)
+                return bad(err, "descriptors");
+        if (build->layer_count > (kind->image ? SPAWN_LAYERS_MAX : 0))
+                return bad(err, "count of layers");
+        if (build->network > SPAWN_NETWORK_HOST || (build->network != SPAWN_NETWORK_NONE && !kind->network))
+                return bad(err, "network");
+        return ERR_OK;
+}
+
 static enum err_code check_build(const union spawn_frame *frame, struct err *err)
 {
         const struct spawn_build *build = &frame->build;
-        size_t kind_size = sizeof(build->kind);
-        bool builtin = strncmp(build->kind, "builtin", kind_size) == 0;
+        const struct spawn_kind *kind =
+                text_ends(build->kind, sizeof(build->kind)) ? spawn_kind_find(build->kind) : NULL;
 
-        if (!builtin && strncmp(build->kind, "source", kind_size) != 0)
+        if (kind == NULL)
                 return bad(err, "kind");
-        if (!spawn_name_valid(build->language, sizeof(build->language)))
-                return bad(err, "language");
-        if (builtin ? build->layer[0] != '\0' : !spawn_name_valid(build->layer, sizeof(build->layer)))
-                return bad(err, "layer");
+        if (!name_or_empty(build->organization, sizeof(build->organization)))
+                return bad(err, "organization");
+        if (check_kind(build, kind, err) != ERR_OK)
+                return ERR_INVALID;
+        for (uint32_t i = 0; i < build->layer_count; i++) {
+                if (!spawn_name_valid(build->layers[i], sizeof(build->layers[i])))
+                        return bad(err, "layer");
+        }
         if (!within(build->memory_mib, 1, MEMORY_MIB_MAX) || !within(build->disk_mib, 1, DISK_MIB_MAX) ||
-            !within(build->files_max, 1, FILES_MAX) || build->reserved != 0)
+            !within(build->files_max, 1, FILES_MAX) ||
+            !within(build->cpu_millicores, 1, CPU_MILLICORES_MAX) || !within(build->pids_max, 1, PIDS_MAX) ||
+            !within(build->tmp_mib, 1, TMP_MIB_MAX))
                 return bad(err, "limit");
         return ERR_OK;
 }
@@ -302,7 +344,8 @@ enum err_code spawn_receive(int fd, union spawn_frame *frame, int fds[SPAWN_FDS_
         struct msghdr message = {.msg_iov = &iov,
                                  .msg_iovlen = 1,
                                  .msg_control = space.bytes,
-                                 .msg_controllen = sizeof(space.bytes)};
+                                 /* Not CMSG_SPACE: its padding would take one more. */
+                                 .msg_controllen = CMSG_LEN(SPAWN_FDS_MAX * sizeof(int))};
         int taken[SPAWN_FDS_MAX];
         ssize_t got = seqpacket_recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 

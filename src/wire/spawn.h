@@ -28,7 +28,7 @@ enum {
         SPAWN_ARGV_MAX = 1024, /* bytes of all arguments, each NUL-terminated */
         SPAWN_TEXT_MAX = 480,
         SPAWN_INFO_MAX = 2048,
-        SPAWN_FDS_MAX = 2,         /* descriptors with one frame */
+        SPAWN_FDS_MAX = 3,         /* descriptors with one frame */
         SPAWN_CREDENTIALS_MAX = 32 /* files of certificates and keys */
 };
 
@@ -48,7 +48,7 @@ enum spawn_op {
         SPAWN_READY = 64, /* struct spawn_head: the server answers requests */
         SPAWN_START,      /* struct spawn_start */
         SPAWN_KILL,  /* struct spawn_head: SIGKILL to the whole instance or job; EXITED or BUILT follows */
-        SPAWN_BUILD, /* struct spawn_build + the source archive (for kind "source") */
+        SPAWN_BUILD, /* struct spawn_build + the descriptors that it names */
         SPAWN_LAYER_STAT, /* struct spawn_layer */
         SPAWN_LAYER_DROP  /* struct spawn_layer: remove it; instances that use it keep it */
 };
@@ -112,16 +112,48 @@ struct spawn_exited {
         uint64_t memory_peak_bytes;
 };
 
+/* What a sandbox reaches. */
+enum spawn_network {
+        SPAWN_NETWORK_NONE, /* nothing */
+        SPAWN_NETWORK_HOST  /* the host's own network: for jobs that run nobody's code */
+};
+
+/* The descriptors of a build, in this order. */
+enum {
+        SPAWN_BUILD_INPUT = 1, /* what to do: the source archive, or a file in memory; read only */
+        SPAWN_BUILD_LOG = 2,   /* a pipe for its lines (below) */
+        SPAWN_BUILD_DATA = 4   /* a file or pipe of the server's that the job reads or fills */
+};
+
+/* What a kind of job has besides its staging folder, /runtime and the host's programs. */
+struct spawn_kind {
+        const char *name;
+        uint32_t fds;     /* SPAWN_BUILD_* that it must have */
+        uint32_t may_fds; /* and those that it may have */
+        bool language;    /* it is for one language */
+        bool named;       /* the server names its layer; else the job does, and it starts with `prefix` */
+        bool image;       /* it may have an image, at /image */
+        bool network;     /* it may have a network */
+        const char *prefix;
+};
+
 struct spawn_build {
         struct spawn_head head;
-        char kind[24];                 /* "source", "builtin" */
-        char language[SPAWN_NAME_MAX]; /* builtin: which; source: the language of the function, for its
-                                          default handler */
-        char layer[SPAWN_NAME_MAX]; /* source: the name the result gets; builtin: "" (named by its digest) */
+        char kind[24];                      /* one of the table's */
+        char organization[SPAWN_GROUP_MAX]; /* cgroup: organization/build; "" for what belongs to none */
+        char language[SPAWN_NAME_MAX];      /* builtin: which; source: the language of the function, for its
+                                               default handler */
+        char layer[SPAWN_NAME_MAX];         /* the name the result gets; "" where the job names it */
+        uint32_t layer_count;               /* 0: no image */
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX]; /* the image, lowest first */
+        uint32_t network;                              /* enum spawn_network */
+        uint32_t fds;                                  /* bits SPAWN_BUILD_*: which come along */
         uint32_t memory_mib;
+        uint32_t cpu_millicores;
+        uint32_t pids_max;
+        uint32_t tmp_mib;
         uint32_t disk_mib; /* unpacked size */
         uint32_t files_max;
-        uint32_t reserved;
 };
 
 struct spawn_built {
@@ -175,12 +207,18 @@ union spawn_frame {
  * alone and is checked like a name in a frame. An exit without a report, or with another size, is a failed
  * build.
  *
- * dispatch-build KIND LANGUAGE DISK_MIB FILES_MAX: descriptor 3 as above, 4 the source archive (kind
- * "source"), /out the empty, writable folder that becomes the layer, and read-only the folder of LANGUAGE
- * among the runtimes at /runtime (where there is one: its manifest says what belongs into the image). Kind
- * "builtin" reads the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What was written is on the
- * disk before the report is.
+ * dispatch-build KIND LANGUAGE DISK_MIB FILES_MAX: descriptor 3 as above, 4 to 6 the input, the log and the
+ * data (/dev/null where there is none), /out the empty, writable folder that becomes the layer, and read-only
+ * the folder of LANGUAGE among the runtimes at /runtime (where there is one: its manifest says what belongs
+ * into the image) and an image's root at /image. LANGUAGE is "-" for a kind without one. Kind "builtin" reads
+ * the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What was written is on the disk before the
+ * report is.
+ *
+ * Lines on the log: a type, a space, UTF-8 text without control characters, a line feed; SPAWN_LINE_MAX bytes
+ * at most, but for R. Types: L a line of the build's log, P progress, R the job's result as JSON.
  */
+enum { SPAWN_LINE_MAX = 4096, SPAWN_RESULT_MAX = 8 << 20 };
+
 struct spawn_report {
         uint32_t code; /* enum err_code */
         uint32_t reserved;
@@ -188,6 +226,9 @@ struct spawn_report {
         char text[SPAWN_TEXT_MAX];
         char info[SPAWN_INFO_MAX];
 };
+
+/* NULL: there is no such kind of job. */
+const struct spawn_kind *spawn_kind_find(const char *name);
 
 /* True for a name that may stand in a frame: [a-z0-9][a-z0-9._-]*, NUL-terminated within size, no "..". */
 bool spawn_name_valid(const char *name, size_t size);

@@ -29,7 +29,7 @@ static int setup(void **state)
                                   .disk_mib = 1,
                                   .files_max = 100,
                                   .out_fd = bench->place.out_fd,
-                                  .archive_fd = -1,
+                                  .input_fd = -1,
                                   .host_fd = -1};
         bench->job.runtime_fd = openat(bench->place.fd, "runtime", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         *state = bench;
@@ -41,7 +41,7 @@ static int teardown(void **state)
         struct bench *bench = *state;
 
         own_fd_release(&bench->job.runtime_fd);
-        own_fd_release(&bench->job.archive_fd);
+        own_fd_release(&bench->job.input_fd);
         buf_finish(&bench->tar);
         place_clear(&bench->place);
         test_free(bench);
@@ -51,7 +51,7 @@ static int teardown(void **state)
 static void run(struct bench *bench)
 {
         tar_end(&bench->tar);
-        bench->job.archive_fd = archive_fd(&bench->tar, true);
+        bench->job.input_fd = archive_fd(&bench->tar, true);
         job_run(&bench->job, &bench->report);
 }
 

@@ -26,6 +26,9 @@ struct fixture {
         char text[SPAWN_TEXT_MAX];
         char layer[SPAWN_NAME_MAX];
         char info[SPAWN_INFO_MAX];
+        int log_fd; /* the job's end of the last build's log; -1: none */
+        char lines[SPAWN_LINE_MAX * 2];
+        size_t result_len; /* of the last line of type R */
 };
 
 static int setup(void **state)
@@ -34,6 +37,7 @@ static int setup(void **state)
         int fds[2];
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+        f->log_fd = -1;
         f->server_fd = fds[0];
         f->spawn_fd = fds[1];
         assert_int_equal(loop_create(&f->loop, NULL), ERR_OK);
@@ -48,6 +52,7 @@ static int teardown(void **state)
 
         builder_destroy(f->builder);
         loop_destroy(f->loop);
+        own_fd_release(&f->log_fd);
         if (f->server_fd >= 0)
                 close(f->server_fd);
         if (f->spawn_fd >= 0)
@@ -101,10 +106,17 @@ static union spawn_frame next(struct fixture *f)
                 enum err_code code = spawn_receive(f->spawn_fd, &frame, fds, &count, &err);
 
                 if (code == ERR_OK) {
+                        bool logs = frame.head.op == SPAWN_BUILD && (frame.build.fds & SPAWN_BUILD_LOG) != 0;
+
+                        if (frame.head.op == SPAWN_BUILD)
+                                assert_int_equal(count,
+                                                 (strcmp(frame.build.kind, "source") == 0 ? 1 : 0) + logs);
+                        if (logs) {
+                                own_fd_release(&f->log_fd);
+                                f->log_fd = fds[--count];
+                        }
                         for (size_t j = 0; j < count; j++)
                                 close(fds[j]);
-                        if (frame.head.op == SPAWN_BUILD)
-                                assert_int_equal(count, strcmp(frame.build.kind, "source") == 0 ? 1 : 0);
                         return frame;
                 }
                 assert_int_equal(code, ERR_LIMIT);
@@ -452,11 +464,159 @@ static void forgets_its_jobs_when_it_is_destroyed(void **state)
         assert_int_equal(f->ended, 0);
 }
 
+static void line(void *arg, char type, struct str text)
+{
+        struct fixture *f = arg;
+        size_t len = strlen(f->lines);
+
+        assert_int_equal(f->ended, 0);
+        if (type == 'R')
+                f->result_len = text.len;
+        else
+                snprintf(f->lines + len, sizeof(f->lines) - len, "%c[%.*s]", type, STR_ARG(text));
+}
+
+/* A job with a log; what the job writes there is the test's. */
+static uint64_t run_with_log(struct fixture *f, const char *language)
+{
+        const struct builder_task task = {.kind = "builtin",
+                                          .language = language,
+                                          .slow = true,
+                                          .input_fd = -1,
+                                          .data_fd = -1,
+                                          .line = line};
+
+        return builder_run(f->builder, &task, done, f);
+}
+
+static void say(struct fixture *f, const char *bytes, size_t len)
+{
+        enum { PART = 4096 }; /* a pipe takes that without waiting */
+
+        for (size_t at = 0; at < len; at += PART) {
+                size_t part = len - at < PART ? len - at : PART;
+
+                assert_int_equal(write(f->log_fd, bytes + at, part), part);
+                loop_step(f->loop, false);
+        }
+}
+
+static void lines_of_the_log_arrive_before_the_end(void **state)
+{
+        static const char said[] =
+                "L one\nP 1/2 of\tit\nX no type\nL\nLx\n\nL bad \xff\x1b[31m\nL \xc3\xa9\nL no end";
+        struct fixture *f = *state;
+
+        (void)run_with_log(f, "python3");
+        uint64_t id = expect(f, SPAWN_BUILD).head.id;
+        say(f, said, sizeof(said) - 1);
+        assert_string_equal(f->lines, "L[one]P[1/2 of it]L[bad ??[31m]L[\xc3\xa9]");
+        answer_built(f, id, ERR_OK, "layer");
+        assert_int_equal(f->ended, 1);
+        assert_string_equal(f->lines, "L[one]P[1/2 of it]L[bad ??[31m]L[\xc3\xa9]L[no end]");
+}
+
+static void a_line_is_cut_and_a_result_is_whole_or_dropped(void **state)
+{
+        struct fixture *f = *state;
+        size_t size = (size_t)SPAWN_RESULT_MAX + 4096;
+        char *bytes = test_malloc(size);
+
+        (void)run_with_log(f, "python3");
+        uint64_t id = expect(f, SPAWN_BUILD).head.id;
+        memset(bytes, 'a', size);
+        memcpy(bytes, "L ", 2);
+        bytes[10000] = '\n';
+        say(f, bytes, 10001);
+        assert_int_equal(strlen(f->lines), SPAWN_LINE_MAX - 2 + 3);
+        bytes[10000] = 'a';
+        memcpy(bytes, "R ", 2);
+        bytes[size - 1] = '\n';
+        say(f, bytes, size);
+        assert_int_equal(f->result_len, 0);
+        bytes[SPAWN_RESULT_MAX] = '\n';
+        say(f, bytes, (size_t)SPAWN_RESULT_MAX + 1);
+        assert_int_equal(f->result_len, SPAWN_RESULT_MAX - 2);
+        answer_built(f, id, ERR_OK, "layer");
+        test_free(bytes);
+}
+
+static void a_character_is_not_cut_in_two(void **state)
+{
+        struct fixture *f = *state;
+        char bytes[SPAWN_LINE_MAX + 8];
+
+        (void)run_with_log(f, "python3");
+        uint64_t id = expect(f, SPAWN_BUILD).head.id;
+        memset(bytes, 'a', sizeof(bytes));
+        memcpy(bytes, "L ", 2);
+        memcpy(bytes + SPAWN_LINE_MAX - 1, "\xe2\x82\xac", 3); /* one byte of it has room */
+        bytes[sizeof(bytes) - 1] = '\n';
+        say(f, bytes, sizeof(bytes));
+        assert_int_equal(strlen(f->lines), SPAWN_LINE_MAX - 3 + 3);
+        assert_null(strchr(f->lines, '?'));
+        answer_built(f, id, ERR_OK, "layer");
+}
+
+static void slow_jobs_leave_room_for_others(void **state)
+{
+        struct fixture *f = *state;
+
+        for (int i = 0; i < BUILDER_SLOW_MAX + 1; i++)
+                (void)run_with_log(f, "python3");
+        for (int i = 0; i < BUILDER_SLOW_MAX; i++)
+                assert_int_equal(expect(f, SPAWN_BUILD).build.fds, SPAWN_BUILD_LOG);
+        expect_silence(f);
+        builder_builtin(f->builder, "native", done, f);
+        union spawn_frame other = expect(f, SPAWN_BUILD);
+        assert_string_equal(other.build.language, "native");
+        expect_silence(f);
+}
+
+static void a_running_job_is_cancelled(void **state)
+{
+        struct fixture *f = *state;
+        uint64_t id = run_with_log(f, "python3");
+
+        assert_int_equal(expect(f, SPAWN_BUILD).head.id, id);
+        builder_cancel(f->builder, id);
+        assert_int_equal(expect(f, SPAWN_KILL).head.id, id);
+        builder_cancel(f->builder, id);
+        assert_int_equal(f->ended, 0);
+        answer_built(f, id, ERR_CANCELLED, "");
+        assert_int_equal(f->ended, 1);
+        assert_int_equal(f->code, ERR_CANCELLED);
+        assert_string_equal(f->text, "the build was cancelled");
+        builder_cancel(f->builder, id);
+        expect_silence(f);
+}
+
+static void a_waiting_job_is_cancelled(void **state)
+{
+        struct fixture *f = *state;
+
+        for (int i = 0; i < BUILDER_SLOW_MAX; i++) {
+                (void)run_with_log(f, "python3");
+                expect(f, SPAWN_BUILD);
+        }
+        builder_cancel(f->builder, run_with_log(f, "python3"));
+        assert_int_equal(f->ended, 0);
+        wait_for(f, 1);
+        assert_int_equal(f->code, ERR_CANCELLED);
+        expect_silence(f);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
                 TEST(asks_for_the_layer_then_builds_it),
+                TEST(lines_of_the_log_arrive_before_the_end),
+                TEST(a_line_is_cut_and_a_result_is_whole_or_dropped),
+                TEST(a_character_is_not_cut_in_two),
+                TEST(slow_jobs_leave_room_for_others),
+                TEST(a_running_job_is_cancelled),
+                TEST(a_waiting_job_is_cancelled),
                 TEST(builds_no_layer_that_is_there),
                 TEST(builds_a_base_image_without_asking),
                 TEST(reports_why_a_build_failed),

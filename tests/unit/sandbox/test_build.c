@@ -30,8 +30,14 @@ static union spawn_frame build_frame(uint64_t id, const char *kind, const char *
         union spawn_frame frame;
 
         memset(&frame, 0, sizeof(frame));
-        frame.build = (struct spawn_build){
-                .head = {.op = SPAWN_BUILD, .id = id}, .memory_mib = 64, .disk_mib = 16, .files_max = 100};
+        frame.build = (struct spawn_build){.head = {.op = SPAWN_BUILD, .id = id},
+                                           .fds = strcmp(kind, "source") == 0 ? SPAWN_BUILD_INPUT : 0,
+                                           .memory_mib = 64,
+                                           .cpu_millicores = 2000,
+                                           .pids_max = 64,
+                                           .tmp_mib = 16,
+                                           .disk_mib = 16,
+                                           .files_max = 100};
         snprintf(frame.build.kind, sizeof(frame.build.kind), "%s", kind);
         snprintf(frame.build.language, sizeof(frame.build.language), "%s", language);
         snprintf(frame.build.layer, sizeof(frame.build.layer), "%s", layer);

@@ -118,11 +118,33 @@ static void a_build_names_its_layer_only_for_source(void **state)
                                            .kind = "source",
                                            .language = "python3",
                                            .layer = "src-1",
+                                           .fds = SPAWN_BUILD_INPUT,
                                            .memory_mib = 1,
+                                           .cpu_millicores = 1,
+                                           .pids_max = 1,
+                                           .tmp_mib = 1,
                                            .disk_mib = 1,
                                            .files_max = 1};
         assert_int_equal(check(&frame), ERR_OK);
+        frame.build.fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_LOG;
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.build.fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.fds = 0;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.fds = SPAWN_BUILD_INPUT;
+        frame.build.network = SPAWN_NETWORK_HOST;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.network = SPAWN_NETWORK_NONE;
+        frame.build.layer_count = 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.layer_count = 0;
+        frame.build.pids_max = 0;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.pids_max = 1;
         memcpy(frame.build.kind, "builtin", sizeof("builtin"));
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.build.fds = 0;
         assert_int_equal(check(&frame), ERR_INVALID);
         frame.build.layer[0] = '\0';
         assert_int_equal(check(&frame), ERR_OK);
