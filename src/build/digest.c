@@ -4,6 +4,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "build/names.h"
 #include "build/tree.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { CHUNK = 131072, NAMES_MAX = 1 << 20 };
+enum { CHUNK = 131072 };
 
 struct walk {
         EVP_MD_CTX *sha;
@@ -109,61 +110,10 @@ static enum err_code walk_entry(struct walk *walk, int dir_fd, const char *name,
         return S_ISDIR(st.st_mode) ? walk_into(walk, fd, name, err) : put_file(walk, fd, &st, err);
 }
 
-struct names {
-        char **list;
-        size_t count;
-};
-
-static void names_release(struct names *names)
-{
-        for (size_t i = 0; i < names->count; i++)
-                free(names->list[i]);
-        free(names->list);
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-        return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static enum err_code read_names(int folder_fd, struct names *ret, struct err *err)
-{
-        __attribute__((cleanup(names_release))) struct names names = {0};
-        own_fd int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-
-        if (dir == NULL)
-                return err_sys(err, "open folder");
-        (void)take_fd(&fd);
-        for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-                        continue;
-                if ((names.count & (names.count - 1)) == 0) { /* full at each power of two */
-                        char **grown = reallocarray(names.list, names.count == 0 ? 1 : 2 * names.count,
-                                                    sizeof(*grown));
-
-                        if (grown == NULL)
-                                return err_nomem(err);
-                        names.list = grown;
-                }
-                if (names.count == NAMES_MAX)
-                        return err_set(err, ERR_TOO_LARGE, "more than %d names in one folder", NAMES_MAX);
-                names.list[names.count] = strdup(entry->d_name);
-                if (names.list[names.count] == NULL)
-                        return err_nomem(err);
-                names.count++;
-        }
-        if (names.count > 0)
-                qsort(names.list, names.count, sizeof(*names.list), by_bytes);
-        *ret = names;
-        names = (struct names){0};
-        return ERR_OK;
-}
-
 static enum err_code walk_folder(struct walk *walk, int folder_fd, struct err *err)
 {
-        __attribute__((cleanup(names_release))) struct names names = {0};
-        enum err_code code = read_names(folder_fd, &names, err);
+        own_names struct names names = {0};
+        enum err_code code = names_read(folder_fd, &names, err);
 
         for (size_t i = 0; code == ERR_OK && i < names.count; i++)
                 code = walk_entry(walk, folder_fd, names.list[i], err);
