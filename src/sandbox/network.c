@@ -1,0 +1,398 @@
+/* sandbox/network.c: the router of a server, and the networks of its sandboxes. */
+#include "sandbox/network.h"
+
+#include "base/own.h"
+#include "sandbox/netlink.h"
+#include "sandbox/network_route.h"
+#include "sandbox/network_rules.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+        OFFSET_GATEWAY = 1, /* in the pool: the router, as sandboxes see it */
+        OFFSET_HOST = 2,    /* the host's end of the uplink */
+        OFFSET_UP = 3,      /* the router's */
+        INDEX_FIRST = 1000, /* of the sandboxes' interfaces there */
+        POOL_MAX = 1 << NETWORK_POOL_BITS,
+        LISTEN_BACKLOG = 64,
+        NAME_TAIL = 12
+};
+
+struct network {
+        struct network_names names;
+        struct ipv4_range pool;
+        int host_ns_fd, router_ns_fd;
+        int host_fd, router_fd; /* rtnetlink */
+        uint32_t size;          /* addresses of the pool */
+        uint32_t next;          /* address to try, and index to use */
+        uint32_t next_index;
+        unsigned char taken[POOL_MAX / 8];
+};
+
+static enum err_code refused(const char *what, struct err *err)
+{
+        if (errno == EPERM || errno == EACCES)
+                return err_set(err, ERR_UNAVAILABLE,
+                               "network egress needs the right to change the network (CAP_NET_ADMIN) on this "
+                               "host: %s: %s",
+                               what, strerror(errno));
+        if (errno == EOPNOTSUPP)
+                return err_set(err, ERR_UNAVAILABLE,
+                               "network egress needs a kernel with veth (modprobe veth): %s: %s", what,
+                               strerror(errno));
+        if (errno == EROFS)
+                return err_set(
+                        err, ERR_UNAVAILABLE,
+                        "network egress needs a /proc/sys that can be written, or net.ipv4.ip_forward=1 "
+                        "set already: %s: %s",
+                        what, strerror(errno));
+        return err_sys(err, "network egress: %s", what);
+}
+
+void network_enter(int ns_fd)
+{
+        /* Nothing could go on in the wrong one. */
+        int result = setns(ns_fd, CLONE_NEWNET);
+
+        assert(result == 0);
+        (void)result;
+}
+
+static int ns_open_own(void)
+{
+        return open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+/* Of the network namespace that the caller is in. A kernel without IPv6 has no files of it. */
+static int setting_write(const char *name, const char *value)
+{
+        char path[80];
+
+        snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+        own_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT && strncmp(name, "ipv6/", 5) == 0 ? 0 : -1;
+        return write(fd, value, strlen(value)) < 0 ? -1 : 0;
+}
+
+static int ipv6_off(void)
+{
+        if (setting_write("ipv6/conf/all/disable_ipv6", "1") < 0)
+                return -1;
+        return setting_write("ipv6/conf/default/disable_ipv6", "1");
+}
+
+/* A new network namespace, with lo up and without IPv6; the caller is back in its own afterwards. `also` is
+ * done in it. */
+static int ns_make(int home_fd, int (*also)(void), int *ret_route_fd)
+{
+        if (unshare(CLONE_NEWNET) < 0)
+                return -1;
+        own_fd int ns_fd = ns_open_own();
+        own_fd int route_fd = netlink_open(NETLINK_ROUTE);
+        int result = ns_fd < 0 || route_fd < 0 || ipv6_off() < 0 ||
+                                     route_link_up(route_fd, ROUTE_LO_INDEX) < 0 ||
+                                     (also != NULL && also() < 0)
+                             ? -1
+                             : 0;
+        int saved = errno;
+        network_enter(home_fd);
+        errno = saved;
+        if (result < 0)
+                return -1;
+        *ret_route_fd = take_fd(&route_fd);
+        return take_fd(&ns_fd);
+}
+
+/* In the router. */
+static int router_settings(void)
+{
+        static const char *const settings[][2] = {
+                {"ipv4/conf/all/rp_filter", "0"},           {"ipv4/conf/default/rp_filter", "0"},
+                {"ipv4/conf/all/accept_redirects", "0"},    {"ipv4/conf/default/accept_redirects", "0"},
+                {"ipv4/conf/all/send_redirects", "0"},      {"ipv4/conf/default/send_redirects", "0"},
+                {"ipv4/conf/all/accept_source_route", "0"}, {"ipv4/ip_forward", "1"}};
+
+        for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+                if (setting_write(settings[i][0], settings[i][1]) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static uint32_t at(const struct network *network, uint32_t offset)
+{
+        return network->pool.address + offset;
+}
+
+static enum err_code router_make(struct network *network, struct err *err)
+{
+        char rules[NETWORK_RULES_MAX];
+
+        network->router_ns_fd = ns_make(network->host_ns_fd, router_settings, &network->router_fd);
+        if (network->router_ns_fd < 0)
+                return refused("make the router's namespace", err);
+        if (route_address_add(network->router_fd, ROUTE_LO_INDEX, network_gateway(network)) < 0)
+                return refused("give the router its address", err);
+        network_rules_router(&network->pool, rules);
+        return network_rules_load(network->router_ns_fd, rules, err);
+}
+
+/* What the kernel does with packets between its interfaces, on the host, once the rules are there. */
+static enum err_code host_forward(struct err *err)
+{
+        char now = '0';
+        own_fd int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0 || read(fd, &now, sizeof(now)) != sizeof(now))
+                return refused("read net.ipv4.ip_forward", err);
+        if (now == '0' && setting_write("ipv4/ip_forward", "1") < 0)
+                return refused("set net.ipv4.ip_forward", err);
+        return ERR_OK;
+}
+
+static enum err_code uplink_make(struct network *network, struct err *err)
+{
+        const struct ipv4_range host = {at(network, OFFSET_HOST), 32}, up = {at(network, OFFSET_UP), 32},
+                                any = {0, 0};
+        char ipv6[64];
+
+        /* Of a process that was killed a moment ago. */
+        (void)route_link_remove(network->host_fd, network->names.uplink);
+        if (route_pair_make(network->host_fd, network->names.uplink, 0, "up", network->router_ns_fd) < 0)
+                return refused("make a pair of interfaces", err);
+        uint32_t index = if_nametoindex(network->names.uplink);
+        snprintf(ipv6, sizeof(ipv6), "ipv6/conf/%s/disable_ipv6", network->names.uplink);
+        if (setting_write(ipv6, "1") < 0)
+                return refused("turn IPv6 off for the interface", err);
+        if (route_address_add(network->host_fd, index, host.address) < 0 ||
+            route_add(network->host_fd, index, &up, 0, host.address) < 0 ||
+            route_add(network->host_fd, index, &network->pool, up.address, host.address) < 0)
+                return refused("set the host's end of the interface", err);
+        if (route_link_up(network->router_fd, ROUTE_PEER_INDEX) < 0 ||
+            route_address_add(network->router_fd, ROUTE_PEER_INDEX, up.address) < 0 ||
+            route_add(network->router_fd, ROUTE_PEER_INDEX, &host, 0, up.address) < 0 ||
+            route_add(network->router_fd, ROUTE_PEER_INDEX, &any, host.address, up.address) < 0)
+                return refused("set the router's end of the interface", err);
+        return ERR_OK;
+}
+
+/* FNV-1a of the name: servers beside each other begin at different places. */
+static uint32_t name_hash(const char *name)
+{
+        uint32_t hash = 0x811c9dc5;
+
+        for (; *name != '\0'; name++)
+                hash = (hash ^ (unsigned char)*name) * 0x01000193;
+        return hash;
+}
+
+static void names_make(const char *name, struct network_names *ret)
+{
+        size_t len = strlen(name);
+
+        assert(len >= NAME_TAIL && len < sizeof(ret->table));
+        snprintf(ret->uplink, sizeof(ret->uplink), "dp%s", name + len - NAME_TAIL);
+        snprintf(ret->table, sizeof(ret->table), "%s", name);
+        for (char *c = ret->table; *c != '\0'; c++)
+                *c = *c == '-' ? '_' : *c;
+}
+
+static enum err_code network_open(struct network *network, const char *name, const struct ipv4_range *range,
+                                  struct err *err)
+{
+        char rules[NETWORK_RULES_MAX];
+
+        network->host_ns_fd = ns_open_own();
+        network->host_fd = netlink_open(NETLINK_ROUTE);
+        if (network->host_ns_fd < 0 || network->host_fd < 0)
+                return refused("open the host's network", err);
+        (void)route_link_remove(network->host_fd, network->names.uplink);
+        enum err_code code = route_pool_find(network->host_fd, range, name_hash(name), &network->pool, err);
+        if (code != ERR_OK)
+                return code;
+        network->size = (uint32_t)1 << (32 - network->pool.prefix);
+        code = router_make(network, err);
+        if (code != ERR_OK)
+                return code;
+        network_rules_host(&network->names, &network->pool, rules);
+        code = network_rules_load(network->host_ns_fd, rules, err);
+        if (code == ERR_OK)
+                code = uplink_make(network, err);
+        if (code == ERR_OK)
+                code = host_forward(err);
+        return code;
+}
+
+enum err_code network_create(const char *name, const struct ipv4_range *range, struct network **ret,
+                             struct err *err)
+{
+        struct network *network = calloc(1, sizeof(*network));
+
+        if (network == NULL)
+                return err_nomem(err);
+        network->host_ns_fd = network->router_ns_fd = network->host_fd = network->router_fd = -1;
+        network->next = NETWORK_FIRST;
+        network->next_index = INDEX_FIRST;
+        names_make(name, &network->names);
+        enum err_code code = network_open(network, name, range, err);
+        if (code != ERR_OK) {
+                network_destroy(network);
+                return code;
+        }
+        *ret = network;
+        return ERR_OK;
+}
+
+void network_destroy(struct network *network)
+{
+        char rules[NETWORK_RULES_MAX];
+
+        if (network == NULL)
+                return;
+        if (network->host_fd >= 0)
+                (void)route_link_remove(network->host_fd, network->names.uplink);
+        if (network->router_ns_fd >= 0) {
+                network_rules_remove(&network->names, rules);
+                (void)network_rules_load(network->host_ns_fd, rules, NULL);
+        }
+        const int fds[] = {network->host_fd, network->router_fd, network->router_ns_fd, network->host_ns_fd};
+        for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+                if (fds[i] >= 0)
+                        close(fds[i]);
+        }
+        free(network);
+}
+
+enum err_code network_clear(const char *name, struct err *err)
+{
+        struct network_names names;
+        char rules[NETWORK_RULES_MAX];
+
+        names_make(name, &names);
+        own_fd int host_fd = netlink_open(NETLINK_ROUTE);
+        own_fd int ns_fd = ns_open_own();
+        if (host_fd < 0 || ns_fd < 0)
+                return err_sys(err, "open the host's network");
+        (void)route_link_remove(host_fd, names.uplink);
+        network_rules_remove(&names, rules);
+        return network_rules_load(ns_fd, rules, err);
+}
+
+uint32_t network_gateway(const struct network *network)
+{
+        return at(network, OFFSET_GATEWAY);
+}
+
+struct ipv4_range network_pool(const struct network *network)
+{
+        return network->pool;
+}
+
+static bool address_take(struct network *network, uint32_t *ret)
+{
+        /* The last of a pool is its broadcast address. */
+        uint32_t count = network->size - 1 - NETWORK_FIRST;
+
+        for (uint32_t i = 0; i < count; i++) {
+                uint32_t offset = NETWORK_FIRST + (network->next - NETWORK_FIRST + i) % count;
+                if (network->taken[offset / 8] & 1U << offset % 8)
+                        continue;
+                network->taken[offset / 8] |= (unsigned char)(1U << offset % 8);
+                network->next = NETWORK_FIRST + (offset - NETWORK_FIRST + 1) % count;
+                *ret = offset;
+                return true;
+        }
+        return false;
+}
+
+static void address_give_back(struct network *network, uint32_t address)
+{
+        uint32_t offset = address - network->pool.address;
+
+        network->taken[offset / 8] &= (unsigned char)~(1U << offset % 8);
+}
+
+static enum err_code link_open(struct network *network, bool restricted, struct network_link *link,
+                               struct err *err)
+{
+        const struct ipv4_range any = {0, 0}, self = {link->address, 32};
+        own_fd int route_fd = -1;
+        char name[16];
+
+        link->ns_fd = ns_make(network->host_ns_fd, NULL, &route_fd);
+        if (link->ns_fd < 0)
+                return refused("make a sandbox's network namespace", err);
+        snprintf(name, sizeof(name), "%c%u", restricted ? 'a' : 's', link->index);
+        if (route_pair_make(network->router_fd, name, link->index, "eth0", link->ns_fd) < 0)
+                return refused("make a pair of interfaces", err);
+        if (route_add(network->router_fd, link->index, &self, 0, network_gateway(network)) < 0 ||
+            route_link_up(route_fd, ROUTE_PEER_INDEX) < 0 ||
+            route_address_add(route_fd, ROUTE_PEER_INDEX, link->address) < 0 ||
+            route_add(route_fd, ROUTE_PEER_INDEX, &any, network_gateway(network), link->address) < 0)
+                return refused("set a sandbox's interface", err);
+        return ERR_OK;
+}
+
+enum err_code network_link_make(struct network *network, bool restricted, struct network_link *ret,
+                                struct err *err)
+{
+        struct network_link link = {.ns_fd = -1, .index = network->next_index};
+        uint32_t offset;
+
+        if (!address_take(network, &offset))
+                return err_set(err, ERR_LIMIT,
+                               "network egress: all %u addresses of the pool are taken; choose a wider "
+                               "--network-range",
+                               network->size - NETWORK_FIRST - 1);
+        network->next_index++;
+        link.address = at(network, offset);
+        enum err_code code = link_open(network, restricted, &link, err);
+        if (code != ERR_OK) {
+                network_link_finish(network, &link);
+                return code;
+        }
+        *ret = link;
+        return ERR_OK;
+}
+
+void network_link_finish(struct network *network, struct network_link *link)
+{
+        if (link->address == 0)
+                return;
+        if (link->ns_fd >= 0)
+                close(link->ns_fd);
+        address_give_back(network, link->address);
+        *link = (struct network_link){.ns_fd = -1};
+}
+
+enum err_code network_listen(const struct network *network, int type, uint16_t port, int *ret_fd,
+                             struct err *err)
+{
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_port = htons(port),
+                                      .sin_addr.s_addr = htonl(network_gateway(network))};
+
+        network_enter(network->router_ns_fd);
+        own_fd int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int saved = errno;
+        network_enter(network->host_ns_fd);
+        errno = saved;
+        if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+            (type == SOCK_STREAM && listen(fd, LISTEN_BACKLOG) < 0))
+                return err_sys(err, "network egress: listen on the router's address");
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}

@@ -1,0 +1,81 @@
+/*
+ * wire/egress.h: what sandboxes with a network may never reach, and what spawn and dispatch-dns, which
+ * answers their questions for names, say to each other over a SOCK_SEQPACKET pair (descriptor 3 of the
+ * latter). Both ends are one build. dispatch-dns reads foreign bytes, so spawn trusts none of what it says:
+ * it looks for the client among the sandboxes, and takes no address that nobody may reach.
+ *
+ * dispatch-dns: 3 is the pair, 4 a datagram socket and 5 a listening stream socket on the router's address.
+ */
+#ifndef DISPATCH_WIRE_EGRESS_H
+#define DISPATCH_WIRE_EGRESS_H
+
+#include "base/ipv4.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* RFC 6890, and what clouds add to it: loopback, links, metadata, multicast, broadcast, reserved. Private
+ * networks (RFC 1918) are not among these: a site has its own services there. */
+extern const struct ipv4_range egress_forbidden[];
+extern const size_t egress_forbidden_count;
+bool egress_is_forbidden(uint32_t address);
+
+enum {
+        EGRESS_CONTROL_FD = 3,
+        EGRESS_DATAGRAM_FD = 4,
+        EGRESS_STREAM_FD = 5,
+        EGRESS_NAMES_MAX = 4096,  /* bytes of an allow-list: its items with a NUL behind each */
+        EGRESS_ITEMS_MAX = 64,    /* hosts and ranges of an allow-list */
+        EGRESS_ADDRESSES_MAX = 32 /* of one answer */
+};
+
+/*
+ * An item of an allow-list: a host name ("example.com", alone), "*.example.com" (every name below it), an
+ * address or a range of them. Lower case letters, digits and '-'; '_' where names have it.
+ */
+bool egress_host_valid(struct str host);
+/* Without regard to case, a dot at the end of `name` not counted. */
+bool egress_host_matches(struct str pattern, struct str name);
+
+enum egress_op {
+        /* spawn to dispatch-dns */
+        EGRESS_POOL = 1, /* struct egress_pool, first */
+        EGRESS_CLIENT,   /* struct egress_client: a sandbox that may ask */
+        EGRESS_GONE,     /* struct egress_client, names empty: it may not any more */
+        EGRESS_OPENED,   /* struct egress_open: an answer to it; count is 0 when it was refused */
+        /* dispatch-dns to spawn */
+        EGRESS_OPEN /* struct egress_open: let the client reach these for so long */
+};
+
+struct egress_pool {
+        uint32_t op;
+        uint32_t address, prefix; /* of the sandboxes */
+};
+
+struct egress_client {
+        uint32_t op;
+        uint32_t address;
+        uint32_t restricted; /* 1: it gets answers for these names alone */
+        char names[EGRESS_NAMES_MAX];
+};
+
+struct egress_open {
+        uint32_t op;
+        uint32_t id;
+        uint32_t client;
+        uint32_t ttl_s;
+        uint32_t count;
+        uint32_t addresses[EGRESS_ADDRESSES_MAX];
+};
+
+union egress_frame {
+        uint32_t op;
+        struct egress_pool pool;
+        struct egress_client client;
+        struct egress_open open;
+};
+
+/* The size of a frame of that operation; 0 for an unknown one. */
+size_t egress_frame_size(uint32_t op);
+
+#endif
