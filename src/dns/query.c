@@ -83,10 +83,10 @@ static int ask(struct forward *forward, struct query *query)
         unsigned char bytes[2 + DNS_QUERY_MAX];
         socklen_t address_len;
         const struct sockaddr *server = upstream_server(&forward->upstream, query->attempt, &address_len);
-        int type = (query->by_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
+        int type = query->by_tcp ? SOCK_STREAM : SOCK_DGRAM;
 
         random_fill(&query->id, sizeof(query->id));
-        own_fd int fd = socket(server->sa_family, type, 0);
+        own_fd int fd = socket(server->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (fd < 0 || (connect(fd, server, address_len) < 0 && errno != EINPROGRESS))
                 return -1;
         if (!query->by_tcp) {

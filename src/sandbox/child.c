@@ -104,6 +104,8 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
         static char *const environment[] = {
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp",
                 "TMPDIR=/tmp", "LANG=C.UTF-8", NULL};
+        /* With a network that was made for it, it is in that namespace from the start. */
+        bool own_network = !spec->host_network && spec->network == NULL;
         const char *step = "";
 
         if (die_with_parent(host->self_fd) < 0)
@@ -112,13 +114,13 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
         umask(022);
         /* In its cgroup by now, which so becomes the top of all that its cgroup namespace shows. */
         if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
-                    (spec->host_network ? 0 : CLONE_NEWNET)) < 0)
+                    (own_network ? CLONE_NEWNET : 0)) < 0)
                 fail(control_fd, "make namespaces");
         if (signals_reset() < 0 || setsid() < 0)
                 fail(control_fd, "start a session");
         if (sethostname(hostname, sizeof(hostname) - 1) < 0)
                 fail(control_fd, "set the host name");
-        if (!spec->host_network && loopback_up() < 0)
+        if (own_network && loopback_up() < 0)
                 fail(control_fd, "bring lo up");
         if (rights_become(SANDBOX_UID, SANDBOX_UID) < 0)
                 fail(control_fd, "change the user");

@@ -51,6 +51,9 @@ enum err_code sandbox_host_init(struct sandbox_host *host, int init_fd, int dir_
         host->self_fd = pidfd_open(getpid(), 0);
         if (host->self_fd < 0)
                 return err_sys(err, "pidfd_open");
+        host->net_fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+        if (host->net_fd < 0)
+                return err_sys(err, "open the network namespace");
         return mounts_host_init(&host->mounts, dir_fd, folder, err);
 }
 
@@ -67,6 +70,9 @@ void sandbox_host_finish(struct sandbox_host *host)
         if (host->self_fd >= 0)
                 close(host->self_fd);
         host->self_fd = -1;
+        if (host->net_fd >= 0)
+                close(host->net_fd);
+        host->net_fd = -1;
         mounts_host_finish(&host->mounts);
 }
 
@@ -128,7 +134,13 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
                 .exit_signal = SIGCHLD,
                 .cgroup = into >= 0 ? (uint64_t)into : 0,
         };
+        if (spec->network != NULL)
+                network_enter(spec->network->ns_fd);
         sandbox.pid = sys_clone3(&args);
+        int saved = errno;
+        if (sandbox.pid != 0 && spec->network != NULL)
+                network_enter(host->net_fd);
+        errno = saved;
         if (sandbox.pid < 0)
                 return err_sys(err, "clone the sandbox");
         if (sandbox.pid == 0) {

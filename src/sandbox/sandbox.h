@@ -8,7 +8,8 @@
  *
  * What the process sees: the root read-only; /function and /runtime read-only; /tmp of its own, limited; /dev
  * with null, zero, full, random, urandom and shm; /proc of its own, read-only; no /sys; a network with only
- * lo. PATH, HOME=/tmp, TMPDIR=/tmp and LANG=C.UTF-8 in the environment, / as working directory.
+ * lo, or one that reaches the outside (network.h). PATH, HOME=/tmp, TMPDIR=/tmp and LANG=C.UTF-8 in the
+ * environment, / as working directory.
  *
  * Its descriptors: 0 is /dev/null, 3 is what the caller gives (an instance: the channel). 1 and 2 are two
  * sealed files in memory of SANDBOX_OUTPUT_BYTES each (F_SEAL_GROW, F_SEAL_SHRINK), so whatever the process,
@@ -25,6 +26,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/filters.h"
 #include "sandbox/mounts.h"
+#include "sandbox/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,6 +43,7 @@ struct sandbox_host {
         struct mounts_host mounts;
         int init_fd; /* the static init's program; the caller's */
         int self_fd; /* this process, by pidfd */
+        int net_fd;  /* its network namespace */
 };
 
 struct sandbox_spec {
@@ -49,8 +52,9 @@ struct sandbox_spec {
         struct cgroup *cgroup;       /* the caller's; outlives the sandbox */
         const struct filter *filter;
         uint32_t tmp_mib;
-        uint64_t file_bytes_max; /* 0: no bound of its own */
-        bool host_network;       /* no network namespace of its own: for who runs nobody's code */
+        uint64_t file_bytes_max;            /* 0: no bound of its own */
+        bool host_network;                  /* no network namespace of its own: for who runs nobody's code */
+        const struct network_link *network; /* NULL: only lo. The caller's */
 };
 
 /*

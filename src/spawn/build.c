@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "base/seqpacket.h"
 #include "spawn/buildroot.h"
+#include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
 #include "spawn/spawn.h"
@@ -211,6 +212,8 @@ static enum err_code root_open(struct spawn *spawn, enum buildroot_kind kind, in
         if (*root < 0) {
                 snprintf(where, sizeof(where), "%s/mnt", spawn->state.path);
                 enum err_code code = buildroot_open(where, kind, root, err);
+                if (code == ERR_OK && kind == BUILDROOT_EGRESS)
+                        code = egress_files_write(spawn, *root, err);
                 if (code != ERR_OK)
                         return code;
         }
@@ -219,7 +222,9 @@ static enum err_code root_open(struct spawn *spawn, enum buildroot_kind kind, in
 
 static enum buildroot_kind root_kind(const struct build *build)
 {
-        if (build->asked.network != SPAWN_NETWORK_NONE)
+        if (build->asked.network == SPAWN_NETWORK_EGRESS)
+                return BUILDROOT_EGRESS;
+        if (build->asked.network == SPAWN_NETWORK_HOST)
                 return BUILDROOT_NETWORK;
         return strcmp(build->of->name, "builtin") == 0 ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE;
 }
@@ -228,13 +233,18 @@ static enum buildroot_kind root_kind(const struct build *build)
 static enum err_code image_open(struct build *build, int *ret_fd, struct err *err)
 {
         const struct spawn_build *asked = &build->asked;
-        int fds[SPAWN_LAYERS_MAX];
+        int fds[SPAWN_LAYERS_MAX + 1];
         enum err_code code = ERR_OK;
         uint32_t count = 0;
 
         for (; code == ERR_OK && count < asked->layer_count; count += code == ERR_OK)
                 code = layers_open(build->instance.spawn->state.layers_fd, "layer", asked->layers[count],
                                    &fds[count], err);
+        /* On top of it, what names are resolved by. */
+        if (code == ERR_OK && count > 0 && asked->network == SPAWN_NETWORK_EGRESS) {
+                code = egress_files_open(build->instance.spawn, &fds[count], err);
+                count += code == ERR_OK;
+        }
         if (code == ERR_OK && count > 0)
                 code = mounts_open_root(fds, count, ret_fd, err);
         while (count > 0)
@@ -290,12 +300,18 @@ static enum err_code job_make(struct build *build, struct err *err)
         struct mounts mounts;
 
         mounts_init(&mounts);
-        enum err_code code = mounts_open(build, &mounts, err);
+        enum err_code code = ERR_OK;
+        if (build->asked.network == SPAWN_NETWORK_EGRESS)
+                code = egress_link_make(spawn, NULL, &instance->egress, err);
+        if (code == ERR_OK)
+                code = mounts_open(build, &mounts, err);
         if (code == ERR_OK)
                 code = cgroup_create(spawn->cgroups, organization, "build", &limits, &instance->cgroup, err);
         if (code == ERR_OK) {
                 spec.mounts = &mounts;
                 spec.cgroup = instance->cgroup;
+                if (instance->egress != NULL)
+                        spec.network = egress_link_network(instance->egress);
                 code = sandbox_make(&spawn->host, &spec, &instance->sandbox, err);
         }
         mounts_finish(&mounts);

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 
 /* For which kinds. */
-#define ALL  (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK | 1U << BUILDROOT_BUILTIN)
-#define SOME (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK)
+#define ALL  (SOME | 1U << BUILDROOT_BUILTIN)
+#define SOME (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK | 1U << BUILDROOT_EGRESS)
 #define NET  (1U << BUILDROOT_NETWORK)
 #define HOST (1U << BUILDROOT_BUILTIN)
 
@@ -109,7 +109,7 @@ static enum err_code root_fill(int root_fd, const char *root, enum buildroot_kin
 
 enum err_code buildroot_open(const char *where, enum buildroot_kind kind, int *ret_fd, struct err *err)
 {
-        static const char *const names[BUILDROOT_KINDS] = {"source", "network", "builtin"};
+        static const char *const names[BUILDROOT_KINDS] = {"source", "network", "egress-job", "builtin"};
         char root[PATH_MAX];
 
         snprintf(root, sizeof(root), "%s/%s", where, names[kind]);

@@ -10,6 +10,7 @@
 enum buildroot_kind {
         BUILDROOT_SOURCE,  /* programs, libraries and certificates */
         BUILDROOT_NETWORK, /* and what names are resolved by */
+        BUILDROOT_EGRESS,  /* the same of a sandbox's own network; its files are egress.h's */
         BUILDROOT_BUILTIN, /* and /etc and the package database, which say what the host has installed */
         BUILDROOT_KINDS
 };

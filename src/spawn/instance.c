@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
 #include "spawn/spawn.h"
@@ -180,6 +181,7 @@ void instance_free(struct instance *instance)
         events_remove(&instance->spawn->events, &instance->control);
         events_remove(&instance->spawn->events, &instance->exit);
         sandbox_finish(&instance->sandbox);
+        egress_link_destroy(instance->spawn, instance->egress);
         cgroup_release(instance->cgroup);
         if (instance->channel_fd >= 0)
                 close(instance->channel_fd);

@@ -15,6 +15,7 @@
 
 struct spawn;
 struct link;
+struct egress_link;
 struct instance;
 
 /* How an instance ended. */
@@ -42,10 +43,11 @@ struct instance {
         struct instance *next; /* in its bucket */
         uint64_t id;
         uint64_t begun_us;
-        unsigned slot;  /* its user id is the range's first + slot */
-        int channel_fd; /* the server's end, until it is sent */
-        bool failed;    /* to start */
-        bool killed;    /* by SPAWN_KILL */
+        unsigned slot;              /* its user id is the range's first + slot */
+        struct egress_link *egress; /* its network; NULL: only lo */
+        int channel_fd;             /* the server's end, until it is sent */
+        bool failed;                /* to start */
+        bool killed;                /* by SPAWN_KILL */
         struct sandbox sandbox;
         struct cgroup *cgroup;
 };

@@ -3,6 +3,7 @@
  * watches the server, which does everything else as an ordinary user.
  */
 #include "base/log.h"
+#include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
 #include "spawn/server.h"
@@ -112,19 +113,19 @@ static void descriptors_raise(void)
         (void)setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* The static init lies beside this program. */
-static int init_open(void)
+/* A program that lies beside this one. */
+static int beside_open(const char *name)
 {
         char path[PATH_MAX];
-        ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("dispatch-init"));
+        ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
         if (len < 0)
                 return -1;
         path[len] = '\0';
         char *slash = strrchr(path, '/');
-        if (slash == NULL)
+        if (slash == NULL || strlen(name) >= (size_t)(path + sizeof(path) - (slash + 1)))
                 return -1;
-        memcpy(slash + 1, "dispatch-init", sizeof("dispatch-init"));
+        memcpy(slash + 1, name, strlen(name) + 1);
         return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -142,9 +143,12 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->helper_fd = open(spawn->options.build_helper, O_RDONLY | O_CLOEXEC);
         if (spawn->helper_fd < 0)
                 return err_sys(err, "open the build helper %s", spawn->options.build_helper);
-        spawn->host.init_fd = init_open();
+        spawn->host.init_fd = beside_open("dispatch-init");
         if (spawn->host.init_fd < 0)
                 return err_sys(err, "open dispatch-init beside dispatch-spawn");
+        spawn->dns_fd = beside_open("dispatch-dns");
+        if (spawn->dns_fd < 0)
+                return err_sys(err, "open dispatch-dns beside dispatch-spawn");
         return ERR_OK;
 }
 
@@ -197,6 +201,7 @@ static enum err_code spawn_open(struct spawn *spawn, struct err *err)
 
         if (code != ERR_OK)
                 return code;
+        egress_clear(spawn);
         instances_init(&spawn->instances);
         code = signals_open(spawn, err);
         if (code != ERR_OK)
@@ -260,6 +265,7 @@ static void spawn_close(struct spawn *spawn)
 {
         servers_finish(spawn);
         instances_end(spawn);
+        egress_finish(spawn);
         worker_finish(&spawn->remover);
         cgroup_tree_destroy(spawn->cgroups);
         listen_finish(&spawn->listeners);
@@ -274,8 +280,9 @@ static void spawn_init(struct spawn *spawn)
         spawn->signals.fd = -1;
         spawn->state =
                 (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
-        spawn->host = (struct sandbox_host){.mounts = {.dev_fd = -1}, .init_fd = -1, .self_fd = -1};
-        spawn->runtime_fd = spawn->helper_fd = -1;
+        spawn->host =
+                (struct sandbox_host){.mounts = {.dev_fd = -1}, .init_fd = -1, .self_fd = -1, .net_fd = -1};
+        spawn->runtime_fd = spawn->helper_fd = spawn->dns_fd = -1;
         for (size_t i = 0; i < BUILDROOT_KINDS; i++)
                 spawn->build_roots[i] = -1;
         spawn->remover.exit.fd = -1;

@@ -2,6 +2,7 @@
 #include "spawn/options.h"
 
 #include "base/str.h"
+#include "wire/egress.h"
 
 #include <getopt.h>
 
@@ -15,6 +16,7 @@ enum option_id {
         OPTION_SERVER,
         OPTION_LISTEN,
         OPTION_CREDENTIAL,
+        OPTION_NETWORK_RANGE,
         OPTION_LOOPS,
         OPTION_DRAIN_MS,
         OPTION_READY_MS
@@ -28,6 +30,7 @@ static const struct option names[] = {
         {"server", required_argument, NULL, OPTION_SERVER},
         {"listen", required_argument, NULL, OPTION_LISTEN},
         {"credential", required_argument, NULL, OPTION_CREDENTIAL},
+        {"network-range", required_argument, NULL, OPTION_NETWORK_RANGE},
         {"loops", required_argument, NULL, OPTION_LOOPS},
         {"drain-ms", required_argument, NULL, OPTION_DRAIN_MS},
         {"ready-ms", required_argument, NULL, OPTION_READY_MS},
@@ -76,6 +79,14 @@ static enum err_code option_take(struct options *options, int id, struct err *er
                                        OPTIONS_CREDENTIALS_MAX);
                 options->credentials[options->credential_count++] = optarg;
                 return ERR_OK;
+        case OPTION_NETWORK_RANGE:
+                if (!ipv4_range_parse(str_of(optarg), &options->network_range) ||
+                    options->network_range.prefix < NETWORK_RANGE_PREFIX_MIN ||
+                    options->network_range.prefix > NETWORK_RANGE_PREFIX_MAX)
+                        return err_set(err, ERR_INVALID,
+                                       "--network-range must be a range of IPv4 addresses, from /%d to /%d",
+                                       NETWORK_RANGE_PREFIX_MIN, NETWORK_RANGE_PREFIX_MAX);
+                return ERR_OK;
         case OPTION_LOOPS:
                 return number_parse("loops", 1, OPTIONS_LOOPS_MAX, &options->loops, err);
         case OPTION_DRAIN_MS:
@@ -89,8 +100,11 @@ static enum err_code option_take(struct options *options, int id, struct err *er
 
 enum err_code options_parse(int argc, char **argv, struct options *ret, struct err *err)
 {
-        struct options options = {
-                .loops = 1, .drain_ms = DRAIN_MS_DEFAULT, .ready_ms = READY_MS_DEFAULT, .user = "dispatch"};
+        struct options options = {.network_range = {NETWORK_RANGE_DEFAULT, NETWORK_RANGE_DEFAULT_PREFIX},
+                                  .loops = 1,
+                                  .drain_ms = DRAIN_MS_DEFAULT,
+                                  .ready_ms = READY_MS_DEFAULT,
+                                  .user = "dispatch"};
         int id;
 
         opterr = 0;
@@ -106,7 +120,8 @@ enum err_code options_parse(int argc, char **argv, struct options *ret, struct e
                 return err_set(err, ERR_INVALID,
                                "usage: dispatch-spawn --state-dir DIR --runtime-dir DIR --build-helper PATH "
                                "--server "
-                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--ready-ms N] [--listen "
+                               "PATH [--user NAME] [--loops N] [--drain-ms N] [--ready-ms N] "
+                               "[--network-range RANGE] [--listen "
                                "ROLE=ADDRESS]... "
                                "[--credential CERTIFICATE --credential KEY]... -- "
                                "ARGV...");

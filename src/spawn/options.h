@@ -5,6 +5,7 @@
 #define DISPATCH_SPAWN_OPTIONS_H
 
 #include "base/err.h"
+#include "base/ipv4.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@ struct options {
         size_t listen_count;
         const char *credentials[OPTIONS_CREDENTIALS_MAX]; /* files: a certificate, its key, and so on */
         size_t credential_count;
+        struct ipv4_range network_range; /* where the addresses of sandboxes are to be */
         uint32_t loops;
         uint32_t drain_ms;
         uint32_t ready_ms;  /* for a new server in an upgrade */

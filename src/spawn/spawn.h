@@ -19,6 +19,7 @@
 enum { SPAWN_JOBS_MAX = 16 };
 
 struct server;
+struct egress;
 
 struct spawn {
         struct options options;
@@ -33,7 +34,10 @@ struct spawn {
 
         int runtime_fd; /* the folder of the runtimes */
         int helper_fd;  /* dispatch-build */
+        int dns_fd;     /* dispatch-dns */
         int build_roots[BUILDROOT_KINDS];
+
+        struct egress *egress; /* NULL: no sandbox had a network yet */
 
         struct instances instances;
         unsigned jobs_taken; /* bits: slots of the build jobs' user ids */

@@ -4,6 +4,7 @@
  *   DIR            0711 root
  *   DIR/lock       held as long as spawn or a server of it runs; in it the generation of the last server
  *   DIR/cgroups    where its cgroups stand (sandbox/cgroup.h)
+ *   DIR/network    there while the kernel has something of its sandboxes' networks
  *   DIR/server     0700 the server's user: all that is the server's
  *   DIR/layers     0700 root: one folder a layer
  *   DIR/staging    0700 root: layers being made (job-N) or removed (drop-N)
@@ -23,7 +24,8 @@ enum {
         STATE_UID_FIRST = 0x70000000,
         STATE_UID_BLOCK = 0x10000,
         STATE_UID_BLOCKS = 0xfff,
-        STATE_JOB_UIDS = 0x100 /* the last of a block are the build jobs': layers keep them as owner */
+        STATE_JOB_UIDS = 0x100, /* the last of a block are the build jobs': layers keep them as owner */
+        STATE_DNS_UID = STATE_JOB_UIDS - 1 /* of these, dispatch-dns's */
 };
 enum { STATE_ID_RESERVED = 63200, STATE_CGROUP_NAME_MAX = 32 };
 

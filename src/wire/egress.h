@@ -20,6 +20,15 @@ extern const struct ipv4_range egress_forbidden[];
 extern const size_t egress_forbidden_count;
 bool egress_is_forbidden(uint32_t address);
 
+/* The option --network-range. */
+#define NETWORK_RANGE_DEFAULT_TEXT "100.64.0.0/10" /* RFC 6598: addresses that are between networks only */
+enum {
+        NETWORK_RANGE_DEFAULT = 0x64400000,
+        NETWORK_RANGE_DEFAULT_PREFIX = 10,
+        NETWORK_RANGE_PREFIX_MIN = 8,
+        NETWORK_RANGE_PREFIX_MAX = 26
+};
+
 enum {
         EGRESS_CONTROL_FD = 3,
         EGRESS_DATAGRAM_FD = 4,

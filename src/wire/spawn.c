@@ -150,7 +150,9 @@ static enum err_code check_kind(const struct spawn_build *build, const struct sp
                 return bad(err, "descriptors");
         if (build->layer_count > (kind->image ? SPAWN_LAYERS_MAX : 0))
                 return bad(err, "count of layers");
-        if (build->network > SPAWN_NETWORK_HOST || (build->network != SPAWN_NETWORK_NONE && !kind->network))
+        if (build->network > SPAWN_NETWORK_EGRESS ||
+            (build->network == SPAWN_NETWORK_HOST && !kind->network) ||
+            (build->network == SPAWN_NETWORK_EGRESS && !kind->egress))
                 return bad(err, "network");
         return ERR_OK;
 }

@@ -114,8 +114,9 @@ struct spawn_exited {
 
 /* What a sandbox reaches. */
 enum spawn_network {
-        SPAWN_NETWORK_NONE, /* nothing */
-        SPAWN_NETWORK_HOST  /* the host's own network: for jobs that run nobody's code */
+        SPAWN_NETWORK_NONE,  /* nothing */
+        SPAWN_NETWORK_HOST,  /* the host's own network: for jobs that run nobody's code */
+        SPAWN_NETWORK_EGRESS /* the outside, and nothing of the host (sandbox/network.h) */
 };
 
 /* The descriptors of a build, in this order. */
@@ -133,7 +134,8 @@ struct spawn_kind {
         bool language;    /* it is for one language */
         bool named;       /* the server names its layer; else the job does, and it starts with `prefix` */
         bool image;       /* it may have an image, at /image */
-        bool network;     /* it may have a network */
+        bool network;     /* it may have the host's network */
+        bool egress;      /* it may have a network that reaches the outside */
         const char *prefix;
 };
 
