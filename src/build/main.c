@@ -5,6 +5,7 @@
  */
 #include "base/own.h"
 #include "base/str.h"
+#include "build/base_image.h"
 #include "build/job.h"
 
 #include <errno.h>
@@ -70,6 +71,10 @@ static bool parse_arguments(int argc, char **argv, struct job *job)
 
 int main(int argc, char **argv)
 {
+        /* By an administrator's command, in no sandbox: dispatch-build base-image RUNTIMES ARGUMENT... */
+        if (argc > 2 && strcmp(argv[1], "base-image") == 0)
+                return base_image_main(argv[2], argc - 2, argv + 2);
+
         struct job job = {.input_fd = INPUT_FD, .log_fd = LOG_FD, .data_fd = DATA_FD};
         struct spawn_report report;
 

@@ -285,3 +285,26 @@ enum err_code server_front(const struct server_options *options, int argc, char 
         execv(spawn, (char *const *)(void *)arguments.items);
         return err_sys(err, "start '%s' (is the installation complete?)", spawn);
 }
+
+enum err_code server_base_image(int argc, char *const *argv, struct err *err)
+{
+        static struct arguments arguments;
+        struct server_options none = {.helper_dir = (char *)"", .runtime_dir = (char *)""};
+        char self[PATH_MAX], helpers[PATH_MAX], runtimes[PATH_MAX], build[PATH_MAX + 32];
+        enum err_code code = find_self(self, err);
+
+        if (code == ERR_OK)
+                code = find_folders(&none, self, helpers, runtimes, err);
+        if (code != ERR_OK)
+                return code;
+        snprintf(build, sizeof(build), "%s/dispatch-build", helpers);
+        add(&arguments, "dispatch-build");
+        add(&arguments, "base-image");
+        add(&arguments, runtimes);
+        for (int i = 2; i < argc; i++)
+                add(&arguments, argv[i]);
+        if (arguments.full)
+                return err_set(err, ERR_INVALID, "the arguments are too long");
+        execv(build, (char *const *)(void *)arguments.items);
+        return err_sys(err, "start '%s' (is the installation complete?)", build);
+}

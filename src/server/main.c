@@ -38,6 +38,11 @@ int main(int argc, char **argv)
                 return print(options_man);
         if (argc == 2 && strcmp(argv[1], "--openapi") == 0)
                 return print(openapi);
+        if (argc > 1 && strcmp(argv[1], "base-image") == 0) {
+                (void)server_base_image(argc, argv, &err);
+                fprintf(stderr, "dispatch-server: %s\n", err.text);
+                return EXIT_FAILURE;
+        }
         if (options_read(&options, argc, argv, environ, &err) != ERR_OK) {
                 fprintf(stderr, "dispatch-server: %s\n", err.text);
                 return EXIT_OPTIONS;

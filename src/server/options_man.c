@@ -28,7 +28,8 @@ enum err_code options_man(struct buf *out)
         roff_heading(&roff, "NAME");
         roff_text(&roff, "dispatch-server - run serverless functions, and serve their API");
         roff_heading(&roff, "SYNOPSIS");
-        roff_text(&roff, "dispatch-server [--OPTION VALUE | --OPTION=VALUE]...");
+        roff_text(&roff, "dispatch-server [--OPTION VALUE | --OPTION=VALUE]...\n\n"
+                         "dispatch-server base-image LANGUAGE [OPTION]...");
         roff_heading(&roff, "DESCRIPTION");
         roff_text(
                 &roff,
@@ -42,6 +43,8 @@ enum err_code options_man(struct buf *out)
                 "unknown option or key is an error. In the configuration file, YAML or JSON, an option's key "
                 "is "
                 "its name without the dashes.");
+        roff_text(&roff,
+                  "The second form makes a base image from Debian's packages; with --help it says how.");
         roff_heading(&roff, "OPTIONS");
         options_describe(put_option, &roff);
         roff_heading(&roff, "ENVIRONMENT");

@@ -20,6 +20,10 @@
 enum err_code server_front(const struct server_options *options, int argc, char *const *argv,
                            struct err *err);
 
+/* `dispatch-server base-image ...`: becomes dispatch-build, which does it. Does not return when all is well.
+ */
+enum err_code server_base_image(int argc, char *const *argv, struct err *err);
+
 /* The server's whole life; returns when it has drained. */
 enum err_code server_serve(const struct server_options *options, struct err *err);
 

@@ -1,0 +1,130 @@
+"""`dispatch-server base-image`: roots of Debian's packages as OCI images."""
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import tarfile
+
+import pytest
+
+import debian
+
+
+def blob(layout, digest):
+    with open(os.path.join(layout, "blobs", *digest.split(":")), "rb") as file:
+        return file.read()
+
+
+def manifest_of(layout):
+    with open(os.path.join(layout, "index.json"), encoding="utf-8") as file:
+        entry = json.load(file)["manifests"][0]
+    return entry["digest"], json.loads(blob(layout, entry["digest"]))
+
+
+@pytest.fixture(scope="module")
+def native():
+    return debian.layout("native")
+
+
+@pytest.fixture(scope="module")
+def members(native):
+    _, manifest = manifest_of(native)
+    path = os.path.join(native, "blobs", *manifest["layers"][0]["digest"].split(":"))
+    with tarfile.open(path) as tar:
+        return {member.name.removeprefix("./"): member for member in tar}
+
+
+def test_two_runs_give_the_same_digest(native, tmp_path):
+    status, output, errors = debian.base_image("native", "--suite", debian.SUITE, "--mirror", debian.MIRROR, "--quiet",
+                                               "--output", f"oci:{tmp_path}/again:v1")
+    assert status == 0, errors
+    digest, _ = manifest_of(native)
+    assert output == f"{digest} oci:{tmp_path}/again:v1\n"
+    assert manifest_of(str(tmp_path / "again"))[0] == digest
+
+
+def test_blobs_are_what_they_are_called(native):
+    folder = os.path.join(native, "blobs", "sha256")
+    for name in os.listdir(folder):
+        assert hashlib.sha256(blob(native, f"sha256:{name}")).hexdigest() == name
+    _, manifest = manifest_of(native)
+    config = json.loads(blob(native, manifest["config"]["digest"]))
+    plain = gzip.decompress(blob(native, manifest["layers"][0]["digest"]))
+    assert config["rootfs"]["diff_ids"] == ["sha256:" + hashlib.sha256(plain).hexdigest()]
+
+
+def test_image_runs_as_a_user_and_says_what_it_is(native):
+    _, manifest = manifest_of(native)
+    config = json.loads(blob(native, manifest["config"]["digest"]))
+    assert config["os"] == "linux"
+    assert config["config"]["User"] == "1000:1000"
+    assert any(line.startswith("PATH=/usr/local/sbin:") for line in config["config"]["Env"])
+    assert config["config"]["Labels"]["io.dispatchframework.language"] == "native"
+    assert config["config"]["Labels"]["io.dispatchframework.suite"] == debian.SUITE
+    assert config["config"]["Cmd"] == ["/bin/sh"]
+
+
+def test_nothing_of_this_machine_or_moment_is_in_it(members, native):
+    _, manifest = manifest_of(native)
+    config = json.loads(blob(native, manifest["config"]["digest"]))
+    for name in ("etc/hostname", "etc/resolv.conf", "etc/machine-id", "var/cache/ldconfig/aux-cache"):
+        assert name not in members
+    assert not [name for name in members if name.startswith(("var/log/", "var/lib/apt/lists/deb", "var/cache/apt/archives/p"))
+                and members[name].isfile()]
+    assert not [name for name, member in members.items() if member.isdev()]
+    newest = max(member.mtime for member in members.values())
+    made = subprocess.run(["date", "-d", config["created"], "+%s"], capture_output=True, text=True, check=True).stdout
+    assert newest <= int(made)
+
+
+def test_apt_and_the_manifests_packages_are_in_it(members):
+    for name in ("usr/bin/apt-get", "usr/bin/dpkg", "etc/apt/sources.list", "usr/bin/mawk", "bin/dash"):
+        assert name in members or f"usr/{name}" in members
+    assert members["usr/bin/passwd"].mode & 0o4000, "owners and modes are the packages' own"
+    assert members["etc/shadow"].gid == 42
+
+
+def test_skopeo_takes_it_into_an_archive(native, tmp_path):
+    copied = subprocess.run(["skopeo", "--insecure-policy", "copy", "--quiet", f"oci:{native}:latest",
+                             f"oci-archive:{tmp_path}/image.tar:latest"], capture_output=True, text=True, check=False)
+    assert copied.returncode == 0, copied.stderr
+
+
+@pytest.mark.parametrize("arguments, said", [
+    ([], "name one language"),
+    (["nonesuch"], "there is no runtime for 'nonesuch': it can be one of "),
+    (["native", "--suite", "Book worm"], "--suite takes a codename such as bookworm"),
+    (["native", "--output", "/tmp/x"], "--output takes oci:FOLDER, oci-archive:FILE or docker://REFERENCE"),
+    (["native", "--nonesuch"], "unrecognized option '--nonesuch'"),
+])
+def test_a_mistake_is_one_line(arguments, said):
+    status, output, errors = debian.base_image(*arguments)
+    assert (status, output) == (2, "")
+    assert said in errors and errors.count("\n") == 1
+
+
+def test_a_release_that_does_not_exist_leaves_nothing(tmp_path):
+    debian.need()
+    status, output, errors = debian.base_image("native", "--suite", "nonesuch", "--mirror", debian.MIRROR, "--output",
+                                               f"oci:{tmp_path}/image")
+    assert (status, output) == (1, "")
+    assert "the release 'nonesuch' at " in errors and "404" in errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_package_that_is_missing_is_apts_own_error(tmp_path):
+    """A mirror that has the release, without the packages of the manifest."""
+    debian.need()
+    status, _, errors = debian.base_image("python3", "--suite", debian.SUITE, "--quiet", "--mirror",
+                                          f"deb {debian.MIRROR} {debian.SUITE} non-free-firmware", "--output",
+                                          f"oci:{tmp_path}/image")
+    assert status == 1
+    assert "mmdebstrap: " in errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_bad_epoch_is_refused(tmp_path):
+    status, _, errors = debian.base_image("native", "--suite", debian.SUITE, "--output", f"oci:{tmp_path}/image",
+                                          SOURCE_DATE_EPOCH="yesterday")
+    assert (status, errors) == (2, "base-image: SOURCE_DATE_EPOCH is 'yesterday', not a number of seconds\n")
