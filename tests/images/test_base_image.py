@@ -10,6 +10,8 @@ import pytest
 
 import debian
 
+pytestmark = pytest.mark.slow
+
 
 def blob(layout, digest):
     with open(os.path.join(layout, "blobs", *digest.split(":")), "rb") as file:
