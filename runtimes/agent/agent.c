@@ -117,6 +117,7 @@ enum err_code agent_prepare(struct agent *agent, const char *handler, const stru
                 .handler = given ? special->handler : handler,
                 .folder = folder != NULL && *folder != '\0' ? folder : "/function",
                 .timeout_ms = special->timeout_ms,
+                .start_timeout_ms = special->start_timeout_ms,
                 .reply_bytes_max = special->reply_bytes_max,
         };
         complete_environment();
@@ -158,12 +159,16 @@ static enum err_code load(struct agent *agent, const struct agent_runtime *runti
         return agent_loaded(agent, *ret_loaded ? NULL : &error, err);
 }
 
+struct str agent_secrets(const struct agent *agent)
+{
+        return agent->special.secrets.len > 0 ? agent->special.secrets
+                                              : (struct str){agent->own_secrets.data, agent->own_secrets.len};
+}
+
 /* What the language gets of a request. False: it was answered here, because it cannot have it. */
 static bool decode(struct agent *agent, const struct agent_request *request, struct agent_invocation *ret)
 {
-        struct str secrets = agent->special.secrets.len > 0
-                                     ? agent->special.secrets
-                                     : (struct str){agent->own_secrets.data, agent->own_secrets.len};
+        struct str secrets = agent_secrets(agent);
         uint64_t timeout_ms = agent->function.timeout_ms;
         struct err err;
 
@@ -188,29 +193,38 @@ static bool decode(struct agent *agent, const struct agent_request *request, str
         return true;
 }
 
-enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err)
+enum err_code agent_next_request(struct agent *agent, bool wait, struct agent_request *ret, struct err *err)
 {
         const struct transport_ops *ops = agent->transport->ops;
-        struct agent_request request;
 
         assert(agent->replied);
+        decoded_finish(&agent->decoded);
+        decoded_init(&agent->decoded);
+        buf_clear(&agent->context);
+        if (agent->reply_code != ERR_OK) {
+                *err = agent->reply_err;
+                return agent->reply_code;
+        }
+        if (agent->exiting)
+                return err_set(err, ERR_CANCELLED, "it was to end");
+        enum err_code code =
+                wait ? ops->next(agent->transport, ret, err) : ops->try_next(agent->transport, ret, err);
+        if (code != ERR_OK)
+                return code;
+        agent->replied = false;
+        output_begin(agent);
+        usage_begin(&agent->usage);
+        return ERR_OK;
+}
+
+enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err)
+{
+        struct agent_request request;
+
         for (;;) {
-                decoded_finish(&agent->decoded);
-                decoded_init(&agent->decoded);
-                buf_clear(&agent->context);
-                if (agent->reply_code != ERR_OK) {
-                        *err = agent->reply_err;
-                        return agent->reply_code;
-                }
-                if (agent->exiting)
-                        return err_set(err, ERR_CANCELLED, "it was to end");
-                enum err_code code = wait ? ops->next(agent->transport, &request, err)
-                                          : ops->try_next(agent->transport, &request, err);
+                enum err_code code = agent_next_request(agent, wait, &request, err);
                 if (code != ERR_OK)
                         return code;
-                agent->replied = false;
-                output_begin(agent);
-                usage_begin(&agent->usage);
                 if (decode(agent, &request, ret))
                         return ERR_OK;
         }

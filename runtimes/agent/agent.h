@@ -40,6 +40,7 @@ struct agent_function {
         const char *folder;  /* of the code, "/function" unless DISPATCH_FUNCTION_DIR says otherwise */
         uint64_t timeout_ms; /* 0: none known */
         uint64_t reply_bytes_max;
+        uint64_t start_timeout_ms; /* after which the server gives the start up; 0: none known */
 };
 
 enum agent_payload_kind {
@@ -117,6 +118,9 @@ void agent_reply(struct agent *agent, const struct agent_reply *reply);
 /* The usual errors: message and trace as given; trace may be NULL when count is 0. */
 void agent_reply_error(struct agent *agent, const char *type, struct str message, const struct str *trace,
                        size_t count);
+/* What the handler's side sent is no reply, `why` in plain text: the caller gets a 502, and the server ends
+ * the instance. */
+void agent_reply_refused(struct agent *agent, const char *why);
 /* Appends {"type","message","stacktrace"}; cut to AGENT_ERROR_MAX. */
 enum err_code agent_error_put(struct buf *out, const char *type, struct str message, const struct str *trace,
                               size_t count);

@@ -196,6 +196,8 @@ static enum err_code put_reply_head(struct channel *ch, const struct agent_reply
 
         if (ch->base.last && count < FRAME_FIELDS_MAX)
                 fields[count++] = (struct frame_field){STR("dispatch-last"), STR("1")};
+        if (ch->base.refused != NULL && count < FRAME_FIELDS_MAX)
+                fields[count++] = (struct frame_field){STR("dispatch-bad-reply"), str_of(ch->base.refused)};
 
         enum err_code code = out_room(ch, err);
         if (code == ERR_OK &&

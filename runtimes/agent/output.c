@@ -161,6 +161,20 @@ void agent_reply(struct agent *agent, const struct agent_reply *reply)
         send_reply(agent, reply);
 }
 
+void agent_reply_refused(struct agent *agent, const char *why)
+{
+        own_buf struct buf json;
+        struct agent_reply reply = {.error = AGENT_FUNCTION_ERROR, .status = 502};
+
+        buf_init(&json, AGENT_ERROR_MAX);
+        if (agent_error_put(&json, AGENT_FUNCTION_ERROR, str_of(why), NULL, 0) == ERR_OK)
+                reply.body = (struct str){json.data, json.len};
+        agent->transport->refused = why;
+        agent_reply(agent, &reply);
+        if (!agent->child)
+                agent->transport->refused = NULL;
+}
+
 void agent_reply_error(struct agent *agent, const char *type, struct str message, const struct str *trace,
                        size_t count)
 {

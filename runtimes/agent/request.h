@@ -26,6 +26,12 @@ struct agent_request {
 /* A field's value; p == NULL when absent. */
 struct str request_field(const struct agent_request *request, struct str name);
 
+/* Like agent_next, with nothing made of the request: for a runtime that hands it on as it came. The views are
+ * valid until agent_reply. Then as with agent_next. */
+enum err_code agent_next_request(struct agent *agent, bool wait, struct agent_request *ret, struct err *err);
+/* The function's own secrets: a JSON object, or empty. */
+struct str agent_secrets(const struct agent *agent);
+
 struct decoded {
         enum agent_payload_kind kind;
         struct str payload; /* the request's body or `text` */

@@ -19,7 +19,8 @@ struct transport;
 struct specialisation {
         const char *function, *handler;
         uint64_t timeout_ms, log_bytes_max, reply_bytes_max;
-        struct str secrets; /* a JSON object or empty */
+        uint64_t start_timeout_ms; /* 0: not known */
+        struct str secrets;        /* a JSON object or empty */
 };
 
 struct transport_ops {
@@ -55,6 +56,7 @@ struct transport {
         int wake_fd;  /* readable once SIGTERM came */
         bool outside; /* what is logged belongs to no run, whichever is in hand */
         bool last;    /* the agent ends after the reply in hand: the server must not count on it any more */
+        const char *refused; /* why what stands for the reply in hand is none; else NULL */
 };
 
 /* The invocation channel over a connected stream socket, which it takes over. */

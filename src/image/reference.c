@@ -336,7 +336,7 @@ static enum err_code resolve_language(const struct reference_table *table, struc
         const struct runtime *runtime = runtime_find(table->runtimes, language);
         char list[LIST_MAX];
 
-        if (runtime == NULL) {
+        if (runtime == NULL || !runtime_is_language(runtime)) {
                 runtime_table_list(table->runtimes, list, sizeof(list));
                 return err_set(err, ERR_UNPROCESSABLE,
                                "image '%.*s': no runtime for %.*s in this version (languages: %s)",

@@ -11,7 +11,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { KEY_LANGUAGE, KEY_ARGV, KEY_FILE, KEY_HANDLER, KEY_PACKAGES, KEY_OPTIONAL, KEY_PROGRAM, KEY_COUNT };
+enum {
+        KEY_LANGUAGE,
+        KEY_ARGV,
+        KEY_FILE,
+        KEY_HANDLER,
+        KEY_PACKAGES,
+        KEY_OPTIONAL,
+        KEY_PROGRAM,
+        KEY_FOR,
+        KEY_COUNT
+};
 
 static const struct {
         const char *name;
@@ -26,6 +36,7 @@ static const struct {
         [KEY_PACKAGES] = {"packages", FIELD(packages)},
         [KEY_OPTIONAL] = {"packages-optional", FIELD(packages_optional)},
         [KEY_PROGRAM] = {"program", FIELD(program)},
+        [KEY_FOR] = {"for", FIELD(serves)},
 #undef FIELD
 };
 
@@ -85,6 +96,8 @@ static enum err_code parse_value(size_t key, struct str value, struct runtime *r
 {
         if (key == KEY_ARGV)
                 return parse_argv(value, ret, err);
+        if (key == KEY_FOR && !str_eq(value, STR("images")))
+                return err_set(err, ERR_INVALID, "for takes 'images' alone");
         if (value.len >= keys[key].size)
                 return err_set(err, ERR_INVALID, "%s is longer than %zu bytes", keys[key].name,
                                keys[key].size - 1);
@@ -257,17 +270,25 @@ const struct runtime *runtime_find(const struct runtime_table *table, struct str
         return NULL;
 }
 
+bool runtime_is_language(const struct runtime *runtime)
+{
+        return runtime->serves[0] == '\0';
+}
+
 void runtime_table_list(const struct runtime_table *table, char *out, size_t size)
 {
-        size_t used = (size_t)snprintf(out, size, "%s", table->count == 0 ? "none" : "");
+        size_t used = 0;
 
+        snprintf(out, size, "none");
         for (size_t i = 0; i < table->count; i++) {
+                if (!runtime_is_language(&table->runtimes[i]))
+                        continue;
                 const char *language = table->runtimes[i].language;
 
                 if (used + strlen(language) + 2 + 4 > size) { /* the separator, and room for "..." */
                         snprintf(out + used, size - used, "...");
                         return;
                 }
-                used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", language);
+                used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", language);
         }
 }

@@ -18,6 +18,7 @@
  *                                             Depends
  *      packages-optional=ca-certificates      the same, left out where the host has not got them
  *      program=/usr/bin/python3               what must be there in the end
+ *      for=images                             no language: its instances run a function's own image
  *
  * Blocking (reads files): at start, and in dispatch-build. A loaded table is immutable and may be read by any
  * thread.
@@ -29,6 +30,7 @@
 #include "base/str.h"
 #include "wire/spawn.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +50,7 @@ struct runtime {
         char packages[RUNTIME_PACKAGES_MAX];
         char packages_optional[RUNTIME_PACKAGES_MAX];
         char program[RUNTIME_WORD_MAX];
+        char serves[16]; /* "images" or "" */
 };
 
 struct runtime_table {
@@ -61,7 +64,9 @@ enum err_code runtime_table_load(const char *directory, struct runtime_table *re
 void runtime_table_finish(struct runtime_table *table);
 /* NULL: no such language. */
 const struct runtime *runtime_find(const struct runtime_table *table, struct str language);
-/* "native, python3", cut with "..." when it does not fit; "none" for an empty table. */
+/* True for one that a base image can be of. */
+bool runtime_is_language(const struct runtime *runtime);
+/* The languages: "native, python3", cut with "..." when it does not fit; "none" for an empty table. */
 void runtime_table_list(const struct runtime_table *table, char *out, size_t size);
 
 /* The command line for an instance that may have so much memory. */

@@ -15,7 +15,8 @@
  * A HEAD is an HTTP message head: for a request ":method", ":path" (with query), ":scheme", ":source" ("run"
  * or "endpoint"), then fields in lower case, the context's as dispatch-* (see docs/runtime-api.md); for a
  * reply ":status" and fields, "dispatch-error" (InputError, FunctionError, SystemError) when the body is an
- * error {"type","message","stacktrace"}, "dispatch-last" when the agent ends after this reply.
+ * error {"type","message","stacktrace"}, "dispatch-last" when the agent ends after this reply,
+ * "dispatch-bad-reply" with the reason when what its function sent is no reply.
  *
  * An agent that ends with FRAME_EXIT_MEMORY says that its language had no memory left of what the instance
  * may have, and gave up before the kernel did.
@@ -47,8 +48,8 @@ enum frame_type {
         FRAME_CREDIT, /* uint32: bytes */
         FRAME_UPGRADE,
         FRAME_LOG,        /* first byte 1: stdout, 2: stderr; then text, any number of whole or part lines */
-        FRAME_SPECIALISE, /* fields: function, handler, timeout-ms, log-bytes-max, reply-bytes-max, env-NAME
-                             ...; descriptor: secrets as JSON */
+        FRAME_SPECIALISE, /* fields: function, handler, timeout-ms, log-bytes-max, reply-bytes-max,
+                             start-timeout-ms, env-NAME ...; descriptor: secrets as JSON */
         FRAME_READY,
         FRAME_FAILED, /* JSON {"type","message","stacktrace"} */
         FRAME_SECRETS /* JSON: what this run adds to the secrets */

@@ -18,7 +18,8 @@ BUILD = pathlib.Path(os.environ.get("BUILD_DIR", ROOT / "build")).resolve()
 def runtime_folder(language):
     """The folder that is /runtime in a sandbox; in a sanitized build with the sanitized variant in it."""
     shipped = BUILD / "runtimes" / language
-    file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so", "nodejs": "dispatch.node"}[language]
+    file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so", "nodejs": "dispatch.node",
+            "http": "dispatch-agent-http"}[language]
     variant = BUILD / "tests" / "runtimes" / file
     if not variant.exists():
         return shipped

@@ -55,17 +55,19 @@ enum err_code exchange_specialise(struct instance *instance, struct buf *out)
         struct buf *scratch = &instance->home->scratch;
         struct frame_field fields[FRAME_FIELDS_MAX];
         const struct local_limits *limits = &instance->home->engine->config.limits;
-        char timeout[24], log_max[24], reply_max[24];
+        char timeout[24], log_max[24], reply_max[24], start_timeout[24];
         size_t count = 0, names = 0;
 
         snprintf(timeout, sizeof(timeout), "%u", revision->timeout_ms);
         snprintf(log_max, sizeof(log_max), "%llu", (unsigned long long)limits->log_bytes_max);
         snprintf(reply_max, sizeof(reply_max), "%llu", (unsigned long long)limits->reply_bytes_max);
+        snprintf(start_timeout, sizeof(start_timeout), "%u", limits->start_timeout_ms);
         fields[count++] = (struct frame_field){STR("function"), str_of(revision->name)};
         fields[count++] = (struct frame_field){STR("handler"), str_of(revision->handler)};
         fields[count++] = (struct frame_field){STR("timeout-ms"), str_of(timeout)};
         fields[count++] = (struct frame_field){STR("log-bytes-max"), str_of(log_max)};
         fields[count++] = (struct frame_field){STR("reply-bytes-max"), str_of(reply_max)};
+        fields[count++] = (struct frame_field){STR("start-timeout-ms"), str_of(start_timeout)};
 
         for (size_t i = 0; i < revision->env_count; i++)
                 names += 4 + str_find(revision->env[i], '=');
@@ -204,6 +206,18 @@ static bool reply_field_is_ours(struct str name)
         return field_is_ours(name) || str_eq_nocase(name, STR("date")) || str_eq_nocase(name, STR("server"));
 }
 
+/* The agent itself says that what its function sent is no reply. Its words go into messages and logs: plain
+ * characters only. */
+static enum err_code refused(struct str why, struct err *err)
+{
+        char text[ERR_TEXT_MAX];
+        size_t len = why.len < sizeof(text) ? why.len : sizeof(text);
+
+        for (size_t i = 0; i < len; i++)
+                text[i] = (char)(why.p[i] >= 0x20 && why.p[i] < 0x7f ? why.p[i] : '?');
+        return err_set(err, ERR_BAD_REPLY, "%.*s", (int)len, text);
+}
+
 static enum err_code take_head(struct instance *instance, struct str payload, struct err *err)
 {
         struct invocation *inv = instance->inv;
@@ -216,7 +230,10 @@ static enum err_code take_head(struct instance *instance, struct str payload, st
                 return code;
         if (instance->replied)
                 return err_set(err, ERR_INVALID, "a second head");
-        struct str text = frame_field_get(fields, count, STR(":status"));
+        struct str text = frame_field_get(fields, count, STR("dispatch-bad-reply"));
+        if (text.p != NULL)
+                return refused(text, err);
+        text = frame_field_get(fields, count, STR(":status"));
         if (text.p != NULL && (!str_to_u64(text, &status) || status < 200 || status > 599))
                 return err_set(err, ERR_INVALID, "a status that is none");
         text = frame_field_get(fields, count, STR("dispatch-error"));

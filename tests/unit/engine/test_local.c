@@ -37,7 +37,8 @@ enum behaviour {
         TOO_MUCH,     /* a body over the limit */
         NO_LOAD,      /* fails to load its handler */
         LOG_FLOOD,    /* prints more than the log keeps */
-        EARLY_END     /* answers before it has read the request */
+        EARLY_END,    /* answers before it has read the request */
+        REFUSED       /* says itself that what its function sent is no reply */
 };
 
 struct agent {
@@ -244,6 +245,9 @@ static void answer(struct agent *agent)
         case ERROR_REPLY:
                 put_head(&out, agent->stream, "dispatch-error", "InputError");
                 body = STR("{\"type\":\"InputError\",\"message\":\"no\",\"stacktrace\":null}");
+                break;
+        case REFUSED:
+                put_head(&out, agent->stream, "dispatch-bad-reply", "it has\na \xff second length");
                 break;
         case WRONG_STREAM:
                 put_head(&out, agent->stream + 1, "x-a", "b");
@@ -522,6 +526,13 @@ static void a_field_with_a_line_break_ends_the_instance(void **state)
         (void)state;
         misbehaves(HEADER_SPLIT, ERR_BAD_REPLY, "FunctionError",
                    "the reply of function f is no reply: a field with bytes that no header may have");
+}
+
+static void a_reply_that_the_agent_refuses_ends_the_instance(void **state)
+{
+        (void)state;
+        misbehaves(REFUSED, ERR_BAD_REPLY, "FunctionError",
+                   "the reply of function f is no reply: it has?a ? second length");
 }
 
 static void a_reply_over_the_limit_is_refused(void **state)
@@ -876,6 +887,7 @@ int main(void)
                 TEST(what_is_no_frame_is_no_reply),
                 TEST(an_answer_to_another_run_ends_the_instance),
                 TEST(a_field_with_a_line_break_ends_the_instance),
+                TEST(a_reply_that_the_agent_refuses_ends_the_instance),
                 cmocka_unit_test_teardown(a_reply_over_the_limit_is_refused, stop),
                 cmocka_unit_test_teardown(a_log_over_the_limit_is_cut_and_says_so, stop),
                 TEST(an_instance_that_left_the_request_unread_is_not_used_again),

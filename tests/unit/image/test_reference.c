@@ -10,8 +10,9 @@
 
 #include <cmocka.h>
 
-static struct runtime languages[] = {{.language = "native"}, {.language = "python3"}};
-static const struct runtime_table runtimes = {.count = 2, .runtimes = languages};
+static struct runtime languages[] = {
+        {.language = "any", .serves = "images"}, {.language = "native"}, {.language = "python3"}};
+static const struct runtime_table runtimes = {.count = 3, .runtimes = languages};
 static const struct runtime_table no_runtimes = {0};
 
 static struct reference_table *table_of(const char *rules)
@@ -58,6 +59,7 @@ static void takes_the_built_in_images_by_their_own_names(void **state)
         fails("", "builtin:../x", ERR_INVALID, "is not builtin:LANGUAGE");
         fails("", "builtin:cobol", ERR_UNPROCESSABLE,
               "no runtime for cobol in this version (languages: native, python3)");
+        fails("", "builtin:any", ERR_UNPROCESSABLE, "no runtime for any in this version");
 }
 
 static void takes_the_published_base_images_by_default(void **state)

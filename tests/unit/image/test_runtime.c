@@ -81,6 +81,7 @@ static void refuses_wrong_manifests_by_line_and_key(void **state)
                 {"language=x\nargv=/x a{memory:7", "line 2: argv: {memory:PERCENT} takes a percentage"},
                 {"language=x\nlanguage=y", "line 2: language is there twice"},
                 {"\ncolour=red", "line 2: unknown key 'colour'"},
+                {"\nfor=cooking", "for takes 'images' alone"},
                 {"language", "line 1: 'language' is not key=value"},
         };
         struct runtime runtime = {.argc = 99};
@@ -144,7 +145,7 @@ static void remove_all(const char *directory, const char *const *folders, size_t
 
 static void lists_the_folders_that_have_a_manifest(void **state)
 {
-        static const char *const folders[] = {"python3", "agent", "native", ".hidden"};
+        static const char *const folders[] = {"python3", "agent", "native", ".hidden", "any"};
         char directory[] = "/tmp/dispatch-test-XXXXXX", list[64];
         struct runtime_table table;
         struct err err = {0};
@@ -155,9 +156,12 @@ static void lists_the_folders_that_have_a_manifest(void **state)
         put(directory, "agent", NULL);
         put(directory, "native", "language=native\nargv=/b\n");
         put(directory, ".hidden", "rubbish");
+        put(directory, "any", "language=any\nargv=/c\nfor=images\n");
         assert_int_equal(runtime_table_load(directory, &table, &err), ERR_OK);
-        assert_int_equal(table.count, 2);
-        assert_string_equal(table.runtimes[0].language, "native");
+        assert_int_equal(table.count, 3);
+        assert_false(runtime_is_language(runtime_find(&table, STR("any"))));
+        assert_string_equal(table.runtimes[1].language, "native");
+        assert_true(runtime_is_language(&table.runtimes[1]));
         assert_string_equal(runtime_find(&table, STR("python3"))->argv, "/a");
         assert_null(runtime_find(&table, STR("python")));
         runtime_table_list(&table, list, sizeof(list));
@@ -167,7 +171,7 @@ static void lists_the_folders_that_have_a_manifest(void **state)
         runtime_table_finish(&table);
         runtime_table_list(&table, list, sizeof(list));
         assert_string_equal(list, "none");
-        remove_all(directory, folders, 4);
+        remove_all(directory, folders, 5);
 }
 
 static void names_the_folder_of_a_wrong_manifest(void **state)
