@@ -5,6 +5,7 @@
 #include "api/functions.h"
 #include "api/images.h"
 #include "api/internal.h"
+#include "api/object_store.h"
 #include "api/rows.h"
 #include "api/runs.h"
 #include "api/sources.h"
@@ -196,10 +197,26 @@ void api_stumble_snapshot(struct api *api, const char *what, const struct err *e
         api_stumble(api, what, err);
 }
 
+static void storage_checked(void *arg, const struct object_result *result)
+{
+        struct api *api = arg;
+        struct err err;
+
+        if (result->code == ERR_OK) {
+                api->objects_checked = true;
+                return;
+        }
+        err_set(&err, result->code, "%s", result->text);
+        api_problem(api, "the function store does not work (what is built goes on working)", &err);
+}
+
 static void resume(struct api *api)
 {
         struct err err;
 
+        api->objects_needed = api->objects_held > 0;
+        if (object_store_on(api))
+                object_check(api, sources_may_create(api), storage_checked, api);
         reconcile(api);
         report(api, sources_sweep(api, &err), "remove sources that nothing needs", &err);
         functions_check_layers(api);

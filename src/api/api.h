@@ -13,6 +13,7 @@
 #ifndef DISPATCH_API_API_H
 #define DISPATCH_API_API_H
 
+#include "api/storage.h"
 #include "base/err.h"
 #include "base/loop.h"
 #include "engine/engine.h"
@@ -40,13 +41,14 @@ struct api_config {
         struct snapshot_hub *hub;
         const struct reference_table *references;
 
-        const char *sources_dir;    /* the server's own folder, 0700; made when missing */
-        const char *organization;   /* default organization: "dispatch-server" */
-        const char *project;        /* default project: "default" */
-        const char *dispatch_host;  /* "dispatch.local" */
-        const char *image_registry; /* "dispatch" */
-        const char *version_json;   /* Version object of the contract */
-        bool skip_auth;             /* false: every call but version and health needs credentials */
+        const char *sources_dir;           /* the server's own folder, 0700; made when missing */
+        const struct api_storage *storage; /* where sources are kept besides; NULL: nowhere */
+        const char *organization;          /* default organization: "dispatch-server" */
+        const char *project;               /* default project: "default" */
+        const char *dispatch_host;         /* "dispatch.local" */
+        const char *image_registry;        /* "dispatch" */
+        const char *version_json;          /* Version object of the contract */
+        bool skip_auth;                    /* false: every call but version and health needs credentials */
         uint32_t draining_generation;
 
         uint32_t run_timeout_ms;   /* of functions that name none; 0: 60,000 */

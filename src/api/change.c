@@ -6,17 +6,27 @@
 #include "api/precondition.h"
 #include "api/resource.h"
 
+#include "base/own.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
-static void change_destroy(struct change *change)
+/* All that was made of what the caller sent. */
+static void change_clear(struct change *change)
 {
-        json_decref(change->document);
-        json_decref(change->internal);
-        json_decref(change->plain);
+        json_decref(take_ptr(&change->document));
+        json_decref(take_ptr(&change->internal));
+        json_decref(take_ptr(&change->plain));
         buf_finish(&change->source);
+        change->source = (struct buf){0};
         store_row_finish(&change->before);
         store_row_finish(&change->after);
+        change->before = change->after = (struct store_row){0};
+}
+
+static void change_destroy(struct change *change)
+{
+        change_clear(change);
         /* All others that shared its parts are gone: what was sent of a secret can be overwritten. */
         if (change->resource->kind == MODEL_SECRET)
                 secrets_wipe(change->sent);
@@ -247,6 +257,48 @@ static enum err_code transact(struct change *change,
         return store_commit(store, err);
 }
 
+static void change_store(struct change *change)
+{
+        struct err err;
+
+        if (transact(change, change_apply, &err) != ERR_OK)
+                change_fail(change, &err);
+        else
+                change_finish(change);
+}
+
+/* Looks at the change without making it: what is wrong is said before anything is prepared for it. */
+static void change_prepare(struct change *change)
+{
+        struct store *store = change->api->config.store;
+        struct err err;
+        enum err_code code = store_begin(store, &err);
+
+        if (code == ERR_OK) {
+                code = change_check(change, &err);
+                store_rollback(store);
+        }
+        if (code != ERR_OK)
+                change_fail(change, &err);
+        else
+                change->resource->prepare(change);
+}
+
+void api_change_go_on(struct change *change, enum err_code code, const struct err *err)
+{
+        if (code != ERR_OK) {
+                change_fail(change, err);
+                return;
+        }
+        change_clear(change); /* what it was checked against may have changed meanwhile */
+        change_store(change);
+}
+
+void api_change_drop(struct change *change)
+{
+        change_destroy(change);
+}
+
 void api_call_change(const struct api_resource *resource, struct api_call *call)
 {
         struct change *change = change_create(resource, call);
@@ -255,11 +307,12 @@ void api_call_change(const struct api_resource *resource, struct api_call *call)
         if (change == NULL) {
                 err_nomem(&err);
                 api_call_fail(call, &err);
-        } else if (api_body_parse(call, resource->kind, &change->sent, &err) != ERR_OK ||
-                   transact(change, change_apply, &err) != ERR_OK) {
+        } else if (api_body_parse(call, resource->kind, &change->sent, &err) != ERR_OK) {
                 change_fail(change, &err);
+        } else if (resource->prepares != NULL && resource->prepares(change)) {
+                change_prepare(change);
         } else {
-                change_finish(change);
+                change_store(change);
         }
 }
 

@@ -26,6 +26,8 @@ struct function_job {
         char id[UUID_LEN + 1];
         int64_t revision;
         char key[SOURCE_HEX_LEN + 1];
+        char *url;    /* of the source's object; NULL: none */
+        bool fetched; /* from there, once */
         char layer[SPAWN_NAME_MAX];
         char language[SPAWN_NAME_MAX];
         json_t *layers;
@@ -43,6 +45,7 @@ static void job_free(struct function_job *job)
         free(job->organization);
         free(job->project);
         free(job->name);
+        free(job->url);
         free(job);
 }
 
@@ -108,10 +111,10 @@ static enum err_code activate(struct function_job *job, struct store_row *row, s
 {
         struct api *api = job->api;
         own_json json_t *before = json_deep_copy(row->internal);
-        own_json json_t *active =
-                json_pack("{s:I, s:O, s:s, s:O, s:s, s:s, s:s}", "number", (json_int_t)row->revision,
-                          "document", row->document, "language", job->language, "layers", job->layers,
-                          "handler", job->candidate->handler, "key", job->key, "layer", job->layer);
+        own_json json_t *active = json_pack(
+                "{s:I, s:O, s:s, s:O, s:s, s:s, s:s, s:s*}", "number", (json_int_t)row->revision, "document",
+                row->document, "language", job->language, "layers", job->layers, "handler",
+                job->candidate->handler, "key", job->key, "layer", job->layer, "url", job->url);
 
         if (before == NULL || json_object_set(row->internal, "active", active) < 0)
                 return err_nomem(err);
@@ -264,24 +267,40 @@ static void source_missing(struct function_job *job, const struct err *err)
         job_end(job);
 }
 
+static void source_here(void *arg, enum err_code code, const struct err *err)
+{
+        struct function_job *job = arg;
+
+        if (code == ERR_OK)
+                source_stage(job);
+        else
+                source_missing(job, err);
+}
+
 static void source_stage(struct function_job *job)
 {
         struct api *api = job->api;
+        struct source_place place = {job->organization, job->project, job->key, job->url};
         struct err err;
         int fd;
 
         if (source_open(api, job->key, &fd, &err) == ERR_OK) {
                 builder_source(api->config.builder, job->layer, job->language, fd, source_built, job);
-                return;
+        } else if (err.code == ERR_NOT_FOUND && job->url != NULL && !job->fetched) {
+                job->fetched = true;
+                source_fetch(api, &place, source_here, job);
+        } else {
+                source_missing(job, &err);
         }
-        source_missing(job, &err);
 }
 
 static struct function_job *job_create(struct api *api, const struct store_row *row,
                                        const struct store_row *image, struct err *err)
 {
         __attribute__((cleanup(job_release))) struct function_job *job = calloc(1, sizeof(*job));
-        const char *key = json_string_value(json_object_get(json_object_get(row->internal, "source"), "key"));
+        const json_t *source = json_object_get(row->internal, "source");
+        const char *key = json_string_value(json_object_get(source, "key"));
+        const char *url = json_string_value(json_object_get(source, "url"));
         const char *language = json_string_value(json_object_get(image->internal, "language"));
         json_t *layers = json_object_get(image->internal, "layers");
 
@@ -295,7 +314,9 @@ static struct function_job *job_create(struct api *api, const struct store_row *
         job->project = strdup(row->project);
         job->name = strdup(row->name);
         job->layers = json_incref(layers);
-        if (job->organization == NULL || job->project == NULL || job->name == NULL) {
+        job->url = url != NULL ? strdup(url) : NULL;
+        if (job->organization == NULL || job->project == NULL || job->name == NULL ||
+            (url != NULL && job->url == NULL)) {
                 err_nomem(err);
                 return NULL;
         }

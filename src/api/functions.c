@@ -1,5 +1,6 @@
 /* api/functions.c: a function's definition: what is checked, kept and shown of it. */
 #include "api/functions.h"
+#include "api/object_store.h"
 #include "api/resource.h"
 #include "api/rows.h"
 #include "api/runs.h"
@@ -75,6 +76,27 @@ static enum err_code source_decode(struct change *change, struct str base64, str
         return ERR_OK;
 }
 
+/* Where it will be, in the row and for its reader. */
+static enum err_code source_name(struct change *change, const char *key, const char *digest, struct err *err)
+{
+        const struct caller *caller = &change->call->caller;
+        char url[OBJECT_URL_MAX] = "";
+        bool object = object_store_on(change->api);
+        enum err_code code = object ? object_url(change->api, key, url, err) : ERR_OK;
+
+        if (code != ERR_OK)
+                return code;
+        json_t *shown = object ? json_string(url)
+                               : json_sprintf("file:///store/%.*s/%.*s/%s", STR_ARG(caller->organization),
+                                              STR_ARG(caller->project), digest);
+        if (json_object_set_new(change->document, "sourceURL", shown) < 0 ||
+            json_object_set_new(change->internal, "source",
+                                json_pack("{s:s, s:s, s:s*}", "key", key, "digest", digest, "url",
+                                          object ? url : NULL)) < 0)
+                return err_nomem(err);
+        return ERR_OK;
+}
+
 /* Names the archive in the row; the file is written in the transaction. */
 static enum err_code source_take(struct change *change, struct str base64, struct err *err)
 {
@@ -87,13 +109,7 @@ static enum err_code source_take(struct change *change, struct str base64, struc
         source_digest((struct str){change->source.data, change->source.len}, digest);
         source_key(caller->organization, caller->project, digest, key);
 
-        json_t *url = json_sprintf("file:///store/%.*s/%.*s/%s", STR_ARG(caller->organization),
-                                   STR_ARG(caller->project), digest);
-        if (json_object_set_new(change->document, "sourceURL", url) < 0 ||
-            json_object_set_new(change->internal, "source",
-                                json_pack("{s:s, s:s}", "key", key, "digest", digest)) < 0)
-                return err_nomem(err);
-        return ERR_OK;
+        return source_name(change, key, digest, err);
 }
 
 static enum err_code source_check(struct change *change, struct err *err)
@@ -162,6 +178,13 @@ static enum err_code function_within(struct change *change, struct err *err)
                 return ERR_OK;
         return source_save(api, json_string_value(json_object_get(source, "key")),
                            (struct str){change->source.data, change->source.len}, err);
+}
+
+/* Into the object store, where there is one. */
+static bool function_prepares(const struct change *change)
+{
+        return object_store_on(change->api) &&
+               json_string_length(json_object_get(change->sent, "source")) > 0;
 }
 
 static void function_deleted(struct change *change)
@@ -245,6 +268,8 @@ const struct api_resource api_functions = {
         .names_others = true,
         .owned = function_owned,
         .check = function_check,
+        .prepares = function_prepares,
+        .prepare = source_upload,
         .before_delete = function_before_delete,
         .within = function_within,
         .committed = function_committed,

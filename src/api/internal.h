@@ -14,7 +14,10 @@
 struct function_job;
 struct layer_check;
 struct layer_job;
+struct object_job;
 struct run_call;
+struct source_fetch;
+struct source_upload;
 
 struct api {
         struct api_config config;
@@ -23,7 +26,15 @@ struct api {
         atomic_bool open;           /* the snapshot was published: calls are taken */
         atomic_bool ready;          /* and the server knows: /readyz says so */
         int sources_fd;
-        struct hamt sources;          /* name of a file or layer -> who holds it (sources.c) */
+        struct hamt sources;           /* name of a file or layer -> who holds it (sources.c) */
+        size_t objects_held;           /* sources among them that the object store has */
+        uint64_t sources_fetched;      /* numbers names of files that are being fetched */
+        struct source_upload *uploads; /* of changes that wait for them (source_upload.c) */
+        struct source_fetch *fetches;  /* under way (source_fetch.c) */
+        char object_id[UUID_LEN + 1];  /* object_store.h */
+        struct object_job *object_jobs;
+        bool objects_checked;         /* the object store has been found to work */
+        bool objects_needed;          /* rows name objects: without its bucket something is lost */
         struct hamt endpoints;        /* id -> endpoint_entry (endpoints.c) */
         struct function_job *jobs;    /* builds of functions in flight */
         bool snapshot_stale;          /* it could not follow the store */

@@ -15,6 +15,7 @@ struct layer_check {
         struct api *api;
         struct layer_check *next;
         char *organization, *project, *name;
+        bool fetched; /* its source, once */
 };
 
 static void check_next(struct api *api);
@@ -54,24 +55,75 @@ static void check_done(void *arg, const struct builder_result *result)
         check_next(api);
 }
 
-/* Starts the job of the first check; false when there is nothing to do for it. */
-static bool check_start(struct api *api)
+static void check_fetched(void *arg, enum err_code code, const struct err *err)
+{
+        struct api *api = arg;
+
+        if (code != ERR_OK) {
+                api_problem(api, "fetch the source of a missing layer", err);
+                check_free(check_pop(api));
+        }
+        check_next(api);
+}
+
+static enum err_code check_row(const struct api *api, struct store_row *row)
 {
         const struct layer_check *check = api->checks;
         struct store_key key = {MODEL_FUNCTION, str_of(check->organization), str_of(check->project),
                                 str_of(check->name)};
+
+        return store_get(api->config.store, &key, row, NULL);
+}
+
+/* The layer is gone, and the source's file too: that comes back first. */
+static void check_looked(void *arg, const struct builder_result *result)
+{
+        struct api *api = arg;
+        const struct layer_check *check = api->checks;
+        own_row struct store_row row = {0};
+
+        if (result->code != ERR_NOT_FOUND || check_row(api, &row) != ERR_OK) {
+                check_free(check_pop(api));
+                check_next(api);
+                return;
+        }
+        const json_t *active = json_object_get(row.internal, "active");
+        struct source_place place = {check->organization, check->project,
+                                     json_string_value(json_object_get(active, "key")),
+                                     json_string_value(json_object_get(active, "url"))};
+        if (place.key == NULL)
+                place.key = "";
+        source_fetch(api, &place, check_fetched, api);
+}
+
+/* Where an object store has the source, its file is not missed before the layer is. */
+static bool check_look(struct api *api, const json_t *active, const char *layer)
+{
+        struct layer_check *check = api->checks;
+
+        if (check->fetched || json_object_get(active, "url") == NULL)
+                return false;
+        check->fetched = true;
+        builder_check(api->config.builder, layer, check_looked, api);
+        return true;
+}
+
+/* Starts the job of the first check; false when there is nothing to do for it. */
+static bool check_start(struct api *api)
+{
         own_row struct store_row row = {0};
         int fd;
 
-        if (store_get(api->config.store, &key, &row, NULL) != ERR_OK)
+        if (check_row(api, &row) != ERR_OK)
                 return false;
         const json_t *active = json_object_get(row.internal, "active");
         const char *layer = json_string_value(json_object_get(active, "layer"));
         const char *language = json_string_value(json_object_get(active, "language"));
         const char *source = json_string_value(json_object_get(active, "key"));
-        if (layer == NULL || language == NULL || source == NULL ||
-            source_open(api, source, &fd, NULL) != ERR_OK)
+        if (layer == NULL || language == NULL || source == NULL)
                 return false;
+        if (source_open(api, source, &fd, NULL) != ERR_OK)
+                return check_look(api, active, layer);
         builder_source(api->config.builder, layer, language, fd, check_done, api);
         return true;
 }

@@ -37,8 +37,13 @@ struct api_resource {
         const char *const
                 *owned; /* document keys that the server sets; a caller's are dropped; NULL-terminated */
 
-        /* Each may be NULL. check may refuse and completes document and internal (status included). */
+        /* Each may be NULL. check may refuse and completes document and internal (status included). It is
+         * called twice for a change that is prepared. */
         enum err_code (*check)(struct change *change, struct err *err);
+        /* A create or update needs something outside of the store first: `prepare` sees to it, once the
+         * change was checked, and calls api_change_go_on, then or later. */
+        bool (*prepares)(const struct change *change);
+        void (*prepare)(struct change *change);
         enum err_code (*before_delete)(struct api *api, struct err *err);
         /* In the transaction; change->after has the row's id. */
         enum err_code (*within)(struct change *change, struct err *err);
@@ -75,6 +80,11 @@ enum err_code api_row_get(const struct api_call *call, const struct api_resource
                           struct store_row *ret, struct err *err);
 /* The key that the call's path names. */
 struct store_key api_call_key(const struct api_call *call, enum model_kind kind);
+
+/* What was prepared is there, or why not: the change goes on, from its check, or fails. */
+void api_change_go_on(struct change *change, enum err_code code, const struct err *err);
+/* For the end of the server: it is forgotten. */
+void api_change_drop(struct change *change);
 
 /* POST and PUT; DELETE (change.c). */
 void api_call_change(const struct api_resource *resource, struct api_call *call);

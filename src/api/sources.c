@@ -1,5 +1,6 @@
 /* api/sources.c: the function store: files, and the counts of who needs them and their layers. */
 #include "api/sources.h"
+#include "api/object_store.h"
 
 #include "base/own.h"
 
@@ -17,6 +18,7 @@
 struct source_use {
         unsigned map_refs; /* the map's */
         unsigned rows;
+        char *url;     /* of a file: its object, or NULL */
         char *handler; /* of a layer */
         bool remade;   /* a layer of unknown origin: somebody has had it made once more */
 };
@@ -35,6 +37,7 @@ static void use_unref(void *value)
         if (--use->map_refs > 0)
                 return;
         free(use->handler);
+        free(use->url);
         free(use);
 }
 
@@ -50,11 +53,14 @@ enum err_code sources_init(struct api *api, struct err *err)
         api->sources_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (api->sources_fd < 0)
                 return err_sys(err, "open the folder of sources '%s'", dir);
-        return ERR_OK;
+        return object_store_init(api, err);
 }
 
 void sources_finish(struct api *api)
 {
+        source_uploads_finish(api);
+        source_fetches_finish(api);
+        object_store_finish(api);
         hamt_finish(&api->sources);
         if (api->sources_fd >= 0)
                 close(api->sources_fd);
@@ -167,8 +173,17 @@ static bool is_layer(struct str name)
         return str_starts(name, STR("fn-"));
 }
 
+static void use_url_set(struct api *api, struct source_use *use, struct str url)
+{
+        if (use->url != NULL || url.len == 0)
+                return;
+        use->url = strndup(url.p, url.len);
+        if (use->url != NULL)
+                api->objects_held++;
+}
+
 /* Without memory for its count a name is simply never removed before the next start. */
-static void use_hold(struct api *api, struct str name)
+static void use_hold(struct api *api, struct str name, struct str url)
 {
         struct source_use *use = hamt_get(&api->sources, name);
 
@@ -176,12 +191,25 @@ static void use_hold(struct api *api, struct str name)
                 if ((use = calloc(1, sizeof(*use))) == NULL)
                         return;
                 use->map_refs = 1;
-                if (hamt_set(&api->sources, name, use) == ERR_OK)
+                if (hamt_set(&api->sources, name, use) == ERR_OK) {
                         use->rows = 1;
+                        use_url_set(api, use, url);
+                }
                 use_unref(use);
                 return;
         }
         use->rows++;
+        use_url_set(api, use, url);
+}
+
+/* The copy goes first: what is left after a crash is an object without a row, which the collector finds. */
+static void source_drop(struct api *api, struct str key, const struct source_use *use)
+{
+        unlinkat(api->sources_fd, key.p, 0);
+        if (use->url == NULL)
+                return;
+        api->objects_held--;
+        object_delete(api, use->url, NULL, NULL);
 }
 
 static void use_release(struct api *api, struct str name)
@@ -193,8 +221,23 @@ static void use_release(struct api *api, struct str name)
         if (is_layer(name))
                 builder_drop(api->config.builder, name.p);
         else
-                unlinkat(api->sources_fd, name.p, 0);
+                source_drop(api, name, use);
         hamt_remove(&api->sources, name);
+}
+
+void source_hold(struct api *api, const char *key, const char *url)
+{
+        use_hold(api, str_of(key), str_of(url));
+}
+
+void source_release(struct api *api, const char *key)
+{
+        use_release(api, str_of(key));
+}
+
+bool sources_may_create(const struct api *api)
+{
+        return api->config.storage->create_bucket && !api->objects_needed;
 }
 
 /* Where a row's internal part names what it needs; layers first, as they go first. */
@@ -207,13 +250,18 @@ static struct str held_name(const json_t *internal, size_t i)
         return json_str(json_object_get(internal, held[i][0]), held[i][1]);
 }
 
+static struct str held_url(const json_t *internal, size_t i)
+{
+        return json_str(json_object_get(internal, held[i][0]), "url");
+}
+
 void sources_swap(struct api *api, const json_t *before, const json_t *after)
 {
         for (size_t i = 0; i < HELD_COUNT; i++) {
                 struct str name = held_name(after, i);
 
                 if (name.len > 0)
-                        use_hold(api, name);
+                        use_hold(api, name, is_layer(name) ? STR("") : held_url(after, i));
         }
         for (size_t i = 0; i < HELD_COUNT; i++) {
                 struct str name = held_name(before, i);

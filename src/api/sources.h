@@ -1,5 +1,7 @@
 /*
- * api/sources.h: the function store: source archives as files, and the layers that are made of them.
+ * api/sources.h: the function store: source archives as files, and the layers that are made of them. With an
+ * object store (object_store.h) each source is an object too, and durable there before a row names it; then
+ * the files are copies, which may go and are fetched again.
  *
  * A source's key is the SHA-256 of organization, project and the archive's own SHA-256: functions of one
  * project share a source, those of two never do. Its file is DIR/KEY; its layer is named by key and language,
@@ -25,10 +27,34 @@ void source_key(struct str organization, struct str project, const char *digest,
                 char key[SOURCE_HEX_LEN + 1]);
 void source_layer(const char *key, const char *language, char layer[SPAWN_NAME_MAX]);
 
+/* Held by something that is no row: until the release it is not removed, nor is its object (url; "": none).
+ */
+void source_hold(struct api *api, const char *key, const char *url);
+void source_release(struct api *api, const char *key);
+
+/* No function has its source in the object store yet: its bucket may be made. */
+bool sources_may_create(const struct api *api);
+
 /* Durable when it returns; an archive that is there already is left alone. */
 enum err_code source_save(struct api *api, const char *key, struct str archive, struct err *err);
 /* Open for reading; ERR_NOT_FOUND. The descriptor is the caller's. */
 enum err_code source_open(struct api *api, const char *key, int *ret_fd, struct err *err);
+
+/* Where a source comes from when its file is missing. url: "" or NULL: nowhere. */
+struct source_place {
+        const char *organization, *project, *key, *url;
+};
+/* Brings the file back. `done` is called exactly once, now or later; the place need not outlive the call.
+ * ERR_NOT_FOUND, ERR_CORRUPT: update the function; else as build/s3.h says. */
+typedef void (*source_fetched)(void *arg, enum err_code code, const struct err *err);
+void source_fetch(struct api *api, const struct source_place *place, source_fetched done, void *arg);
+/* Those under way are forgotten. */
+void source_fetches_finish(struct api *api);
+
+/* resource.h's `prepare` of functions: their source into the object store. */
+struct change;
+void source_upload(struct change *change);
+void source_uploads_finish(struct api *api);
 
 /* A row's internal part goes from `before` to `after` (either may be NULL): what `after` names is held, what
  * only `before` named is let go. The caller has committed the change. */

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "build/builtin.h"
 #include "build/handler.h"
+#include "build/s3_job.h"
 #include "build/tree.h"
 #include "build/unpack.h"
 #include "image/runtime.h"
@@ -112,6 +113,14 @@ static enum err_code run_builtin(const struct job *job, struct tree *tree, struc
         return put_info(report, info, err);
 }
 
+static enum err_code run_s3(const struct job *job, struct spawn_report *report, struct err *err)
+{
+        own_json json_t *info = NULL;
+        enum err_code code = s3_job_run(job->kind, job->input_fd, job->log_fd, job->data_fd, &info, err);
+
+        return code == ERR_OK ? put_info(report, info, err) : code;
+}
+
 static enum err_code run(const struct job *job, struct tree *tree, struct spawn_report *report,
                          struct err *err)
 {
@@ -121,6 +130,8 @@ static enum err_code run(const struct job *job, struct tree *tree, struct spawn_
                 code = run_source(job, tree, report, err);
         else if (strcmp(job->kind, "builtin") == 0)
                 code = run_builtin(job, tree, report, err);
+        else if (s3_job_is(job->kind))
+                code = run_s3(job, report, err);
         else
                 code = err_set(err, ERR_INVALID, "unknown kind of build");
         if (code == ERR_OK)

@@ -4,6 +4,7 @@
  * privileged one).
  */
 #include "server/server.h"
+#include "server/storage.h"
 
 #include "base/str.h"
 
@@ -122,9 +123,8 @@ static enum err_code check(const struct server_options *options, struct err *err
                 code = check_address(options, "gateway-host", gateway_host(options), err);
         if (code == ERR_OK)
                 code = check_tls(options, err);
-        if (code == ERR_OK && strcmp(options->storage, "file") != 0)
-                code = err_set(err, ERR_INVALID, "--storage %s is not available in this version; use file",
-                               options->storage);
+        if (code == ERR_OK)
+                code = storage_export(options, err);
         if (code == ERR_OK && geteuid() != 0)
                 code = err_set(err, ERR_FORBIDDEN,
                                "making sandboxes needs root on this version: run 'sudo dispatch-server ...'");

@@ -15,7 +15,7 @@
 
 enum { CONFIG_BYTES_MAX = 1 << 20, VARIABLE_MAX = 64 };
 
-enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_SWITCH };
+enum option_type { OPTION_TEXT, OPTION_SECRET, OPTION_LIST, OPTION_NUMBER, OPTION_SWITCH };
 
 struct option {
         const char *name;
@@ -29,6 +29,11 @@ struct option {
 #define TEXT(name, field, initial, help)                                                                     \
         {                                                                                                    \
                 name, OPTION_TEXT, offsetof(struct server_options, field), initial, 0, 0, help               \
+        }
+/* A text that no command line of ours repeats. */
+#define SECRET(name, field, help)                                                                            \
+        {                                                                                                    \
+                name, OPTION_SECRET, offsetof(struct server_options, field), "", 0, 0, help                  \
         }
 /* Of texts; given more than once on a command line, its values are joined by commas. */
 #define LIST(name, field, initial, help)                                                                     \
@@ -74,8 +79,32 @@ static const struct option options_table[] = {
         TEXT("image-references", image_references, "dispatchframework/*-base=builtin:*",
              "references that stand for built-in images, PATTERN=TARGET, separated by commas; empty for "
              "none"),
-        TEXT("storage", storage, "file", "where sources of functions are kept: file"),
-        TEXT("file-sourceroot", file_sourceroot, "", "directory of the sources; default below STATE-DIR"),
+        TEXT("storage", storage, "file", "where sources of functions are kept: file, minio or s3"),
+        TEXT("file-sourceroot", file_sourceroot, "",
+             "directory of the sources (with minio and s3: of copies of them); default below STATE-DIR"),
+        TEXT("minio-username", minio_username, "", "access key of --storage minio"),
+        SECRET("minio-password", minio_password, "secret key of --storage minio; better in the environment"),
+        TEXT("minio-address", minio_address, "minio.minio.svc.cluster.local:9000",
+             "HOST:PORT of --storage minio; https://HOST:PORT for one with TLS"),
+        TEXT("s3-endpoint", s3_endpoint, "",
+             "http[s]://HOST[:PORT] of the object store; default Amazon's of --s3-region, or "
+             "--minio-address"),
+        TEXT("s3-bucket", s3_bucket, "", "bucket of the sources; default dispatch with --storage minio"),
+        TEXT("s3-region", s3_region, "us-east-1", "region that requests to the object store are signed for"),
+        TEXT("s3-prefix", s3_prefix, "", "what the names of objects begin with, such as team/dispatch/"),
+        SWITCH("s3-path-style", s3_path_style,
+               "the bucket in the path of URLs, not in the host; always so with --storage minio"),
+        TEXT("s3-access-key", s3_access_key, "", "access key of the object store"),
+        SECRET("s3-secret-key", s3_secret_key, "its secret key; better in the environment or in a file"),
+        TEXT("s3-secret-key-file", s3_secret_key_file, "",
+             "file of the secret key, which root alone may read"),
+        SECRET("s3-session-token", s3_session_token, "session token of temporary credentials"),
+        TEXT("s3-ca", s3_ca, "",
+             "file of certificates (PEM) that the object store's is signed with; default the host's"),
+        NUMBER("s3-part-mib", s3_part_mib, "16", 5, 1024,
+               "larger sources are uploaded in parts of this size"),
+        NUMBER("s3-timeout-ms", s3_timeout_ms, "30000", 1000, 600000,
+               "time without a byte before the object store counts as not answering"),
         NUMBER("loops", loops, "0", 0, 256, "event loops; 0: one a processor"),
         NUMBER("run-timeout-ms", run_timeout_ms, "60000", 1, DAY_MS,
                "deadline of a run whose function sets none"),
@@ -121,12 +150,11 @@ enum { OPTION_COUNT = sizeof(options_table) / sizeof(options_table[0]) };
 
 /* The original's servers have these; here they say so instead of being taken and ignored. */
 static const char *const options_later[] = {
-        "kubeconfig",    "minio-username",     "minio-password",   "minio-address",
-        "build-image",   "ingress-gateway-ip", "internal-gateway", "shared-gateway",
-        "db-file",       "db-backend",         "db-database",      "db-username",
-        "db-password",   "resync-period",      "registry-auth",    "disable-registry",
-        "image-manager", "function-manager",   "secret-store",     "lets-encrypt-domain",
-        "tracer",        "docker-host",        "events-gateway",
+        "kubeconfig",          "build-image",   "ingress-gateway-ip", "internal-gateway",
+        "shared-gateway",      "db-file",       "db-backend",         "db-database",
+        "db-username",         "db-password",   "resync-period",      "registry-auth",
+        "disable-registry",    "image-manager", "function-manager",   "secret-store",
+        "lets-encrypt-domain", "tracer",        "docker-host",        "events-gateway",
 };
 
 static const struct option *option_find(struct str name)
@@ -169,6 +197,7 @@ static enum err_code option_set(struct server_options *options, const struct opt
 
         switch (option->type) {
         case OPTION_TEXT:
+        case OPTION_SECRET:
         case OPTION_LIST:
                 return set_text(slot, value, err);
         case OPTION_NUMBER:
@@ -398,7 +427,7 @@ enum err_code options_read(struct server_options *options, int argc, char *const
 
 static bool is_text(const struct option *option)
 {
-        return option->type == OPTION_TEXT || option->type == OPTION_LIST;
+        return option->type == OPTION_TEXT || option->type == OPTION_SECRET || option->type == OPTION_LIST;
 }
 
 void options_each(const struct server_options *options,
@@ -409,7 +438,7 @@ void options_each(const struct server_options *options,
         for (size_t i = 0; i < OPTION_COUNT; i++) {
                 const struct option *option = &options_table[i];
                 const void *slot = (const char *)options + option->offset;
-                if (only_flag(option->name))
+                if (only_flag(option->name) || option->type == OPTION_SECRET)
                         continue;
                 if (option->type == OPTION_NUMBER)
                         snprintf(number, sizeof(number), "%llu", (unsigned long long)*(const uint64_t *)slot);
@@ -418,6 +447,24 @@ void options_each(const struct server_options *options,
                                     : *(const bool *)slot         ? "true"
                                                                   : "false";
                 each(arg, option->name, value);
+        }
+}
+
+void options_each_secret(const struct server_options *options,
+                         void (*each)(void *arg, const char *variable, const char *value), void *arg)
+{
+        char variable[VARIABLE_MAX];
+
+        for (size_t i = 0; i < OPTION_COUNT; i++) {
+                const struct option *option = &options_table[i];
+                const char *value =
+                        option->type == OPTION_SECRET
+                                ? *(char *const *)(const void *)((const char *)options + option->offset)
+                                : "";
+                if (value[0] == '\0')
+                        continue;
+                variable_name(option, variable);
+                each(arg, variable, value);
         }
 }
 

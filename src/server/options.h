@@ -20,6 +20,10 @@ struct server_options {
         char *organization, *dispatch_host, *image_registry, *storage, *file_sourceroot, *image_references;
         char *runtime_dir, *helper_dir;
         char *tls_certificate, *tls_certificate_key; /* lists, separated by commas */
+        char *minio_username, *minio_password, *minio_address;
+        char *s3_endpoint, *s3_bucket, *s3_region, *s3_prefix, *s3_ca;
+        char *s3_access_key, *s3_secret_key, *s3_secret_key_file, *s3_session_token;
+        uint64_t s3_part_mib, s3_timeout_ms;
         uint64_t port, gateway_port, tls_port, gateway_tls_port, loops;
         uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
@@ -27,7 +31,7 @@ struct server_options {
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
                 idle_timeout_ms, handshake_timeout_ms;
         uint64_t connections_max;
-        bool enable_tls, disable_http, skip_auth, debug, help, version;
+        bool enable_tls, disable_http, skip_auth, s3_path_style, debug, help, version;
 };
 
 /* Reads all sources. ERR_INVALID: the text says which option and what to do. */
@@ -36,9 +40,13 @@ enum err_code options_read(struct server_options *options, int argc, char *const
 void options_finish(struct server_options *options);
 
 /* Every option with its value in force, as `--name=value`: what the server is started with, so that it need
- * not read the sources again (it may not be allowed to). */
+ * not read the sources again (it may not be allowed to). Not those that are secret: anybody on the host may
+ * read a command line. */
 void options_each(const struct server_options *options,
                   void (*each)(void *arg, const char *name, const char *value), void *arg);
+/* The secret ones that are set, by the names of their variables: how the server gets them instead. */
+void options_each_secret(const struct server_options *options,
+                         void (*each)(void *arg, const char *variable, const char *value), void *arg);
 
 /* What --help prints. */
 enum err_code options_help(struct buf *out);

@@ -158,6 +158,9 @@ static enum err_code make_api(struct server *server, struct err *err)
                  "other"
 #endif
         );
+        enum err_code code = storage_read(options, &server->storage, err);
+        if (code != ERR_OK)
+                return code;
         const struct api_config config = {.control = server->control,
                                           .store = server->store,
                                           .secrets = server->secrets,
@@ -167,6 +170,7 @@ static enum err_code make_api(struct server *server, struct err *err)
                                           .hub = server->hub,
                                           .references = server->references,
                                           .sources_dir = server->sources,
+                                          .storage = &server->storage.api,
                                           .organization = options->organization,
                                           .project = "default",
                                           .dispatch_host = options->dispatch_host,

@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "image/runtime.h"
 #include "server/server.h"
+#include "server/storage.h"
 #include "server/tls.h"
 
 #include <pthread.h>
@@ -65,6 +66,7 @@ struct server {
         struct loop_timer *drain_timer;
         char version_json[512];
         char sources[4096];
+        struct storage storage;
         uint64_t started_ms;
         size_t workers_opening, workers_draining;
         bool serving, stopping, engine_drained;

@@ -80,9 +80,17 @@ static bool text_valid(const char *text, size_t size)
         return true;
 }
 
+static bool makes_layer(const struct build *build)
+{
+        return build->of->named || build->of->prefix != NULL;
+}
+
 /* A layer that the job names is named by what is in it, within its kind and language. */
 static bool layer_valid(const struct build *build, const char *layer)
 {
+        if (!makes_layer(build))
+                return layer[0] == '\0';
+
         char prefix[SPAWN_NAME_MAX + 16];
         int len = snprintf(prefix, sizeof(prefix), "%s%s%s", build->of->prefix, build->asked.language,
                            build->of->language ? "-" : "");
@@ -179,6 +187,8 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
         } else if (build->report.code != ERR_OK) {
                 memcpy(text, build->report.text, sizeof(text));
                 build_finish(build, (enum err_code)build->report.code, text);
+        } else if (!makes_layer(build)) {
+                build_finish(build, ERR_OK, "");
         } else {
                 build_commit(build);
         }

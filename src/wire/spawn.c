@@ -126,6 +126,11 @@ static const struct spawn_kind kinds[] = {
          .language = true,
          .named = true},
         {.name = "builtin", .may_fds = SPAWN_BUILD_LOG, .language = true, .prefix = "builtin-"},
+        {.name = "s3-put", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA, .network = true},
+        {.name = "s3-get", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA, .network = true},
+        {.name = "s3-delete", .fds = SPAWN_BUILD_INPUT, .network = true},
+        {.name = "s3-list", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_LOG, .network = true},
+        {.name = "s3-check", .fds = SPAWN_BUILD_INPUT, .network = true},
 };
 
 const struct spawn_kind *spawn_kind_find(const char *name)

@@ -132,7 +132,8 @@ struct spawn_kind {
         uint32_t fds;     /* SPAWN_BUILD_* that it must have */
         uint32_t may_fds; /* and those that it may have */
         bool language;    /* it is for one language */
-        bool named;       /* the server names its layer; else the job does, and it starts with `prefix` */
+        bool named;       /* the server names its layer; else the job does, and it starts with `prefix`; of a
+                             kind without one there is no layer */
         bool image;       /* it may have an image, at /image */
         bool network;     /* it may have the host's network */
         bool egress;      /* it may have a network that reaches the outside */

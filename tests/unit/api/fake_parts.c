@@ -98,6 +98,19 @@ void builder_builtin(struct builder *builder, const char *language, builder_done
         submit(layer, true, fake_builder.builtin_held, done, arg);
 }
 
+uint64_t builder_run(struct builder *builder, const struct builder_task *task, builder_done done, void *arg)
+{
+        int input = task->input_fd, data = task->data_fd;
+
+        (void)builder;
+        own_fd_release(&input);
+        own_fd_release(&data);
+        fake_builder.tasks++;
+        snprintf(fake_builder.task, sizeof(fake_builder.task), "%s", task->kind);
+        submit("", false, fake_builder.source_held, done, arg);
+        return 1;
+}
+
 void builder_check(struct builder *builder, const char *layer, builder_done done, void *arg)
 {
         (void)builder;

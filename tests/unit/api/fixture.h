@@ -49,7 +49,8 @@ struct fake_builder {
         enum err_code source_code, builtin_code;
         const char *text, *info;
         bool source_held, builtin_held; /* until fake_builder_release */
-        unsigned sources, builtins, drops;
+        unsigned sources, builtins, drops, tasks;
+        char task[24]; /* kind of the last */
         char dropped[SPAWN_NAME_MAX];
 };
 
