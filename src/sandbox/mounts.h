@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { MOUNTS_LAYERS_MAX = 9, /* an image, and what egress adds */ MOUNTS_MASKED_MAX = 16 };
+enum { MOUNTS_LAYERS_MAX = 10, /* an image, and what egress and spawn/root.h add */ MOUNTS_MASKED_MAX = 16 };
 
 /* What all sandboxes share. It is attached below spawn's own folder, in spawn's own mount namespace. */
 struct mounts_host {

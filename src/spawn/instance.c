@@ -6,6 +6,7 @@
 #include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
+#include "spawn/root.h"
 #include "spawn/spawn.h"
 
 #include <assert.h>
@@ -237,19 +238,8 @@ static const struct instance_kind instance_kind = {
 static enum err_code mounts_open(const struct spawn *spawn, const struct spawn_start *start,
                                  struct mounts *mounts, struct err *err)
 {
-        int layers[SPAWN_LAYERS_MAX];
-        uint32_t opened = 0;
-        enum err_code code = ERR_OK;
-
-        while (code == ERR_OK && opened < start->layer_count) {
-                code = layers_open(spawn->state.layers_fd, "layer", start->layers[opened], &layers[opened],
-                                   err);
-                opened += code == ERR_OK;
-        }
-        if (code == ERR_OK)
-                code = mounts_open_root(layers, opened, &mounts->root_fd, err);
-        while (opened > 0)
-                close(layers[--opened]);
+        enum err_code code =
+                root_open(&spawn->state, start->layers, start->layer_count, &mounts->root_fd, err);
         if (code != ERR_OK)
                 return code;
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "spawn/root.h"
 #include "spawn/tree.h"
 
 #include <errno.h>
@@ -201,7 +202,9 @@ static enum err_code layout_make(struct state *state, struct err *err)
                 code = folder_open(state, "staging", 0, 0, &state->staging_fd, err);
         if (code == ERR_OK)
                 code = folder_open(state, "mnt", 0, 0, &state->mnt_fd, err);
-        return code;
+        if (code == ERR_OK)
+                code = folder_open(state, "points", 0, 0, &state->points_fd, err);
+        return code == ERR_OK ? root_points_make(state->points_fd, err) : code;
 }
 
 /* FNV-1a, 64 bits. */
@@ -245,6 +248,7 @@ enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *r
                               .layers_fd = -1,
                               .staging_fd = -1,
                               .mnt_fd = -1,
+                              .points_fd = -1,
                               .uid = uid,
                               .gid = gid};
         enum err_code code = state_open_at(path, &state, err);
@@ -272,16 +276,21 @@ enum err_code state_generation_next(struct state *state, uint32_t *ret, struct e
 
 void state_finish(struct state *state)
 {
-        const int fds[] = {state->mnt_fd,    state->staging_fd, state->layers_fd,
-                           state->server_fd, state->lock_fd,    state->fd};
+        const int fds[] = {state->points_fd, state->mnt_fd,  state->staging_fd, state->layers_fd,
+                           state->server_fd, state->lock_fd, state->fd};
 
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
                 if (fds[i] >= 0)
                         close(fds[i]);
         }
         free(state->path);
-        *state = (struct state){
-                .fd = -1, .lock_fd = -1, .server_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
+        *state = (struct state){.fd = -1,
+                                .lock_fd = -1,
+                                .server_fd = -1,
+                                .layers_fd = -1,
+                                .staging_fd = -1,
+                                .mnt_fd = -1,
+                                .points_fd = -1};
 }
 
 void state_cgroup_name(const struct state *state, char out[STATE_CGROUP_NAME_MAX])

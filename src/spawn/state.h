@@ -8,6 +8,7 @@
  *   DIR/server     0700 the server's user: all that is the server's
  *   DIR/layers     0700 root: one folder a layer
  *   DIR/staging    0700 root: layers being made (job-N) or removed (drop-N)
+ *   DIR/points     root: the highest layer of roots that were not made here (spawn/root.h)
  *   DIR/mnt        0700 root: where spawn attaches its mounts, in its own mount namespace
  */
 #ifndef DISPATCH_SPAWN_STATE_H
@@ -34,7 +35,8 @@ struct state {
         int fd;
         int lock_fd;
         int server_fd, layers_fd, staging_fd, mnt_fd;
-        uid_t uid; /* the server's user */
+        int points_fd; /* spawn/root.h */
+        uid_t uid;     /* the server's user */
         gid_t gid;
         uid_t sandbox_uid_first; /* of the instances, one each */
         uid_t job_uid_first;     /* of the build jobs */

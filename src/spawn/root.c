@@ -1,0 +1,58 @@
+/* spawn/root.c: see root.h. */
+#include "spawn/root.h"
+
+#include "base/own.h"
+#include "sandbox/mounts.h"
+#include "spawn/layers.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Below the sandbox's own /tmp, which is in memory and writable. */
+#define RUN_TARGET "/tmp/.run"
+
+enum err_code root_points_make(int dir_fd, struct err *err)
+{
+        static const char *const names[] = {"proc", "dev", "tmp", "function", "runtime"};
+
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                if (mkdirat(dir_fd, names[i], 0755) < 0 && errno != EEXIST)
+                        return err_disk(err, "make the folder %s for mounts", names[i]);
+        }
+        if (symlinkat(RUN_TARGET, dir_fd, "run") < 0 && errno != EEXIST)
+                return err_disk(err, "make the link run for mounts");
+        return fchmod(dir_fd, 0755) < 0 ? err_sys(err, "chmod the folder for mounts") : ERR_OK;
+}
+
+/* Our own images have all of it (build/skeleton.c). */
+static bool is_ours(const char *lowest)
+{
+        return strncmp(lowest, "builtin-", 8) == 0;
+}
+
+enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NAME_MAX], size_t count,
+                        int *ret_fd, struct err *err)
+{
+        int fds[SPAWN_LAYERS_MAX + 1];
+        size_t opened = 0;
+        enum err_code code = ERR_OK;
+
+        while (code == ERR_OK && opened < count) {
+                code = layers_open(state->layers_fd, "layer", layers[opened], &fds[opened], err);
+                opened += code == ERR_OK;
+        }
+        if (code == ERR_OK && !is_ours(layers[0])) {
+                fds[opened] = fcntl(state->points_fd, F_DUPFD_CLOEXEC, 3);
+                if (fds[opened] < 0)
+                        code = err_sys(err, "dup the folder for mounts");
+                opened += code == ERR_OK;
+        }
+        if (code == ERR_OK)
+                code = mounts_open_root(fds, opened, ret_fd, err);
+        while (opened > 0)
+                close(fds[--opened]);
+        return code;
+}
