@@ -21,8 +21,6 @@ static enum err_code refuse(struct err *err, const char *what, const char *why)
 /* Nothing is accepted and then ignored: what this version cannot honour is refused by name. */
 static enum err_code unsupported_check(const json_t *document, struct err *err)
 {
-        if (str_eq(json_str(json_object_get(document, "network"), "mode"), STR("egress")))
-                return refuse(err, "network.mode egress", ": functions run without a network");
         if (json_integer_value(json_object_get(document, "concurrency")) > 1)
                 return refuse(err, "concurrency above 1", ": each instance runs one request at a time");
         if (json_array_size(json_object_get(document, "services")) > 0)

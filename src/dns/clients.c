@@ -107,7 +107,7 @@ bool client_may_ask(const struct client *client, struct str name)
                 return true;
         for (size_t at = 0; at < client->names_len;) {
                 struct str item = str_of(client->names + at);
-                if (egress_host_matches(item, name))
+                if (allow_host_matches(item, name))
                         return true;
                 at += item.len + 1;
         }

@@ -6,7 +6,7 @@
  * was asked, with that id and that question. There is no cache: the host's resolvers have theirs.
  *
  * Questions for IPv6 addresses are answered with none, for sandboxes have none. An answer that holds an
- * address that nobody may reach (egress.h, the pool, the host's own) is withheld. A restricted client gets
+ * address that nobody may reach (allow.h, the pool, the host's own) is withheld. A restricted client gets
  * answers for names of its list alone; the addresses in them are opened for it in the kernel, by spawn,
  * before the answer leaves.
  *
@@ -17,6 +17,7 @@
 #define DISPATCH_DNS_FORWARD_H
 
 #include "base/err.h"
+#include "wire/egress.h"
 
 enum {
         FORWARD_QUERIES_MAX = 512,
@@ -27,7 +28,7 @@ enum {
         FORWARD_TRIES = 4,
         FORWARD_STREAM_IDLE_MS = 10000,
         FORWARD_TTL_MIN_S = 60, /* programs keep an address a little longer than they may */
-        FORWARD_TTL_MAX_S = 3600
+        FORWARD_TTL_MAX_S = EGRESS_TTL_MAX_S
 };
 
 /* Descriptors of egress.h. Returns when the other end of the control pair is closed. */

@@ -189,7 +189,7 @@ static bool answer_forbidden(struct forward *forward, const struct dns_answer *a
 {
         for (size_t i = 0; i < answer->count; i++) {
                 uint32_t address = answer->addresses[i];
-                if (egress_is_forbidden(address) || ipv4_range_has(&forward->clients.pool, address) ||
+                if (allow_is_never(address) || ipv4_range_has(&forward->clients.pool, address) ||
                     upstream_is_local(&forward->upstream, address))
                         return true;
         }

@@ -1,10 +1,12 @@
 /* engine/revision.c: a stored function as the engine needs it. */
 #include "engine/revision.h"
 
+#include "base/allow.h"
 #include "base/own.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MEMORY_MIB_DEFAULT = 256, CPU_MILLICORES_DEFAULT = 1000, IDLE_TIMEOUT_MS_DEFAULT = 600000 };
 
@@ -80,9 +82,33 @@ static void revision_free(struct revision *revision)
         free(revision->name);
         free(revision->language);
         free(revision->handler);
+        free(revision->allow);
         schema_unref(revision->schema_in);
         schema_unref(revision->schema_out);
         free(revision);
+}
+
+/* The model has checked what the items are, and that there is room for them. */
+static bool copy_allow(const json_t *network, struct revision *revision)
+{
+        const json_t *items = json_object_get(network, "allow");
+        size_t index;
+        json_t *item;
+
+        revision->egress = str_eq(json_str(network, "mode"), STR("egress"));
+        if (!revision->egress || json_array_size(items) == 0)
+                return true;
+        revision->allow = calloc(1, ALLOW_BYTES_MAX);
+        if (revision->allow == NULL)
+                return false;
+        json_array_foreach(items, index, item)
+        {
+                size_t len = json_string_length(item) + 1;
+                assert(revision->allow_len + len < ALLOW_BYTES_MAX);
+                memcpy(revision->allow + revision->allow_len, json_string_value(item), len);
+                revision->allow_len += len;
+        }
+        return true;
 }
 
 static bool revision_copy(struct revision *revision, const struct store_row *row,
@@ -95,7 +121,8 @@ static bool revision_copy(struct revision *revision, const struct store_row *row
                copy_text(&revision->language, build->language) &&
                copy_text(&revision->handler, build->handler) &&
                copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
-               copy_env(json_object_get(document, "env"), &revision->env, &revision->env_count);
+               copy_env(json_object_get(document, "env"), &revision->env, &revision->env_count) &&
+               copy_allow(json_object_get(document, "network"), revision);
 }
 
 enum err_code revision_schema(const json_t *document, const char *field, struct schema **ret, struct err *err)

@@ -37,6 +37,9 @@ struct revision {
         uint32_t idle_timeout_ms;
         uint32_t concurrency, instances_min, instances_max; /* instances_max 0: what the host carries */
         enum revision_isolation isolation;
+        bool egress; /* it reaches the outside, */
+        char *allow; /* or these items of it (base/allow.h), a NUL behind each; NULL: all of it */
+        size_t allow_len;
         struct str *env; /* NAME=value */
         size_t env_count;
         struct str *secrets;

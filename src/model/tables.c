@@ -5,6 +5,8 @@
  */
 #include "model/tables.h"
 
+#include "base/allow.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -146,8 +148,11 @@ static const struct model_field schema_fields[] = {
 
 static const struct model_field network_fields[] = {
         FIELD("mode", STRING, .values = network_modes, .initial = "\"none\"",
-              .about = "`none`, or `egress` to the hosts in `allow`."),
-        FIELD("allow", STRINGS, .max = 64, .about = "Host names or networks."),
+              .about = "`none`, or `egress`: connections to the outside, but never to the host, to other "
+                       "functions or to metadata services."),
+        FIELD("allow", STRINGS, .max = 64,
+              .about = "What egress is limited to: host names (`example.com`, `*.example.com`), IPv4 addresses "
+                       "and ranges (`192.0.2.0/24`); absent or empty: no such limit."),
         END,
 };
 
@@ -321,6 +326,33 @@ static const struct model_field api_fields[] = {
 };
 /* clang-format on */
 
+static enum err_code allow_check(const json_t *allow, struct err *err)
+{
+        size_t index, bytes = 1;
+        const json_t *item;
+
+        json_array_foreach(allow, index, item)
+        {
+                struct str text = {json_string_value(item), json_string_length(item)};
+                struct ipv4_range range;
+                bool is_range = ipv4_range_parse(text, &range);
+                if (!is_range && !allow_host_valid(text))
+                        return err_set(err, ERR_UNPROCESSABLE,
+                                       "network.allow.%zu in body should be a host name, *.DOMAIN, an IPv4 "
+                                       "address or a range ADDRESS/PREFIX without bits behind the prefix",
+                                       index);
+                if (is_range && allow_range_is_never(&range))
+                        return err_set(err, ERR_UNPROCESSABLE,
+                                       "network.allow.%zu in body is out of reach of every function", index);
+                bytes += text.len + 1;
+        }
+        if (bytes > ALLOW_BYTES_MAX)
+                return err_set(err, ERR_UNPROCESSABLE,
+                               "network.allow in body should be at most %d characters in all",
+                               ALLOW_BYTES_MAX - ALLOW_ITEMS_MAX);
+        return ERR_OK;
+}
+
 /* An instance count that contradicts itself, or a network rule that nothing would ever apply. */
 static enum err_code function_check(const json_t *document, struct err *err)
 {
@@ -336,6 +368,8 @@ static enum err_code function_check(const json_t *document, struct err *err)
                  !str_eq(json_str(network, "mode"), STR("egress")))
                 code = err_set(err, ERR_UNPROCESSABLE,
                                "network.allow in body needs network.mode to be egress");
+        else
+                code = allow_check(json_object_get(network, "allow"), err);
         if (code != ERR_OK && err != NULL)
                 err->detail = 606;
         return code;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NETLINK_BYTES_MAX = 2048, NETLINK_DUMP_BYTES = 32768 };
+enum { NETLINK_BYTES_MAX = 8192, NETLINK_DUMP_BYTES = 32768 };
 
 /* One message, or the several of a batch, one behind the other. */
 struct netlink_request {

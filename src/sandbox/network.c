@@ -5,6 +5,7 @@
 #include "sandbox/netlink.h"
 #include "sandbox/network_route.h"
 #include "sandbox/network_rules.h"
+#include "sandbox/network_sets.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -30,13 +31,24 @@ enum {
         NAME_TAIL = 12
 };
 
+/* The ranges that sandboxes of one list share; its number is that of their interfaces' group (`ip link`). */
+struct network_group {
+        struct network_group *next;
+        unsigned links;
+        uint32_t number;
+        struct network_ranges ranges;
+};
+
 struct network {
         struct network_names names;
         struct ipv4_range pool;
         int host_ns_fd, router_ns_fd;
         int host_fd, router_fd; /* rtnetlink */
-        uint32_t size;          /* addresses of the pool */
-        uint32_t next;          /* address to try, and index to use */
+        int sets_fd;            /* nfnetlink of the router; -1: not needed yet */
+        struct network_group *groups;
+        uint32_t last_group;
+        uint32_t size; /* addresses of the pool */
+        uint32_t next; /* address to try, and index to use */
         uint32_t next_index;
         unsigned char taken[POOL_MAX / 8];
 };
@@ -171,7 +183,7 @@ static enum err_code uplink_make(struct network *network, struct err *err)
 
         /* Of a process that was killed a moment ago. */
         (void)route_link_remove(network->host_fd, network->names.uplink);
-        if (route_pair_make(network->host_fd, network->names.uplink, 0, "up", network->router_ns_fd) < 0)
+        if (route_pair_make(network->host_fd, network->names.uplink, 0, 0, "up", network->router_ns_fd) < 0)
                 return refused("make a pair of interfaces", err);
         uint32_t index = if_nametoindex(network->names.uplink);
         snprintf(ipv6, sizeof(ipv6), "ipv6/conf/%s/disable_ipv6", network->names.uplink);
@@ -243,7 +255,8 @@ enum err_code network_create(const char *name, const struct ipv4_range *range, s
 
         if (network == NULL)
                 return err_nomem(err);
-        network->host_ns_fd = network->router_ns_fd = network->host_fd = network->router_fd = -1;
+        network->host_ns_fd = network->router_ns_fd = network->host_fd = network->router_fd =
+                network->sets_fd = -1;
         network->next = NETWORK_FIRST;
         network->next_index = INDEX_FIRST;
         names_make(name, &network->names);
@@ -268,7 +281,8 @@ void network_destroy(struct network *network)
                 network_rules_remove(&network->names, rules);
                 (void)network_rules_load(network->host_ns_fd, rules, NULL);
         }
-        const int fds[] = {network->host_fd, network->router_fd, network->router_ns_fd, network->host_ns_fd};
+        const int fds[] = {network->host_fd, network->router_fd, network->sets_fd, network->router_ns_fd,
+                           network->host_ns_fd};
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
                 if (fds[i] >= 0)
                         close(fds[i]);
@@ -325,18 +339,24 @@ static void address_give_back(struct network *network, uint32_t address)
         network->taken[offset / 8] &= (unsigned char)~(1U << offset % 8);
 }
 
-static enum err_code link_open(struct network *network, bool restricted, struct network_link *link,
-                               struct err *err)
+/* In a network of its own any port is as good as another, also those below 1024. */
+static int sandbox_settings(void)
+{
+        return setting_write("ipv4/ip_unprivileged_port_start", "0");
+}
+
+static enum err_code link_open(struct network *network, struct network_link *link, struct err *err)
 {
         const struct ipv4_range any = {0, 0}, self = {link->address, 32};
+        uint32_t group = link->group != NULL ? link->group->number : 0;
         own_fd int route_fd = -1;
         char name[16];
 
-        link->ns_fd = ns_make(network->host_ns_fd, NULL, &route_fd);
+        link->ns_fd = ns_make(network->host_ns_fd, sandbox_settings, &route_fd);
         if (link->ns_fd < 0)
                 return refused("make a sandbox's network namespace", err);
-        snprintf(name, sizeof(name), "%c%u", restricted ? 'a' : 's', link->index);
-        if (route_pair_make(network->router_fd, name, link->index, "eth0", link->ns_fd) < 0)
+        snprintf(name, sizeof(name), "%c%u", link->group != NULL ? 'a' : 's', link->index);
+        if (route_pair_make(network->router_fd, name, link->index, group, "eth0", link->ns_fd) < 0)
                 return refused("make a pair of interfaces", err);
         if (route_add(network->router_fd, link->index, &self, 0, network_gateway(network)) < 0 ||
             route_link_up(route_fd, ROUTE_PEER_INDEX) < 0 ||
@@ -346,8 +366,91 @@ static enum err_code link_open(struct network *network, bool restricted, struct 
         return ERR_OK;
 }
 
-enum err_code network_link_make(struct network *network, bool restricted, struct network_link *ret,
-                                struct err *err)
+/* A socket is made with the first list. */
+static enum err_code sets_ensure(struct network *network, struct err *err)
+{
+        if (network->sets_fd >= 0)
+                return ERR_OK;
+        network_enter(network->router_ns_fd);
+        network->sets_fd = netlink_open(NETLINK_NETFILTER);
+        int saved = errno;
+        network_enter(network->host_ns_fd);
+        errno = saved;
+        return network->sets_fd < 0 ? refused("open the router's sets", err) : ERR_OK;
+}
+
+static int ranges_change(const struct network_group *group, int sets_fd, bool add)
+{
+        size_t count = group->ranges.count;
+
+        for (size_t at = 0; at < count; at += SETS_ELEMENTS_MAX) {
+                size_t some = count - at < SETS_ELEMENTS_MAX ? count - at : SETS_ELEMENTS_MAX;
+                if (sets_ranges_change(sets_fd, add, group->number, group->ranges.items + at, some) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+static struct network_group *group_find(const struct network *network, const struct network_ranges *ranges)
+{
+        for (struct network_group *group = network->groups; group != NULL; group = group->next) {
+                if (group->ranges.count == ranges->count &&
+                    memcmp(group->ranges.items, ranges->items, ranges->count * sizeof(ranges->items[0])) == 0)
+                        return group;
+        }
+        return NULL;
+}
+
+static void group_leave(struct network *network, struct network_group *group)
+{
+        if (group == NULL || --group->links > 0)
+                return;
+        for (struct network_group **slot = &network->groups; *slot != NULL; slot = &(*slot)->next) {
+                if (*slot == group) {
+                        *slot = group->next;
+                        break;
+                }
+        }
+        /* What stays is of a group that no interface will have again. */
+        (void)ranges_change(group, network->sets_fd, false);
+        free(group);
+}
+
+static enum err_code group_join(struct network *network, const struct network_ranges *ranges,
+                                struct network_group **ret, struct err *err)
+{
+        struct network_group *group = group_find(network, ranges);
+
+        if (group == NULL) {
+                enum err_code code = sets_ensure(network, err);
+                group = code == ERR_OK ? calloc(1, sizeof(*group)) : NULL;
+                if (group == NULL)
+                        return code != ERR_OK ? code : err_nomem(err);
+                group->number = ++network->last_group;
+                group->ranges = *ranges;
+                if (ranges_change(group, network->sets_fd, true) < 0) {
+                        free(group);
+                        return refused("open the ranges of an allow-list", err);
+                }
+                group->next = network->groups;
+                network->groups = group;
+        }
+        group->links++;
+        *ret = group;
+        return ERR_OK;
+}
+
+enum err_code network_link_open(const struct network *network, const struct network_link *link,
+                                const uint32_t *addresses, size_t count, uint32_t ttl_s, struct err *err)
+{
+        assert(link->group != NULL && count <= SETS_ELEMENTS_MAX);
+        if (sets_names_add(network->sets_fd, link->index, addresses, count, ttl_s) < 0)
+                return err_sys(err, "network egress: open addresses to a sandbox");
+        return ERR_OK;
+}
+
+enum err_code network_link_make(struct network *network, const struct network_ranges *ranges,
+                                struct network_link *ret, struct err *err)
 {
         struct network_link link = {.ns_fd = -1, .index = network->next_index};
         uint32_t offset;
@@ -359,7 +462,9 @@ enum err_code network_link_make(struct network *network, bool restricted, struct
                                network->size - NETWORK_FIRST - 1);
         network->next_index++;
         link.address = at(network, offset);
-        enum err_code code = link_open(network, restricted, &link, err);
+        enum err_code code = ranges != NULL ? group_join(network, ranges, &link.group, err) : ERR_OK;
+        if (code == ERR_OK)
+                code = link_open(network, &link, err);
         if (code != ERR_OK) {
                 network_link_finish(network, &link);
                 return code;
@@ -374,6 +479,7 @@ void network_link_finish(struct network *network, struct network_link *link)
                 return;
         if (link->ns_fd >= 0)
                 close(link->ns_fd);
+        group_leave(network, link->group);
         address_give_back(network, link->address);
         *link = (struct network_link){.ns_fd = -1};
 }

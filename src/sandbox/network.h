@@ -23,8 +23,8 @@
 #ifndef DISPATCH_SANDBOX_NETWORK_H
 #define DISPATCH_SANDBOX_NETWORK_H
 
+#include "base/allow.h"
 #include "base/err.h"
-#include "base/ipv4.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,12 +37,20 @@ enum {
 };
 
 struct network;
+struct network_group;
+
+/* What a restricted sandbox reaches by address; what it reaches by name is opened later. */
+struct network_ranges {
+        size_t count;
+        struct ipv4_range items[ALLOW_ITEMS_MAX];
+};
 
 /* One sandbox's; zero with ns_fd -1 is none. */
 struct network_link {
         int ns_fd; /* its network namespace */
         uint32_t address;
         uint32_t index; /* of its interface in the router, unique */
+        struct network_group *group;
 };
 
 /*
@@ -62,9 +70,13 @@ enum err_code network_clear(const char *name, struct err *err);
 uint32_t network_gateway(const struct network *network);
 struct ipv4_range network_pool(const struct network *network);
 
-/* restricted: it reaches what network_allow and network_allow_range say, and nothing else. */
-enum err_code network_link_make(struct network *network, bool restricted, struct network_link *ret,
-                                struct err *err);
+/* ranges: it reaches these and what network_link_open says, and nothing else; NULL: all that is not
+ * forbidden. */
+enum err_code network_link_make(struct network *network, const struct network_ranges *ranges,
+                                struct network_link *ret, struct err *err);
+/* Opens addresses, 32 at most, to a restricted one for so long. */
+enum err_code network_link_open(const struct network *network, const struct network_link *link,
+                                const uint32_t *addresses, size_t count, uint32_t ttl_s, struct err *err);
 /* When its sandbox is gone. The kernel removes the rest by itself. One that is none is fine. */
 void network_link_finish(struct network *network, struct network_link *link);
 

@@ -1,8 +1,8 @@
 /* sandbox/network_route.c: the rtnetlink messages of network.c. */
 #include "sandbox/network_route.h"
 
+#include "base/allow.h"
 #include "sandbox/netlink.h"
-#include "wire/egress.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +25,7 @@ static void put_address(struct netlink_request *request, uint16_t type, uint32_t
         netlink_put_u32(request, type, htonl(address));
 }
 
-int route_pair_make(int fd, const char *name, uint32_t index, const char *peer, int ns_fd)
+int route_pair_make(int fd, const char *name, uint32_t index, uint32_t group, const char *peer, int ns_fd)
 {
         struct netlink_request request = {.used = 0};
         struct ifinfomsg here = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP},
@@ -33,6 +33,7 @@ int route_pair_make(int fd, const char *name, uint32_t index, const char *peer, 
 
         netlink_begin(&request, RTM_NEWLINK, NEW, &here, sizeof(here));
         netlink_put_text(&request, IFLA_IFNAME, name);
+        netlink_put_u32(&request, IFLA_GROUP, group);
         size_t info = netlink_nest(&request, IFLA_LINKINFO);
         netlink_put_text(&request, IFLA_INFO_KIND, "veth");
         size_t data = netlink_nest(&request, IFLA_INFO_DATA);
@@ -151,8 +152,8 @@ enum err_code route_pool_find(int fd, const struct ipv4_range *range, uint32_t s
                 candidates.prefix = range->prefix;
         uint64_t pools = (uint64_t)1 << (candidates.prefix - range->prefix);
         candidates.count = pools < CANDIDATES_MAX ? (uint32_t)pools : CANDIDATES_MAX;
-        for (size_t i = 0; i < egress_forbidden_count; i++)
-                overlap_mark(&candidates, &egress_forbidden[i]);
+        for (size_t i = 0; i < allow_never_count; i++)
+                overlap_mark(&candidates, &allow_never[i]);
         netlink_begin(&request, RTM_GETROUTE, NLM_F_DUMP, &body, sizeof(body));
         if (netlink_dump(fd, &request, on_route, &candidates) < 0)
                 return err_sys(err, "read the host's routes");

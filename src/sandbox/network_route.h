@@ -12,9 +12,9 @@
 
 enum { ROUTE_LO_INDEX = 1, ROUTE_PEER_INDEX = 2 };
 
-/* A pair: `name` here, up, with the index (0: the kernel's choice); `peer` in the namespace ns_fd, down, with
- * ROUTE_PEER_INDEX. */
-int route_pair_make(int fd, const char *name, uint32_t index, const char *peer, int ns_fd);
+/* A pair: `name` here, up, with the index (0: the kernel's choice) and of the group; `peer` in the namespace
+ * ns_fd, down, with ROUTE_PEER_INDEX. */
+int route_pair_make(int fd, const char *name, uint32_t index, uint32_t group, const char *peer, int ns_fd);
 int route_link_remove(int fd, const char *name);
 
 int route_link_up(int fd, uint32_t index);

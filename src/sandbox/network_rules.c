@@ -1,9 +1,9 @@
 /* sandbox/network_rules.c: the rules of the router and of the host, and nft, which reads them. */
 #include "sandbox/network_rules.h"
 
+#include "base/allow.h"
 #include "base/clock.h"
 #include "base/own.h"
-#include "wire/egress.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -51,8 +51,8 @@ static void add_range(struct text *text, const struct ipv4_range *range)
 static void add_forbidden(struct text *text, const struct ipv4_range *pool)
 {
         add(text, "  set forbidden { type ipv4_addr; flags interval; auto-merge; elements = { ");
-        for (size_t i = 0; i < egress_forbidden_count; i++) {
-                add_range(text, &egress_forbidden[i]);
+        for (size_t i = 0; i < allow_never_count; i++) {
+                add_range(text, &allow_never[i]);
                 add(text, ", ");
         }
         add_range(text, pool);
@@ -70,7 +70,7 @@ void network_rules_router(const struct ipv4_range *pool, char out[NETWORK_RULES_
         add(&text, "table inet " NETWORK_TABLE " {\n");
         add_forbidden(&text, pool);
         add(&text, "  set names { type iface_index . ipv4_addr; flags timeout; size 65536; }\n"
-                   "  set ranges { type iface_index . ipv4_addr; flags interval; size 65536; }\n"
+                   "  set ranges { type devgroup . ipv4_addr; flags interval; size 65536; }\n"
                    "  set begun { type ipv4_addr; flags dynamic,timeout; timeout 1m; size 32768; }\n"
                    "  set asked { type ipv4_addr; flags dynamic,timeout; timeout 1m; size 32768; }\n"
                    "  set open { type ipv4_addr; flags dynamic; size 32768; }\n"
@@ -90,7 +90,7 @@ void network_rules_router(const struct ipv4_range *pool, char out[NETWORK_RULES_
                    "  }\n"
                    "  chain listed {\n"
                    "    meta iif . ip daddr @names jump outside\n"
-                   "    meta iif . ip daddr @ranges jump outside\n"
+                   "    meta iifgroup . ip daddr @ranges jump outside\n"
                    "    " PROHIBITED "\n"
                    "  }\n");
         add(&text,

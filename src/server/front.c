@@ -269,6 +269,7 @@ enum err_code server_front(const struct server_options *options, int argc, char 
         addf(&arguments, "--user=%s", options->user);
         addf(&arguments, "--loops=%llu", (unsigned long long)loops);
         addf(&arguments, "--drain-ms=%llu", (unsigned long long)options->drain_ms);
+        addf(&arguments, "--network-range=%s", options->network_range);
         add_listeners(&arguments, options);
         code = add_credentials(&arguments, options, err);
         if (code != ERR_OK)

@@ -4,6 +4,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "model/yaml.h"
+#include "wire/egress.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -124,6 +125,10 @@ static const struct option options_table[] = {
         NUMBER("instance-pids-max", instance_pids_max, "256", 4, 32768,
                "processes and threads of an instance"),
         NUMBER("instance-tmp-mib", instance_tmp_mib, "64", 1, 65536, "size of an instance's /tmp"),
+        TEXT("network-range", network_range, NETWORK_RANGE_DEFAULT_TEXT,
+             "range of IPv4 addresses, /8 to /26, out of which functions and builds with a network get "
+             "theirs; a "
+             "part that no route of the host touches is taken"),
         NUMBER("runs-keep", runs_keep, "1000", 0, 100000000, "records kept of a function's runs; 0: all"),
         NUMBER("header-bytes-max", header_bytes_max, "65536", 1024, 1 << 20,
                "request line and fields of a request"),

@@ -18,7 +18,7 @@ struct server_options {
         /* Strings are never NULL and belong to the struct. */
         char *config, *state_dir, *user, *host, *socket, *gateway_host;
         char *organization, *dispatch_host, *image_registry, *storage, *file_sourceroot, *image_references;
-        char *runtime_dir, *helper_dir;
+        char *runtime_dir, *helper_dir, *network_range;
         char *tls_certificate, *tls_certificate_key; /* lists, separated by commas */
         char *minio_username, *minio_password, *minio_address;
         char *s3_endpoint, *s3_bucket, *s3_region, *s3_prefix, *s3_ca;

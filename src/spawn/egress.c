@@ -209,11 +209,42 @@ static enum err_code dns_start(struct egress *egress, struct err *err)
         return ERR_OK;
 }
 
+static const struct egress_link *link_find(const struct egress *egress, uint32_t address)
+{
+        const struct egress_link *link = egress->links;
+
+        while (link != NULL && link->network.address != address)
+                link = link->next;
+        return link;
+}
+
+static bool addresses_valid(const struct egress *egress, const struct egress_open *asked)
+{
+        struct ipv4_range pool = network_pool(egress->network);
+
+        if (asked->count == 0 || asked->ttl_s == 0 || asked->ttl_s > EGRESS_TTL_MAX_S)
+                return false;
+        for (uint32_t i = 0; i < asked->count; i++) {
+                if (allow_is_never(asked->addresses[i]) || ipv4_range_has(&pool, asked->addresses[i]))
+                        return false;
+        }
+        return true;
+}
+
 /* Whoever reads foreign bytes may lie: nothing of this is taken on trust. */
 static void open_take(struct egress *egress, const struct egress_open *asked)
 {
         struct egress_open answer = {.op = EGRESS_OPENED, .id = asked->id, .client = asked->client};
+        const struct egress_link *link = link_find(egress, asked->client);
+        struct err err;
 
+        if (link != NULL && link->restricted && addresses_valid(egress, asked)) {
+                if (network_link_open(egress->network, &link->network, asked->addresses, asked->count,
+                                      asked->ttl_s, &err) == ERR_OK)
+                        answer.count = asked->count;
+                else
+                        log_warning("%s", err.text);
+        }
         if (!dns_send(egress, &answer, sizeof(answer)))
                 log_debug("dispatch-dns does not read");
 }
@@ -328,14 +359,17 @@ static enum err_code router_ensure(struct spawn *spawn, struct err *err)
         return err_set(err, code, "%s", egress->failure.text);
 }
 
-/* The names of a list; its ranges are the kernel's. */
-static enum err_code names_keep(struct egress_link *link, const char *allow, struct err *err)
+/* The names of a list are dispatch-dns's, its ranges the kernel's. */
+static enum err_code list_split(struct egress_link *link, const char *allow, struct network_ranges *ret,
+                                struct err *err)
 {
-        struct ipv4_range range;
-
+        ret->count = 0;
         for (const char *item = allow; *item != '\0'; item += strlen(item) + 1) {
-                if (ipv4_range_parse(str_of(item), &range))
+                assert(ret->count < ALLOW_ITEMS_MAX);
+                if (ipv4_range_parse(str_of(item), &ret->items[ret->count])) {
+                        ret->count++;
                         continue;
+                }
                 size_t len = strlen(item) + 1;
                 char *names = realloc(link->names, link->names_len + len);
                 if (names == NULL)
@@ -358,6 +392,7 @@ enum err_code egress_link_make(struct spawn *spawn, const char *allow, struct eg
                                struct err *err)
 {
         enum err_code code = router_ensure(spawn, err);
+        struct network_ranges ranges;
         struct egress_link *link = code == ERR_OK ? calloc(1, sizeof(*link)) : NULL;
 
         if (code != ERR_OK)
@@ -366,9 +401,10 @@ enum err_code egress_link_make(struct spawn *spawn, const char *allow, struct eg
                 return err_nomem(err);
         link->restricted = allow != NULL;
         if (allow != NULL)
-                code = names_keep(link, allow, err);
+                code = list_split(link, allow, &ranges, err);
         if (code == ERR_OK)
-                code = network_link_make(spawn->egress->network, link->restricted, &link->network, err);
+                code = network_link_make(spawn->egress->network, allow != NULL ? &ranges : NULL,
+                                         &link->network, err);
         if (code != ERR_OK) {
                 link_free(link);
                 return code;

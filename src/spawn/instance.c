@@ -235,11 +235,14 @@ static const struct instance_kind instance_kind = {
         .running = instance_running, .failed = instance_failed, .ended = instance_ended};
 
 /* The frame's names, as mounts. */
-static enum err_code mounts_open(const struct spawn *spawn, const struct spawn_start *start,
+static enum err_code mounts_open(struct spawn *spawn, const struct spawn_start *start, bool egress,
                                  struct mounts *mounts, struct err *err)
 {
-        enum err_code code =
-                root_open(&spawn->state, start->layers, start->layer_count, &mounts->root_fd, err);
+        own_fd int top_fd = -1;
+        enum err_code code = egress ? egress_files_open(spawn, &top_fd, err) : ERR_OK;
+        if (code == ERR_OK)
+                code = root_open(&spawn->state, start->layers, start->layer_count, top_fd, &mounts->root_fd,
+                                 err);
         if (code != ERR_OK)
                 return code;
 
@@ -262,7 +265,7 @@ static enum err_code mounts_open(const struct spawn *spawn, const struct spawn_s
 static enum err_code instance_make(struct instance *instance, const struct spawn_start *start,
                                    struct err *err)
 {
-        const struct spawn *spawn = instance->spawn;
+        struct spawn *spawn = instance->spawn;
         struct cgroup_limits limits = {.memory_bytes = (uint64_t)start->memory_mib << 20,
                                        .cpu_millicores = start->cpu_millicores,
                                        .pids_max = start->pids_max + PIDS_OF_INIT};
@@ -274,13 +277,14 @@ static enum err_code instance_make(struct instance *instance, const struct spawn
         if (spec.filter == NULL)
                 return err_set(err, ERR_INVALID, "there is no seccomp filter '%s'", start->filter);
         mounts_init(&mounts);
-        enum err_code code = mounts_open(spawn, start, &mounts, err);
+        enum err_code code = mounts_open(spawn, start, instance->egress != NULL, &mounts, err);
         if (code == ERR_OK)
                 code = cgroup_create(spawn->cgroups, start->organization, start->function, &limits,
                                      &instance->cgroup, err);
         if (code == ERR_OK) {
                 spec.mounts = &mounts;
                 spec.cgroup = instance->cgroup;
+                spec.network = instance->egress != NULL ? egress_link_network(instance->egress) : NULL;
                 code = sandbox_make(&spawn->host, &spec, &instance->sandbox, err);
         }
         mounts_finish(&mounts);
@@ -316,7 +320,7 @@ static enum err_code instance_run(struct instance *instance, const struct spawn_
 }
 
 static enum err_code instance_create(struct instance *instance, const struct spawn_start *start,
-                                     struct err *err)
+                                     const char *allow, struct err *err)
 {
         struct instances *instances = &instance->spawn->instances;
 
@@ -324,7 +328,12 @@ static enum err_code instance_create(struct instance *instance, const struct spa
                 return err_set(err, ERR_CONFLICT, "the id is in use");
         if (!slot_take(instances, &instance->slot))
                 return err_set(err, ERR_LIMIT, "the host carries at most %u instances", instances->max);
-        enum err_code code = instance_make(instance, start, err);
+        enum err_code code = ERR_OK;
+        if (allow != NULL)
+                code = egress_link_make(instance->spawn, allow[0] != '\0' ? allow : NULL, &instance->egress,
+                                        err);
+        if (code == ERR_OK)
+                code = instance_make(instance, start, err);
         if (code == ERR_OK)
                 code = instance_run(instance, start, err);
         if (code == ERR_OK)
@@ -334,7 +343,8 @@ static enum err_code instance_create(struct instance *instance, const struct spa
         return code;
 }
 
-void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start)
+void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start,
+                    const char *allow)
 {
         struct instance *instance = calloc(1, sizeof(*instance));
         struct err err;
@@ -355,7 +365,7 @@ void instance_start(struct spawn *spawn, struct link *link, const struct spawn_s
                                       .id = start->head.id,
                                       .begun_us = clock_mono_us(),
                                       .channel_fd = -1};
-        enum err_code code = instance_create(instance, start, &err);
+        enum err_code code = instance_create(instance, start, allow, &err);
         if (code != ERR_OK) {
                 instance_failed(instance, code, err.text);
                 instance_free(instance);

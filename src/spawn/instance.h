@@ -65,8 +65,9 @@ struct instances {
 /* By the host's memory, processes and descriptors. */
 void instances_init(struct instances *instances);
 
-/* SPAWN_START; the answer is SPAWN_STARTED. */
-void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start);
+/* SPAWN_START, or SPAWN_START_EGRESS with its allow-list; the answer is SPAWN_STARTED. */
+void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start,
+                    const char *allow);
 /* SPAWN_KILL; an id that is not there is fine. */
 void instance_kill(struct instances *instances, const struct link *link, uint64_t id);
 /* Kills everything of the link, which goes on without it. */

@@ -142,7 +142,10 @@ static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds
                 server_ready(link->server);
                 return true;
         case SPAWN_START:
-                instance_start(link->spawn, link, &frame->start);
+                instance_start(link->spawn, link, &frame->start, NULL);
+                return true;
+        case SPAWN_START_EGRESS:
+                instance_start(link->spawn, link, &frame->start, frame->egress.allow);
                 return true;
         case SPAWN_KILL:
                 instance_kill(&link->spawn->instances, link, frame->head.id);

@@ -33,10 +33,20 @@ static bool is_ours(const char *lowest)
         return strncmp(lowest, "builtin-", 8) == 0;
 }
 
-enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NAME_MAX], size_t count,
-                        int *ret_fd, struct err *err)
+static enum err_code folder_add(int fd, int *ret_fd, struct err *err)
 {
-        int fds[SPAWN_LAYERS_MAX + 1];
+        int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+        if (copy < 0)
+                return err_sys(err, "dup a folder of ours for a root");
+        *ret_fd = copy;
+        return ERR_OK;
+}
+
+enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NAME_MAX], size_t count,
+                        int top_fd, int *ret_fd, struct err *err)
+{
+        int fds[SPAWN_LAYERS_MAX + 2];
         size_t opened = 0;
         enum err_code code = ERR_OK;
 
@@ -45,9 +55,11 @@ enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NA
                 opened += code == ERR_OK;
         }
         if (code == ERR_OK && !is_ours(layers[0])) {
-                fds[opened] = fcntl(state->points_fd, F_DUPFD_CLOEXEC, 3);
-                if (fds[opened] < 0)
-                        code = err_sys(err, "dup the folder for mounts");
+                code = folder_add(state->points_fd, &fds[opened], err);
+                opened += code == ERR_OK;
+        }
+        if (code == ERR_OK && top_fd >= 0) {
+                code = folder_add(top_fd, &fds[opened], err);
                 opened += code == ERR_OK;
         }
         if (code == ERR_OK)

@@ -15,9 +15,9 @@
 /* Makes that layer, where it is not there. */
 enum err_code root_points_make(int dir_fd, struct err *err);
 
-/* The root of `count` layers by name, the lowest first, as a detached mount. ERR_NOT_FOUND names the one that
- * is missing. */
+/* The root of `count` layers by name, the lowest first, and above them the folder top_fd unless that is -1,
+ * as a detached mount. ERR_NOT_FOUND names the layer that is missing. */
 enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NAME_MAX], size_t count,
-                        int *ret_fd, struct err *err);
+                        int top_fd, int *ret_fd, struct err *err);
 
 #endif

@@ -9,16 +9,10 @@
 #ifndef DISPATCH_WIRE_EGRESS_H
 #define DISPATCH_WIRE_EGRESS_H
 
-#include "base/ipv4.h"
+#include "base/allow.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-/* RFC 6890, and what clouds add to it: loopback, links, metadata, multicast, broadcast, reserved. Private
- * networks (RFC 1918) are not among these: a site has its own services there. */
-extern const struct ipv4_range egress_forbidden[];
-extern const size_t egress_forbidden_count;
-bool egress_is_forbidden(uint32_t address);
 
 /* The option --network-range. */
 #define NETWORK_RANGE_DEFAULT_TEXT "100.64.0.0/10" /* RFC 6598: addresses that are between networks only */
@@ -33,18 +27,10 @@ enum {
         EGRESS_CONTROL_FD = 3,
         EGRESS_DATAGRAM_FD = 4,
         EGRESS_STREAM_FD = 5,
-        EGRESS_NAMES_MAX = 4096,  /* bytes of an allow-list: its items with a NUL behind each */
-        EGRESS_ITEMS_MAX = 64,    /* hosts and ranges of an allow-list */
-        EGRESS_ADDRESSES_MAX = 32 /* of one answer */
+        EGRESS_NAMES_MAX = ALLOW_BYTES_MAX, /* names with a NUL behind each */
+        EGRESS_ADDRESSES_MAX = 32,          /* of one answer */
+        EGRESS_TTL_MAX_S = 3600             /* for which they are opened */
 };
-
-/*
- * An item of an allow-list: a host name ("example.com", alone), "*.example.com" (every name below it), an
- * address or a range of them. Lower case letters, digits and '-'; '_' where names have it.
- */
-bool egress_host_valid(struct str host);
-/* Without regard to case, a dot at the end of `name` not counted. */
-bool egress_host_matches(struct str pattern, struct str name);
 
 enum egress_op {
         /* spawn to dispatch-dns */

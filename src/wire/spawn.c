@@ -104,6 +104,34 @@ static enum err_code check_start(const union spawn_frame *frame, struct err *err
         return ERR_OK;
 }
 
+/* Zeros behind the last item, so that each text of the frame means one list. */
+static bool allow_valid(const char allow[ALLOW_BYTES_MAX])
+{
+        struct ipv4_range range;
+        size_t at = 0, items = 0;
+
+        if (allow[ALLOW_BYTES_MAX - 1] != '\0')
+                return false;
+        for (; allow[at] != '\0'; items++) {
+                struct str item = str_of(allow + at);
+                if (items == ALLOW_ITEMS_MAX || (!allow_host_valid(item) && !ipv4_range_parse(item, &range)))
+                        return false;
+                at += item.len + 1;
+        }
+        while (at < ALLOW_BYTES_MAX && allow[at] == '\0')
+                at++;
+        return at == ALLOW_BYTES_MAX;
+}
+
+static enum err_code check_start_egress(const union spawn_frame *frame, struct err *err)
+{
+        enum err_code code = check_start(frame, err);
+
+        if (code == ERR_OK && !allow_valid(frame->egress.allow))
+                code = bad(err, "allow-list");
+        return code;
+}
+
 static enum err_code check_started(const union spawn_frame *frame, struct err *err)
 {
         const struct spawn_started *started = &frame->started;
@@ -245,6 +273,7 @@ static const struct {
         {SPAWN_CREDENTIAL, sizeof(struct spawn_credential), check_credential},
         {SPAWN_READY, sizeof(struct spawn_head), check_nothing},
         {SPAWN_START, sizeof(struct spawn_start), check_start},
+        {SPAWN_START_EGRESS, sizeof(struct spawn_start_egress), check_start_egress},
         {SPAWN_KILL, sizeof(struct spawn_head), check_nothing},
         {SPAWN_BUILD, sizeof(struct spawn_build), check_build},
         {SPAWN_LAYER_STAT, sizeof(struct spawn_layer), check_layer},

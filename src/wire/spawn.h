@@ -15,6 +15,7 @@
 #ifndef DISPATCH_WIRE_SPAWN_H
 #define DISPATCH_WIRE_SPAWN_H
 
+#include "base/allow.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -45,8 +46,9 @@ enum spawn_op {
                              read */
 
         /* server to spawn */
-        SPAWN_READY = 64, /* struct spawn_head: the server answers requests */
-        SPAWN_START,      /* struct spawn_start */
+        SPAWN_READY = 64,   /* struct spawn_head: the server answers requests */
+        SPAWN_START,        /* struct spawn_start */
+        SPAWN_START_EGRESS, /* struct spawn_start_egress: one that reaches the outside */
         SPAWN_KILL,  /* struct spawn_head: SIGKILL to the whole instance or job; EXITED or BUILT follows */
         SPAWN_BUILD, /* struct spawn_build + the descriptors that it names */
         SPAWN_LAYER_STAT, /* struct spawn_layer */
@@ -89,6 +91,13 @@ struct spawn_start {
         uint32_t tmp_mib; /* size of /tmp */
         uint32_t argc;
         char argv[SPAWN_ARGV_MAX]; /* argv[0] is an absolute path in the sandbox */
+};
+
+/* Items of base/allow.h, a NUL behind each and one more behind the last; without any it reaches all that is
+ * not forbidden. What is behind that is 0. */
+struct spawn_start_egress {
+        struct spawn_start start;
+        char allow[ALLOW_BYTES_MAX];
 };
 
 /* The instance's channel is descriptor 3 of argv's process; 0 is /dev/null, 1 and 2 are spawn's business (see
@@ -196,6 +205,7 @@ union spawn_frame {
         struct spawn_hello hello;
         struct spawn_gone gone;
         struct spawn_start start;
+        struct spawn_start_egress egress;
         struct spawn_started started;
         struct spawn_exited exited;
         struct spawn_build build;

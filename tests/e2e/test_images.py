@@ -65,7 +65,6 @@ def test_an_image_of_a_base_image_that_is_deleted_keeps_working(server, name):
 
 @pytest.mark.parametrize("field, value, message", [
     ("services", ["db"], "services"),
-    ("network", {"mode": "egress"}, "network.mode egress"),
     ("concurrency", 2, "concurrency above 1"),
     ("sourceURL", "http://example.com/x.tgz", "sourceURL"),
 ])

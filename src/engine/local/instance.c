@@ -86,6 +86,14 @@ static enum err_code fill_start(struct spawn_start *start, struct home *home, co
         return ERR_OK;
 }
 
+static void fill_egress(union spawn_frame *frame, const struct revision *revision)
+{
+        frame->head.op = SPAWN_START_EGRESS;
+        memset(frame->egress.allow, 0, sizeof(frame->egress.allow));
+        if (revision->allow_len > 0)
+                memcpy(frame->egress.allow, revision->allow, revision->allow_len);
+}
+
 static void instance_timeout(void *arg);
 
 static struct instance *instance_create(struct pool *pool)
@@ -187,6 +195,8 @@ enum err_code instance_start(struct pool *pool, struct err *err)
 
         if (code != ERR_OK)
                 return code;
+        if (pool->revision->egress)
+                fill_egress(&frame, pool->revision);
         struct instance *instance = instance_create(pool);
         if (instance == NULL)
                 return err_nomem(err);

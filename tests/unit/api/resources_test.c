@@ -124,9 +124,11 @@ static const struct error_case {
         {"POST", "/v1/image", JSON, "{\"name\":\"python3\",\"baseImageName\":\"a/b\"}", 409, 409,
          "image python3 already exists"},
         {"POST", "/v1/function", JSON,
-         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"network\":{\"mode\":\"egress\"}}", 422,
-         422,
-         "network.mode egress is not available in this version of Dispatch: functions run without a network"},
+         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"network\":{\"mode\":\"egress\","
+         "\"allow\":[\"a b\"]}}",
+         422, 606,
+         "network.allow.0 in body should be a host name, *.DOMAIN, an IPv4 address or a range ADDRESS/PREFIX "
+         "without bits behind the prefix"},
         {"POST", "/v1/function", JSON,
          "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"concurrency\":2}", 422, 422,
          "concurrency above 1 is not available in this version of Dispatch: each instance runs one request "
