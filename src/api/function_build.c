@@ -262,8 +262,12 @@ static void source_missing(struct function_job *job, const struct err *err)
         struct api *api = job->api;
         own_row struct store_row row = {0};
 
-        if (job_row(job, &row))
+        if (job_row(job, &row) && api_is_passing(err->code)) {
+                api_explain(api, MODEL_FUNCTION, &row, err->text);
+                api_reconcile_later(api);
+        } else if (row.id != NULL) {
                 function_fail_or_wait(api, &row, err);
+        }
         job_end(job);
 }
 

@@ -61,7 +61,7 @@ static enum err_code content_check(const struct source_fetch *fetch, const json_
                 if (strcmp(key, fetch->key) == 0)
                         return ERR_OK;
         }
-        return err_set(err, ERR_CORRUPT,
+        return err_set(err, ERR_BAD_REPLY,
                        "what the object store has is not the function's source: update it with its source");
 }
 

@@ -45,7 +45,7 @@ struct source_place {
         const char *organization, *project, *key, *url;
 };
 /* Brings the file back. `done` is called exactly once, now or later; the place need not outlive the call.
- * ERR_NOT_FOUND, ERR_CORRUPT: update the function; else as build/s3.h says. */
+ * ERR_NOT_FOUND: update the function; else as build/s3.h says. */
 typedef void (*source_fetched)(void *arg, enum err_code code, const struct err *err);
 void source_fetch(struct api *api, const struct source_place *place, source_fetched done, void *arg);
 /* Those under way are forgotten. */
