@@ -11,7 +11,8 @@
 
 enum { ARGS_MAX = 40, RELEASE_MAX = 4 << 20 };
 
-/* What no function reads, and what one machine or one moment leaves. The folders of manual pages stay: some
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): the longest arguments are several literals.
+ * What no function reads, and what one machine or one moment leaves. The folders of manual pages stay: some
  * packages put links there. */
 static const char *const fixed_arguments[] = {
         "--variant=apt",
@@ -30,6 +31,7 @@ static const char *const fixed_arguments[] = {
         "etc/shadow- etc/gshadow- var/log/* var/cache/ldconfig/* var/cache/debconf/* var/cache/apt/*.bin "
         "var/lib/apt/lists/* var/lib/dpkg/*-old var/lib/systemd var/lib/dbus/machine-id run/* tmp/*",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
 bool debroot_suite_valid(const char *suite)
 {

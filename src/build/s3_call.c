@@ -293,6 +293,7 @@ static void options_set(struct attempt *attempt)
         }
         set(easy, CURLOPT_CUSTOMREQUEST, call->method);
         if (s3->config.ca[0] != '\0') {
+                /* It is not written to. NOLINTNEXTLINE(performance-no-int-to-ptr) */
                 struct curl_blob ca = {(char *)(uintptr_t)s3->config.ca, strlen(s3->config.ca),
                                        CURL_BLOB_NOCOPY};
                 set(easy, CURLOPT_CAINFO_BLOB, &ca);

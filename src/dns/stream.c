@@ -125,7 +125,7 @@ static void stream_open(struct forward *forward, int *fd, uint32_t address)
 void streams_accept(struct forward *forward)
 {
         for (;;) {
-                struct sockaddr_in from;
+                struct sockaddr_in from = {0};
                 socklen_t len = sizeof(from);
                 own_fd int fd = accept4(EGRESS_STREAM_FD, (struct sockaddr *)&from, &len,
                                         SOCK_NONBLOCK | SOCK_CLOEXEC);

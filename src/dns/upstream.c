@@ -101,8 +101,10 @@ const struct sockaddr *upstream_server(struct upstream *upstream, unsigned attem
 {
         if (stale(&upstream->looked_ms))
                 servers_read(upstream);
-        if (upstream->count == 0 && server_parse(STR("127.0.0.1"), &upstream->servers[0]))
+        if (upstream->count == 0) { /* what the C library does without a resolv.conf */
+                (void)server_parse(STR("127.0.0.1"), &upstream->servers[0]);
                 upstream->count = 1;
+        }
         const struct sockaddr_storage *server = &upstream->servers[attempt % upstream->count];
         *ret_len = server->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
         return (const struct sockaddr *)server;
