@@ -3,12 +3,14 @@
 
 #include "base/own.h"
 #include "build/builtin.h"
+#include "build/export.h"
 #include "build/handler.h"
 #include "build/s3_job.h"
 #include "build/tree.h"
 #include "build/unpack.h"
 #include "image/runtime.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -121,6 +123,17 @@ static enum err_code run_s3(const struct job *job, struct spawn_report *report, 
         return code == ERR_OK ? put_info(report, info, err) : code;
 }
 
+static enum err_code run_export(const struct job *job, struct spawn_report *report, struct err *err)
+{
+        own_fd int layers_fd = open("/layers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        own_fd int blobs_fd = open("/blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct export_places places = {.layers_fd = layers_fd, .blobs_fd = blobs_fd};
+        own_json json_t *info = NULL;
+        enum err_code code = export_run(job, &places, &info, err);
+
+        return code == ERR_OK ? put_info(report, info, err) : code;
+}
+
 static enum err_code run(const struct job *job, struct tree *tree, struct spawn_report *report,
                          struct err *err)
 {
@@ -132,6 +145,8 @@ static enum err_code run(const struct job *job, struct tree *tree, struct spawn_
                 code = run_builtin(job, tree, report, err);
         else if (s3_job_is(job->kind))
                 code = run_s3(job, report, err);
+        else if (export_is(job->kind))
+                return run_export(job, report, err); /* what it leaves in /out is nobody's */
         else
                 code = err_set(err, ERR_INVALID, "unknown kind of build");
         if (code == ERR_OK)

@@ -224,6 +224,12 @@ static enum err_code put_entry(struct walk *walk, int dir_fd, const char *name,
         return ERR_OK;
 }
 
+static bool excepted(const struct walk *walk, const char *name)
+{
+        return walk->depth == 0 && walk->tree->except != NULL &&
+               str_ends(str_of(name), str_of(walk->tree->except));
+}
+
 static enum err_code walk_folder(struct walk *walk, int folder_fd, struct err *err)
 {
         own_names struct names names = {0};
@@ -233,8 +239,7 @@ static enum err_code walk_folder(struct walk *walk, int folder_fd, struct err *e
         if (code == ERR_OK)
                 code = bytecode_open(folder_fd, &names, &bytecode, err);
         for (size_t i = 0; code == ERR_OK && i < names.count; i++) {
-                if (walk->depth == 0 && walk->tree->except != NULL &&
-                    strcmp(walk->tree->except, names.list[i]) == 0)
+                if (excepted(walk, names.list[i]))
                         continue;
                 code = put_entry(walk, folder_fd, names.list[i], &bytecode, err);
                 if (code != ERR_OK && walk->depth == 0)

@@ -16,8 +16,7 @@ struct tar_tree {
         const char
                 *prefix; /* the folder that holds it in the tar, "function", made as a member; "" for none */
         int64_t time;    /* of every member, SOURCE_DATE_EPOCH (reproducible-builds.org), or 0 */
-        /* A name at the top that stays out; NULL: none. */
-        const char *except;
+        const char *except; /* folders at the top whose names end so stay out; NULL: none */
 };
 
 enum err_code tar_tree(struct tar_out *out, int root_fd, const struct tar_tree *tree, struct err *err);

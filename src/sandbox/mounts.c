@@ -123,6 +123,8 @@ void mounts_init(struct mounts *mounts)
 {
         *mounts = (struct mounts){
                 .root_fd = -1, .code_fd = -1, .runtime_fd = -1, .out_fd = -1, .image_fd = -1, .dev_fd = -1};
+        for (size_t i = 0; i < MOUNTS_PARTS_MAX; i++)
+                mounts->part_fds[i] = -1;
 }
 
 void mounts_finish(struct mounts *mounts)
@@ -134,6 +136,11 @@ void mounts_finish(struct mounts *mounts)
                 if (*fds[i] >= 0)
                         close(*fds[i]);
                 *fds[i] = -1;
+        }
+        for (size_t i = 0; i < MOUNTS_PARTS_MAX; i++) {
+                if (mounts->part_fds[i] >= 0)
+                        close(mounts->part_fds[i]);
+                mounts->part_fds[i] = -1;
         }
 }
 

@@ -12,7 +12,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { MOUNTS_LAYERS_MAX = 10, /* an image, and what egress and spawn/root.h add */ MOUNTS_MASKED_MAX = 16 };
+enum {
+        MOUNTS_LAYERS_MAX = 10,
+        /* an image, and what egress and spawn/root.h add */ MOUNTS_MASKED_MAX = 16,
+        MOUNTS_PARTS_MAX = 8
+};
 
 /* What all sandboxes share. It is attached below spawn's own folder, in spawn's own mount namespace. */
 struct mounts_host {
@@ -27,10 +31,11 @@ struct mounts_host {
 /* The mounts of one sandbox; -1: none. */
 struct mounts {
         int root_fd;
-        int code_fd;    /* at /function */
-        int runtime_fd; /* at /runtime */
-        int out_fd;     /* at /out, writable */
-        int image_fd;   /* at /image, of a build job */
+        int code_fd;                    /* at /function */
+        int runtime_fd;                 /* at /runtime */
+        int out_fd;                     /* at /out, writable */
+        int image_fd;                   /* at /image, of a build job */
+        int part_fds[MOUNTS_PARTS_MAX]; /* at /layers/0 and so on, of a build job */
         int dev_fd;
 };
 

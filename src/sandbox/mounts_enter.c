@@ -63,6 +63,18 @@ static int attach(int fd, const char *where)
         return fd < 0 ? 0 : move_mount(fd, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
+static int parts_attach(const int fds[MOUNTS_PARTS_MAX])
+{
+        char path[16];
+
+        for (int i = 0; i < MOUNTS_PARTS_MAX; i++) {
+                snprintf(path, sizeof(path), "layers/%d", i);
+                if (attach(fds[i], path) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
 /* A file that nobody may open, over each. */
 static int masks_attach(const struct mounts_host *host)
 {
@@ -116,6 +128,9 @@ int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, ui
                 return -1;
         *step = "attach /image";
         if (attach(mounts->image_fd, "image") < 0)
+                return -1;
+        *step = "attach /layers";
+        if (parts_attach(mounts->part_fds) < 0)
                 return -1;
         *step = "leave the host's root";
         if (sys_pivot_here() < 0 || umount2(".", MNT_DETACH) < 0)

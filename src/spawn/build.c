@@ -239,8 +239,18 @@ static enum buildroot_kind root_kind(const struct build *build)
         return strcmp(build->of->name, "builtin") == 0 ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE;
 }
 
+static enum err_code parts_open(const int *fds, uint32_t count, struct mounts *mounts, struct err *err)
+{
+        _Static_assert((int)SPAWN_LAYERS_MAX <= (int)MOUNTS_PARTS_MAX, "each layer has its place");
+        enum err_code code = ERR_OK;
+
+        for (uint32_t i = 0; code == ERR_OK && i < count; i++)
+                code = mounts_open_read_only(fds[i], &mounts->part_fds[i], err);
+        return code;
+}
+
 /* The image of the job, if it has one. */
-static enum err_code image_open(struct build *build, int *ret_fd, struct err *err)
+static enum err_code image_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         const struct spawn_build *asked = &build->asked;
         int fds[SPAWN_LAYERS_MAX + 1];
@@ -251,12 +261,14 @@ static enum err_code image_open(struct build *build, int *ret_fd, struct err *er
                 code = layers_open(build->instance.spawn->state.layers_fd, "layer", asked->layers[count],
                                    &fds[count], err);
         /* On top of it, what names are resolved by. */
-        if (code == ERR_OK && count > 0 && asked->network == SPAWN_NETWORK_EGRESS) {
+        if (code == ERR_OK && count > 0 && !build->of->parts && asked->network == SPAWN_NETWORK_EGRESS) {
                 code = egress_files_open(build->instance.spawn, &fds[count], err);
                 count += code == ERR_OK;
         }
-        if (code == ERR_OK && count > 0)
-                code = mounts_open_root(fds, count, ret_fd, err);
+        if (code == ERR_OK && count > 0 && build->of->parts)
+                code = parts_open(fds, count, mounts, err);
+        else if (code == ERR_OK && count > 0)
+                code = mounts_open_root(fds, count, &mounts->image_fd, err);
         while (count > 0)
                 close(fds[--count]);
         return code;
@@ -280,7 +292,7 @@ static enum err_code mounts_open(struct build *build, struct mounts *mounts, str
         enum err_code code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
 
         if (code == ERR_OK)
-                code = image_open(build, &mounts->image_fd, err);
+                code = image_open(build, mounts, err);
         if (code == ERR_OK && build->asked.language[0] != '\0')
                 code = runtime_open(build, &mounts->runtime_fd, err);
         if (code == ERR_OK)

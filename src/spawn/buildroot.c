@@ -2,6 +2,7 @@
 #include "spawn/buildroot.h"
 
 #include "base/own.h"
+#include "sandbox/mounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,7 @@ static const struct {
         {"var/lib/dpkg", HOST},
 };
 
-static const char *const folders[] = {"proc", "dev", "tmp", "function", "runtime", "out", "image"};
+static const char *const folders[] = {"proc", "dev", "tmp", "function", "runtime", "out", "image", "layers"};
 
 /* Makes the folders above the last part of a path. */
 static int parents_make(int root_fd, const char *path)
@@ -98,6 +99,13 @@ static enum err_code root_fill(int root_fd, const char *root, enum buildroot_kin
         for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
                 if (mkdirat(root_fd, folders[i], 0755) < 0)
                         return err_sys(err, "make /%s for build jobs", folders[i]);
+        }
+        for (int i = 0; i < MOUNTS_PARTS_MAX; i++) {
+                char part[16];
+
+                snprintf(part, sizeof(part), "layers/%d", i);
+                if (mkdirat(root_fd, part, 0755) < 0)
+                        return err_sys(err, "make /%s for build jobs", part);
         }
         for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
                 bool wanted = (views[i].kinds & 1U << kind) != 0;

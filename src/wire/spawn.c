@@ -159,6 +159,18 @@ static const struct spawn_kind kinds[] = {
         {.name = "s3-delete", .fds = SPAWN_BUILD_INPUT, .network = true},
         {.name = "s3-list", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_LOG, .network = true},
         {.name = "s3-check", .fds = SPAWN_BUILD_INPUT, .network = true},
+        {.name = "export",
+         .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA,
+         .may_fds = SPAWN_BUILD_LOG,
+         .language = true,
+         .parts = true},
+        {.name = "push",
+         .fds = SPAWN_BUILD_INPUT,
+         .may_fds = SPAWN_BUILD_LOG,
+         .language = true,
+         .parts = true,
+         .network = true,
+         .egress = true},
 };
 
 const struct spawn_kind *spawn_kind_find(const char *name)
@@ -181,7 +193,7 @@ static enum err_code check_kind(const struct spawn_build *build, const struct sp
                 return bad(err, "layer");
         if ((build->fds & kind->fds) != kind->fds || (build->fds & ~(kind->fds | kind->may_fds)) != 0)
                 return bad(err, "descriptors");
-        if (build->layer_count > (kind->image ? SPAWN_LAYERS_MAX : 0))
+        if (build->layer_count > (kind->image || kind->parts ? SPAWN_LAYERS_MAX : 0))
                 return bad(err, "count of layers");
         if (build->network > SPAWN_NETWORK_EGRESS ||
             (build->network == SPAWN_NETWORK_HOST && !kind->network) ||

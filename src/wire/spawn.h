@@ -144,6 +144,7 @@ struct spawn_kind {
         bool named;       /* the server names its layer; else the job does, and it starts with `prefix`; of a
                              kind without one there is no layer */
         bool image;       /* it may have an image, at /image */
+        bool parts;       /* or rather its layers one by one, the lowest at /layers/0 */
         bool network;     /* it may have the host's network */
         bool egress;      /* it may have a network that reaches the outside */
         const char *prefix;
@@ -223,9 +224,9 @@ union spawn_frame {
  * dispatch-build KIND LANGUAGE DISK_MIB FILES_MAX: descriptor 3 as above, 4 to 6 the input, the log and the
  * data (/dev/null where there is none), /out the empty, writable folder that becomes the layer, and read-only
  * the folder of LANGUAGE among the runtimes at /runtime (where there is one: its manifest says what belongs
- * into the image) and an image's root at /image. LANGUAGE is "-" for a kind without one. Kind "builtin" reads
- * the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What was written is on the disk before the
- * report is.
+ * into the image) and an image's root at /image, or its layers at /layers/0 and so on. LANGUAGE is "-" for a
+ * kind without one. Kind "builtin" reads the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What
+ * was written is on the disk before the report is.
  *
  * Lines on the log: a type, a space, UTF-8 text without control characters, a line feed; SPAWN_LINE_MAX bytes
  * at most, but for R. Types: L a line of the build's log, P progress, R the job's result as JSON.

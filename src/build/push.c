@@ -1,0 +1,164 @@
+/* build/push.c: skopeo's command line and its answers. */
+#include "build/push.h"
+
+#include "base/own.h"
+#include "build/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define AUTH_FILE   "/tmp/auth.json"
+#define CERT_FOLDER "/tmp/certs"
+
+static enum err_code file_put(const char *path, const char *text, struct err *err)
+{
+        size_t len = strlen(text);
+        own_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        if (fd < 0 || write(fd, text, len) != (ssize_t)len)
+                return err_disk(err, "write %s", path);
+        return ERR_OK;
+}
+
+/* An empty one too: no other than this is to be looked at. */
+static enum err_code auth_put(const json_t *auth, struct err *err)
+{
+        own_mem char *text = json_is_object(auth) ? json_dumps(auth, JSON_COMPACT) : strdup("{}");
+
+        if (text == NULL)
+                return err_nomem(err);
+
+        enum err_code code = file_put(AUTH_FILE, text, err);
+
+        explicit_bzero(text, strlen(text));
+        return code;
+}
+
+static enum err_code certificates_put(const json_t *authority, struct err *err)
+{
+        if (mkdir(CERT_FOLDER, 0700) < 0 && errno != EEXIST)
+                return err_disk(err, "make %s", CERT_FOLDER);
+        return json_is_string(authority) ? file_put(CERT_FOLDER "/ca.crt", json_string_value(authority), err)
+                                         : ERR_OK;
+}
+
+/* What is behind the last `msg=` of its log, without the quotes; else all that it said last. */
+static struct str last_words(const char *said)
+{
+        struct str text = str_trim(str_of(said), " \n");
+        struct str line = text;
+
+        for (size_t i = text.len; i > 0; i--)
+                if (text.p[i - 1] == '\n') {
+                        line = str_slice(text, i, text.len);
+                        break;
+                }
+        for (size_t i = 0; i + 5 < line.len; i++)
+                if (memcmp(line.p + i, "msg=\"", 5) == 0)
+                        return str_trim(str_slice(line, i + 5, line.len), "\"");
+        return line;
+}
+
+static bool says(struct str words, const char *what)
+{
+        return words.len > 0 && memmem(words.p, words.len, what, strlen(what)) != NULL;
+}
+
+static const struct {
+        const char *what;
+        enum err_code code;
+        const char *means;
+} meanings[] = {
+        {"unauthorized", ERR_FORBIDDEN, "not authorised"},
+        {"authentication required", ERR_FORBIDDEN, "not authorised"},
+        {"denied", ERR_FORBIDDEN, "not authorised"},
+        {"status 401", ERR_FORBIDDEN, "not authorised"},
+        {"status 403", ERR_FORBIDDEN, "not authorised"},
+        {"name unknown", ERR_UNPROCESSABLE, "no such repository"},
+        {"name invalid", ERR_UNPROCESSABLE, "no such repository"},
+        {"invalid reference format", ERR_UNPROCESSABLE, "no such repository"},
+        {"status 404", ERR_UNPROCESSABLE, "no such repository"},
+        {"certificate", ERR_UNAVAILABLE, "its certificate is not trusted"},
+        {"gave HTTP response to HTTPS client", ERR_UNAVAILABLE, "it speaks plain HTTP"},
+        {"no such host", ERR_UNAVAILABLE, "unreachable"},
+        {"server misbehaving", ERR_UNAVAILABLE, "unreachable"},
+        {"connection refused", ERR_UNAVAILABLE, "unreachable"},
+        {"connection reset", ERR_UNAVAILABLE, "unreachable"},
+        {"unreachable", ERR_UNAVAILABLE, "unreachable"},
+        {"timeout", ERR_UNAVAILABLE, "unreachable"},
+        {"EOF", ERR_UNAVAILABLE, "the connection broke"},
+        {"no space left", ERR_UNAVAILABLE, "no space"},
+};
+
+static const char *hint_of(const char *means)
+{
+        if (strcmp(means, "not authorised") == 0)
+                return "; set --registry-secret, or --registry-auth-file of the server";
+        if (strcmp(means, "it speaks plain HTTP") == 0)
+                return "; the server's --registry-insecure allows that";
+        if (strcmp(means, "its certificate is not trusted") == 0)
+                return "; the server's --registry-ca or --registry-insecure allows it";
+        return "";
+}
+
+enum err_code push_explain(struct str registry, const char *said, struct err *err)
+{
+        struct str words = last_words(said);
+        int len = words.len < 200 ? (int)words.len : 200;
+        const char *from = words.p != NULL ? words.p + (words.len - (size_t)len) : "";
+
+        for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
+                if (says(words, meanings[i].what))
+                        return err_set(err, meanings[i].code, "registry %.*s: %s%s (%.*s)", STR_ARG(registry),
+                                       meanings[i].means, hint_of(meanings[i].means), len, from);
+        return err_set(err, ERR_BAD_REPLY, "registry %.*s: %.*s", STR_ARG(registry), len, from);
+}
+
+static void on_line(void *arg, struct str line)
+{
+        tool_log(*(int *)arg, 'P', line);
+}
+
+enum err_code push_run(const json_t *push, const char *layout, int log_fd, struct err *err)
+{
+        const char *reference = json_string_value(json_object_get(push, "reference"));
+        bool insecure = json_is_true(json_object_get(push, "insecure"));
+        char from[64], to[1024], tail[TOOL_TAIL_MAX];
+        int status = 0;
+
+        if (reference == NULL || strlen(reference) > 512)
+                return err_set(err, ERR_INVALID, "no place to push to");
+        snprintf(from, sizeof(from), "oci:%s", layout);
+        snprintf(to, sizeof(to), "docker://%s", reference);
+
+        const char *const argv[] = {"skopeo",
+                                    "--insecure-policy",
+                                    "copy",
+                                    "--preserve-digests",
+                                    "--dest-authfile",
+                                    AUTH_FILE,
+                                    "--dest-cert-dir",
+                                    CERT_FOLDER,
+                                    insecure ? "--dest-tls-verify=false" : "--dest-tls-verify=true",
+                                    from,
+                                    to,
+                                    NULL};
+        struct tool tool = {.argv = argv, .line = on_line, .arg = &log_fd};
+        struct str rest = str_of(reference);
+        struct str registry = str_cut(&rest, '/');
+        enum err_code code = auth_put(json_object_get(push, "auth"), err);
+
+        if (code == ERR_OK)
+                code = certificates_put(json_object_get(push, "authority"), err);
+        if (code == ERR_OK)
+                code = tool_run(&tool, tail, &status, err);
+        if (code != ERR_OK || status == 0)
+                return code;
+        if (WIFSIGNALED(status))
+                return err_set(err, ERR_SYSTEM, "skopeo was killed by signal %d", WTERMSIG(status));
+        return push_explain(registry, tail, err);
+}
