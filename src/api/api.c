@@ -2,6 +2,7 @@
 #include "api/cursor.h"
 #include "api/endpoints.h"
 #include "api/explain.h"
+#include "api/function_image.h"
 #include "api/functions.h"
 #include "api/images.h"
 #include "api/internal.h"
@@ -73,6 +74,8 @@ void api_destroy(struct api *api)
                 return;
         loop_timer_destroy(api->reconcile);
         api_explain_finish(api);
+        function_pushes_finish(api);
+        function_images_finish(api);
         runs_finish(api);
         functions_finish(api);
         functions_checks_finish(api);
@@ -221,6 +224,7 @@ static void resume(struct api *api)
         report(api, sources_sweep(api, &err), "remove sources that nothing needs", &err);
         functions_check_layers(api);
         layers_check(api);
+        function_pushes_resume(api);
         report(api, runs_recover(api, api->config.draining_generation, &err), "run accepted runs again",
                &err);
 }

@@ -22,6 +22,7 @@
 #include "http/server.h"
 #include "image/builder.h"
 #include "image/reference.h"
+#include "image/registries.h"
 #include "secrets/secrets.h"
 #include "store/store.h"
 
@@ -40,13 +41,14 @@ struct api_config {
         struct recorder *recorder;
         struct snapshot_hub *hub;
         const struct reference_table *references;
+        const struct registries *registries;
 
         const char *sources_dir;           /* the server's own folder, 0700; made when missing */
         const struct api_storage *storage; /* where sources are kept besides; NULL: nowhere */
         const char *organization;          /* default organization: "dispatch-server" */
         const char *project;               /* default project: "default" */
         const char *dispatch_host;         /* "dispatch.local" */
-        const char *image_registry;        /* "dispatch" */
+        const char *image_registry;        /* in the names of images that are pushed nowhere: "dispatch" */
         const char *version_json;          /* Version object of the contract */
         bool skip_auth;                    /* false: every call but version and health needs credentials */
         uint32_t draining_generation;

@@ -34,6 +34,10 @@ struct api_call {
         struct http_exchange *exchange; /* NULL once the connection broke */
         struct loop *home;
         bool posted;
+        bool streaming; /* the head of a reply in pieces is out */
+
+        uint64_t serial; /* names the call to the control loop when its caller is gone */
+        bool streams;    /* the caller takes lines of JSON while it waits (application/x-ndjson) */
 
         /* the request; views into the arena */
         struct arena arena;
@@ -50,10 +54,16 @@ struct api_call {
         struct http_field fields[CALL_FIELDS_MAX];
         size_t field_count;
         struct buf reply;
+        int reply_fd; /* of a reply that is a file, in place of `reply`; else -1 */
+        uint64_t reply_len;
 };
 
 /* On the control loop: hands the call back with its reply; it must not be touched any more. */
 void api_call_finish(struct api_call *call);
+
+/* On the control loop, of a call that `streams`: sends a line before the reply, which is then one line more,
+ * with status 200 whatever it says. Takes the bytes over. Without memory the line is left out. */
+void api_call_stream(struct api_call *call, struct buf *line);
 
 /* Adds a field to the reply; name is a literal, value is copied. Past the maximum, or without memory, it is
  * left out. */

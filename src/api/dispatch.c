@@ -2,6 +2,7 @@
  * api/dispatch.c: where a call enters the control loop: who asks and in which organization and project, then
  * to its resource.
  */
+#include "api/function_image.h"
 #include "api/internal.h"
 #include "api/resource.h"
 #include "api/runs.h"
@@ -113,6 +114,8 @@ void api_dispatch(struct api_call *call)
                 api_call_fail(call, &err);
         else if (call->route.target == TARGET_RUNS)
                 runs_call(call);
+        else if (call->route.target == TARGET_FUNCTION_IMAGE)
+                function_image_call(call);
         else
                 api_resource_call(api_resource_of(call->route.kind), call);
 }

@@ -5,6 +5,7 @@
  */
 #include "api/function_build.h"
 #include "api/explain.h"
+#include "api/function_image.h"
 #include "api/functions.h"
 #include "api/resource.h"
 #include "api/rows.h"
@@ -150,6 +151,7 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
                 api_stumble(api, "save that a function is READY", &err);
         } else {
                 function_moved(api, &row, job->candidate);
+                function_push_later(api, &row);
         }
         job_end(job);
 }

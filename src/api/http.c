@@ -3,7 +3,9 @@
  * order (route, method, credentials, content type), its body collected, and the call sent to the control
  * loop.
  */
+#include "api/function_image.h"
 #include "api/internal.h"
+#include "base/own.h"
 #include "http/url.h"
 
 #include <assert.h>
@@ -56,10 +58,37 @@ static void call_free(struct api_call *call)
 
         atomic_fetch_sub(&api->bytes, call->body_counted);
         atomic_fetch_sub(&api->calls, 1);
+        own_fd_release(&call->reply_fd);
         buf_finish(&call->body);
         buf_finish(&call->reply);
         arena_finish(&call->arena);
         free(call);
+}
+
+static void stream_begin(struct api_call *call)
+{
+        struct http_field field = {STR("Content-Type"), STR("application/x-ndjson")};
+
+        if (!call->streaming)
+                http_reply_start(call->exchange, 200, (struct http_fields){&field, 1}, -1, NULL, NULL);
+        call->streaming = true;
+}
+
+static void reply_deliver(struct api_call *call)
+{
+        struct http_fields fields = {call->fields, call->field_count};
+        struct str bytes = {call->reply.data, call->reply.len};
+
+        if (call->streaming) {
+                http_on_abort(call->exchange, NULL, NULL);
+                http_reply_write(call->exchange, bytes);
+                http_reply_end(call->exchange);
+        } else if (call->reply_fd >= 0 &&
+                   http_reply_file(call->exchange, call->status, fields, call->reply_fd, call->reply_len)) {
+                call->reply_fd = -1;
+        } else {
+                http_reply_buf(call->exchange, call->status, fields, &call->reply);
+        }
 }
 
 /* Back on the home loop. */
@@ -68,9 +97,40 @@ static void call_deliver(struct loop_task *task)
         struct api_call *call = (struct api_call *)task;
 
         if (call->exchange != NULL)
-                http_reply_buf(call->exchange, call->status,
-                               (struct http_fields){call->fields, call->field_count}, &call->reply);
+                reply_deliver(call);
         call_free(call);
+}
+
+struct piece {
+        struct loop_task task;
+        struct api_call *call;
+        struct buf bytes;
+};
+
+static void piece_deliver(struct loop_task *task)
+{
+        struct piece *piece = (struct piece *)task;
+        struct api_call *call = piece->call;
+
+        if (call->exchange != NULL) {
+                stream_begin(call);
+                http_reply_write(call->exchange, (struct str){piece->bytes.data, piece->bytes.len});
+        }
+        buf_finish(&piece->bytes);
+        free(piece);
+}
+
+void api_call_stream(struct api_call *call, struct buf *line)
+{
+        struct piece *piece = calloc(1, sizeof(*piece));
+
+        if (piece == NULL)
+                return;
+        piece->call = call;
+        buf_init(&piece->bytes, line->max);
+        buf_move(&piece->bytes, line);
+        piece->task.run = piece_deliver;
+        loop_post(call->home, &piece->task);
 }
 
 void api_call_finish(struct api_call *call)
@@ -96,6 +156,31 @@ static void call_post(struct api_call *call)
         loop_post(call->api->config.control, &call->task);
 }
 
+/* The call may be over by then: it is known by its number alone. */
+struct gone {
+        struct loop_task task;
+        struct api *api;
+        uint64_t serial;
+};
+
+static void gone_arrive(struct loop_task *task)
+{
+        struct gone *gone = (struct gone *)task;
+
+        function_image_gone(gone->api, gone->serial);
+        free(gone);
+}
+
+static void gone_tell(const struct api_call *call)
+{
+        struct gone *gone = malloc(sizeof(*gone));
+
+        if (gone == NULL)
+                return; /* then the work goes on for nobody */
+        *gone = (struct gone){.task.run = gone_arrive, .api = call->api, .serial = call->serial};
+        loop_post(call->api->config.control, &gone->task);
+}
+
 static void call_aborted(struct http_exchange *exchange, void *arg)
 {
         struct api_call *call = arg;
@@ -104,6 +189,8 @@ static void call_aborted(struct http_exchange *exchange, void *arg)
         call->exchange = NULL;
         if (!call->posted)
                 call_free(call); /* its body was still on the way */
+        else if (call->route.target == TARGET_FUNCTION_IMAGE)
+                gone_tell(call);
 }
 
 static bool copy(struct api_call *call, struct str text, struct str *ret)
@@ -169,7 +256,10 @@ static bool list_copy(struct api_call *call, struct http_fields fields, struct s
 static enum err_code head_copy(struct api_call *call, const struct http_request *request, struct err *err)
 {
         struct http_fields fields = request->fields;
+        struct str accept = http_field_get(fields, STR("Accept"));
 
+        call->streams = call->route.target == TARGET_FUNCTION_IMAGE && call->route.verb != VERB_GET &&
+                        str_eq(str_trim(accept, " \t"), STR("application/x-ndjson"));
         if (!copy(call, request->method, &call->method) || !copy(call, request->query, &call->query) ||
             !copy(call, http_field_get(fields, STR("X-Dispatch-Org")), &call->organization_header) ||
             !copy(call, http_field_get(fields, STR("X-Dispatch-Project")), &call->project_header) ||
@@ -191,6 +281,8 @@ static struct api_call *call_create(struct api *api, struct http_exchange *excha
         call->exchange = exchange;
         call->home = http_loop(exchange);
         call->route = *route;
+        call->reply_fd = -1;
+        call->serial = atomic_fetch_add(&api->serial, 1) + 1;
         arena_init(&call->arena, CALL_TEXT_BYTES_MAX);
         buf_init(&call->body, api_body_bytes_max(api));
         buf_init(&call->reply, CALL_REPLY_BYTES_MAX);
@@ -304,7 +396,8 @@ static enum err_code head_check(const struct api *api, const struct http_request
 
         if (code != ERR_OK)
                 return code;
-        if (route->target != TARGET_RESOURCE && route->target != TARGET_RUNS)
+        if (route->target != TARGET_RESOURCE && route->target != TARGET_RUNS &&
+            route->target != TARGET_FUNCTION_IMAGE)
                 return ERR_OK;
         if ((code = auth_check(api, request, err)) != ERR_OK)
                 return code;

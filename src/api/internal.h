@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 
 struct function_job;
+struct image_job;
+struct push_queue;
 struct layer_check;
 struct layer_job;
 struct object_job;
@@ -21,10 +23,11 @@ struct source_upload;
 
 struct api {
         struct api_config config;
-        atomic_uint calls;          /* in flight */
-        atomic_uint_fast64_t bytes; /* of their bodies */
-        atomic_bool open;           /* the snapshot was published: calls are taken */
-        atomic_bool ready;          /* and the server knows: /readyz says so */
+        atomic_uint calls;           /* in flight */
+        atomic_uint_fast64_t bytes;  /* of their bodies */
+        atomic_uint_fast64_t serial; /* of the last call */
+        atomic_bool open;            /* the snapshot was published: calls are taken */
+        atomic_bool ready;           /* and the server knows: /readyz says so */
         int sources_fd;
         struct hamt sources;           /* name of a file or layer -> who holds it (sources.c) */
         size_t objects_held;           /* sources among them that the object store has */
@@ -49,6 +52,8 @@ struct api {
         struct layer_repair *repairs; /* the same of images (layer_repair.c) */
         const char *layer_made;       /* while rows hear of it */
         bool layers_stale;            /* one was found missing */
+        struct image_job *image_jobs; /* exports and pushes that callers wait for */
+        struct push_queue *pushes;    /* to --image-registry; NULL: there is none */
         struct run_call *runs;        /* runs that wait, or go on */
         uint32_t runs_waiting;
         unsigned char cursor_key[32]; /* cursor.h */

@@ -127,6 +127,18 @@ static bool system_find(const struct str *segments, size_t count, struct api_rou
         return true;
 }
 
+/* /v1/function/NAME/image */
+static bool image_find(const struct str *segments, size_t count, struct api_route *route)
+{
+        if (count != 4 || !str_eq(segments[1], STR("function")) || !str_eq(segments[3], STR("image")))
+                return false;
+        route->target = TARGET_FUNCTION_IMAGE;
+        route->kind = MODEL_FUNCTION;
+        route->methods = "GET,POST";
+        route->name = segments[2];
+        return true;
+}
+
 enum err_code api_route_find(struct str method, struct str path, struct api_route *ret, struct err *err)
 {
         struct str segments[SEGMENTS_MAX];
@@ -137,6 +149,9 @@ enum err_code api_route_find(struct str method, struct str path, struct api_rout
                 return method_find(method, true, ret, err);
         if (count < 2 || !str_eq(segments[0], STR("v1")))
                 return not_found(err);
+
+        if (image_find(segments, count, ret))
+                return method_find(method, true, ret, err);
 
         bool one = count > 2;
         enum err_code code = collection_find(segments[1], ret, one, err);

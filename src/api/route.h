@@ -12,6 +12,7 @@
 enum api_target {
         TARGET_RESOURCE,
         TARGET_RUNS,
+        TARGET_FUNCTION_IMAGE,
         TARGET_VERSION,
         TARGET_HEALTH,
         TARGET_READY,
@@ -22,7 +23,7 @@ enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };
 
 struct api_route {
         enum api_target target;
-        enum model_kind kind; /* of TARGET_RESOURCE and TARGET_RUNS */
+        enum model_kind kind; /* of TARGET_RESOURCE, TARGET_RUNS and TARGET_FUNCTION_IMAGE */
         enum api_verb verb;
         struct str name;     /* still percent-encoded; a view into the path; empty for collections */
         const char *methods; /* what the path allows: "GET,POST" */

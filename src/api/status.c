@@ -1,5 +1,6 @@
 /* api/status.c: the table of a resource's life and its form in a row. */
 #include "api/status.h"
+#include "api/function_image.h"
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -126,6 +127,12 @@ json_t *status_conditions(const json_t *document, const json_t *internal)
         own_json json_t *message = json_of(str_of(text));
         if (message == NULL)
                 message = json_string("");
-        return json_pack("[{s:s, s:s, s:s, s:O, s:s}]", "type", "Ready", "status", statuses[status].ready,
-                         "reason", statuses[status].name, "message", message, "lastTransitionTime", moved);
+        json_t *conditions =
+                json_pack("[{s:s, s:s, s:s, s:O, s:s}]", "type", "Ready", "status", statuses[status].ready,
+                          "reason", statuses[status].name, "message", message, "lastTransitionTime", moved);
+        json_t *pushed = function_push_condition(internal);
+
+        if (pushed != NULL)
+                json_array_append_new(conditions, pushed);
+        return conditions;
 }

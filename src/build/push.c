@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+
+enum { WORDS_MAX = 200, SAID_MAX = 2048 };
 
 #define AUTH_FILE   "/tmp/auth.json"
 #define CERT_FOLDER "/tmp/certs"
@@ -47,16 +48,10 @@ static enum err_code certificates_put(const json_t *authority, struct err *err)
 }
 
 /* What is behind the last `msg=` of its log, without the quotes; else all that it said last. */
-static struct str last_words(const char *said)
+static struct str last_words(struct str said)
 {
-        struct str text = str_trim(str_of(said), " \n");
-        struct str line = text;
+        struct str line = str_trim(said, " \n");
 
-        for (size_t i = text.len; i > 0; i--)
-                if (text.p[i - 1] == '\n') {
-                        line = str_slice(text, i, text.len);
-                        break;
-                }
         for (size_t i = 0; i + 5 < line.len; i++)
                 if (memcmp(line.p + i, "msg=\"", 5) == 0)
                         return str_trim(str_slice(line, i + 5, line.len), "\"");
@@ -105,11 +100,26 @@ static const char *hint_of(const char *means)
         return "";
 }
 
-enum err_code push_explain(struct str registry, const char *said, struct err *err)
+/* The end of it, which is the reason, from the beginning of a part on. */
+static struct str shorten(struct str words)
+{
+        while (words.len > WORDS_MAX) {
+                struct str rest = words;
+                struct str part = str_cut(&rest, ':');
+
+                if (part.len == words.len)
+                        return str_slice(words, words.len - WORDS_MAX, words.len);
+                words = str_trim(rest, " ");
+        }
+        return words;
+}
+
+enum err_code push_explain(struct str registry, struct str said, struct err *err)
 {
         struct str words = last_words(said);
-        int len = words.len < 200 ? (int)words.len : 200;
-        const char *from = words.p != NULL ? words.p + (words.len - (size_t)len) : "";
+        struct str shown = shorten(words);
+        int len = (int)shown.len;
+        const char *from = shown.p != NULL ? shown.p : "";
 
         for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++)
                 if (says(words, meanings[i].what))
@@ -118,16 +128,28 @@ enum err_code push_explain(struct str registry, const char *said, struct err *er
         return err_set(err, ERR_BAD_REPLY, "registry %.*s: %.*s", STR_ARG(registry), len, from);
 }
 
+struct said {
+        int log_fd;
+        size_t len;
+        char last[SAID_MAX];
+};
+
+/* Each line is progress; the last one counts when it fails. */
 static void on_line(void *arg, struct str line)
 {
-        tool_log(*(int *)arg, 'P', line);
+        struct said *said = arg;
+
+        said->len = line.len < sizeof(said->last) ? line.len : sizeof(said->last) - 1;
+        memcpy(said->last, line.p, said->len);
+        dprintf(said->log_fd, "P %.*s\n", STR_ARG(line));
 }
 
 enum err_code push_run(const json_t *push, const char *layout, int log_fd, struct err *err)
 {
         const char *reference = json_string_value(json_object_get(push, "reference"));
         bool insecure = json_is_true(json_object_get(push, "insecure"));
-        char from[64], to[1024], tail[TOOL_TAIL_MAX];
+        char from[64], to[1024];
+        struct said said = {.log_fd = log_fd};
         int status = 0;
 
         if (reference == NULL || strlen(reference) > 512)
@@ -147,7 +169,13 @@ enum err_code push_run(const json_t *push, const char *layout, int log_fd, struc
                                     from,
                                     to,
                                     NULL};
-        struct tool tool = {.argv = argv, .line = on_line, .arg = &log_fd};
+        static const char *const environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
+                                                  "HOME=/tmp",
+                                                  "TMPDIR=/tmp",
+                                                  "XDG_RUNTIME_DIR=/tmp",
+                                                  "LC_ALL=C.UTF-8",
+                                                  NULL};
+        struct tool tool = {.argv = argv, .environment = environment, .line = on_line, .arg = &said};
         struct str rest = str_of(reference);
         struct str registry = str_cut(&rest, '/');
         enum err_code code = auth_put(json_object_get(push, "auth"), err);
@@ -155,10 +183,12 @@ enum err_code push_run(const json_t *push, const char *layout, int log_fd, struc
         if (code == ERR_OK)
                 code = certificates_put(json_object_get(push, "authority"), err);
         if (code == ERR_OK)
-                code = tool_run(&tool, tail, &status, err);
+                code = tool_run(&tool, &status, err);
+        if (code == ERR_NOT_FOUND)
+                return ERR_UNAVAILABLE; /* skopeo is not installed: the text says so */
         if (code != ERR_OK || status == 0)
                 return code;
-        if (WIFSIGNALED(status))
-                return err_set(err, ERR_SYSTEM, "skopeo was killed by signal %d", WTERMSIG(status));
-        return push_explain(registry, tail, err);
+        if (status > 128)
+                return err_set(err, ERR_SYSTEM, "skopeo was killed by signal %d", status - 128);
+        return push_explain(registry, (struct str){said.last, said.len}, err);
 }

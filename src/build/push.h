@@ -23,6 +23,6 @@
 enum err_code push_run(const json_t *push, const char *layout, int log_fd, struct err *err);
 
 /* What skopeo's last words mean. */
-enum err_code push_explain(struct str registry, const char *said, struct err *err);
+enum err_code push_explain(struct str registry, struct str said, struct err *err);
 
 #endif

@@ -132,6 +132,11 @@ void http_reply_start(struct http_exchange *exchange, int status, struct http_fi
                       void *arg);
 bool http_reply_write(struct http_exchange *exchange, struct str bytes);
 void http_reply_end(struct http_exchange *exchange);
+/* A reply of the first len bytes of a file, streamed; the descriptor is taken over. A file that cannot be
+ * read on the way ends the connection. False: no memory; nothing was sent, and the descriptor is still the
+ * caller's. */
+bool http_reply_file(struct http_exchange *exchange, int status, struct http_fields fields, int fd,
+                     uint64_t len);
 /* Ends the connection without a proper end of the reply. */
 void http_abort(struct http_exchange *exchange);
 

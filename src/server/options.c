@@ -76,7 +76,19 @@ static const struct option options_table[] = {
         TEXT("namespace", organization, "dispatch-server", "default organization"),
         TEXT("dispatch-host", dispatch_host, "dispatch.local",
              "endpoints get the host PROJECT.ORGANIZATION.DISPATCH-HOST"),
-        TEXT("image-registry", image_registry, "dispatch", "registry in the names of images"),
+        TEXT("image-registry", image_registry, "dispatch",
+             "where images of functions are pushed, HOST[:PORT]/PATH; \"dispatch\" for nowhere"),
+        SWITCH("disable-registry", disable_registry, "push images nowhere"),
+        TEXT("registry-auth-file", registry_auth_file, "",
+             "file of credentials for registries, in the form of docker's config.json"),
+        TEXT("registry-auth", registry_auth, "",
+             "credentials for --image-registry: {\"username\", \"password\"} as JSON, or base64 of it"),
+        LIST("registry-insecure", registry_insecure, "",
+             "registries, HOST[:PORT], that may speak plain HTTP or have any certificate"),
+        LIST("registry-local", registry_local, "",
+             "registries, HOST[:PORT], that are reached through this host's own network (loopback)"),
+        TEXT("registry-ca", registry_ca, "",
+             "file, or folder of *.crt and *.pem, of certificates that registries' are signed with"),
         TEXT("image-references", image_references, "dispatchframework/*-base=builtin:*",
              "references that stand for built-in images, PATTERN=TARGET, separated by commas; empty for "
              "none"),
@@ -155,11 +167,10 @@ enum { OPTION_COUNT = sizeof(options_table) / sizeof(options_table[0]) };
 
 /* The original's servers have these; here they say so instead of being taken and ignored. */
 static const char *const options_later[] = {
-        "kubeconfig",          "build-image",   "ingress-gateway-ip", "internal-gateway",
-        "shared-gateway",      "db-file",       "db-backend",         "db-database",
-        "db-username",         "db-password",   "resync-period",      "registry-auth",
-        "disable-registry",    "image-manager", "function-manager",   "secret-store",
-        "lets-encrypt-domain", "tracer",        "docker-host",        "events-gateway",
+        "kubeconfig",    "build-image",   "ingress-gateway-ip", "internal-gateway", "shared-gateway",
+        "db-file",       "db-backend",    "db-database",        "db-username",      "db-password",
+        "resync-period", "image-manager", "function-manager",   "secret-store",     "lets-encrypt-domain",
+        "tracer",        "docker-host",   "events-gateway",
 };
 
 static const struct option *option_find(struct str name)

@@ -17,7 +17,9 @@
 struct server_options {
         /* Strings are never NULL and belong to the struct. */
         char *config, *state_dir, *user, *host, *socket, *gateway_host;
-        char *organization, *dispatch_host, *image_registry, *storage, *file_sourceroot, *image_references;
+        char *organization, *dispatch_host, *image_registry, *registry_auth_file, *registry_auth,
+                *registry_insecure, *registry_local, *registry_ca, *storage, *file_sourceroot,
+                *image_references;
         char *runtime_dir, *helper_dir, *network_range;
         char *tls_certificate, *tls_certificate_key; /* lists, separated by commas */
         char *minio_username, *minio_password, *minio_address;
@@ -31,7 +33,7 @@ struct server_options {
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
                 idle_timeout_ms, handshake_timeout_ms;
         uint64_t connections_max;
-        bool enable_tls, disable_http, skip_auth, s3_path_style, debug, help, version;
+        bool enable_tls, disable_http, skip_auth, s3_path_style, disable_registry, debug, help, version;
 };
 
 /* Reads all sources. ERR_INVALID: the text says which option and what to do. */

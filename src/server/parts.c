@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOCAL_REGISTRY "dispatch"
+
 static bool command_line(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                          uint32_t *argc)
 {
@@ -174,7 +176,8 @@ static enum err_code make_api(struct server *server, struct err *err)
                                           .organization = options->organization,
                                           .project = "default",
                                           .dispatch_host = options->dispatch_host,
-                                          .image_registry = options->image_registry,
+                                          .registries = server->registries,
+                                          .image_registry = LOCAL_REGISTRY,
                                           .version_json = server->version_json,
                                           .skip_auth = true,
                                           .draining_generation = server->hello.draining_generation,
@@ -187,6 +190,21 @@ static enum err_code make_api(struct server *server, struct err *err)
         return api_create(&config, &server->api, err);
 }
 
+/* "dispatch" is the contract's default: no registry has a name like that. */
+static enum err_code make_registries(struct server *server, struct err *err)
+{
+        const struct server_options *options = server->options;
+        bool none = options->disable_registry || strcmp(options->image_registry, LOCAL_REGISTRY) == 0;
+        const struct registries_config config = {.insecure = options->registry_insecure,
+                                                 .local = options->registry_local,
+                                                 .auth_file = options->registry_auth_file,
+                                                 .auth = options->registry_auth,
+                                                 .authority = options->registry_ca,
+                                                 .prefix = none ? "" : options->image_registry};
+
+        return registries_create(&config, &server->registries, err);
+}
+
 enum err_code server_parts_create(struct server *server, struct err *err)
 {
         enum err_code code = runtime_table_load(getenv(SERVER_ENV_RUNTIME), &server->runtimes, err);
@@ -194,6 +212,8 @@ enum err_code server_parts_create(struct server *server, struct err *err)
         if (code == ERR_OK)
                 code = reference_table_create(str_of(server->options->image_references), &server->runtimes,
                                               &server->references, err);
+        if (code == ERR_OK)
+                code = make_registries(server, err);
         if (code == ERR_OK)
                 code = open_state(server, err);
         if (code == ERR_OK)

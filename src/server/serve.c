@@ -539,6 +539,7 @@ static void take_down(struct server *server)
         secrets_close(server->secrets);
         store_close(server->store);
         reference_table_destroy(server->references);
+        registries_destroy(server->registries);
         runtime_table_finish(&server->runtimes);
         free(server->workers);
 }

@@ -52,6 +52,7 @@ struct server {
         struct worker *workers;
         struct runtime_table runtimes;
         struct reference_table *references;
+        struct registries *registries;
         struct store *store;
         struct secrets *secrets;
         struct builder *builder;

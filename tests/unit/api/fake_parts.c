@@ -111,6 +111,11 @@ uint64_t builder_run(struct builder *builder, const struct builder_task *task, b
         return 1;
 }
 
+void builder_cancel(struct builder *builder, uint64_t id)
+{
+        (void)builder, (void)id;
+}
+
 void builder_check(struct builder *builder, const char *layer, builder_done done, void *arg)
 {
         (void)builder;

@@ -1,0 +1,59 @@
+/*
+ * api/function_image.h: a function as a portable OCI image: GET /v1/function/NAME/image is a tar of its image
+ * layout, POST pushes it to a registry; and the pushes in the background to --image-registry.
+ *
+ * What is exported is the revision that serves. The row's internal part, once a push to --image-registry
+ * ended:
+ *
+ *      pushed: {number, registry, image?, error?}     of revision `number`: where it is, by digest, or why
+ * not
+ */
+#ifndef DISPATCH_API_FUNCTION_IMAGE_H
+#define DISPATCH_API_FUNCTION_IMAGE_H
+
+#include "api/internal.h"
+#include "image/registries.h"
+#include "model/json.h"
+
+enum {
+        IMAGE_DISK_MIB = 8192,
+        IMAGE_DEADLINE_MS = 1800000,
+        IMAGE_PUSH_AGAIN_MS = 60000 /* after a registry could not be reached; doubled each time, to an hour */
+};
+
+/* What a job is to make (build/export.h). */
+struct image_input {
+        json_t *json;
+        uint32_t layer_count;
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX]; /* those that it is shown */
+};
+
+/* Of the revision that serves; `reference` is its name in the layout. ERR_CONFLICT: none serves. */
+enum err_code image_compose(struct api *api, const struct store_row *row, const char *reference,
+                            struct image_input *ret, struct err *err);
+void image_input_finish(struct image_input *input); /* wipes it */
+/* Where to push it; auth is borrowed, may be NULL. */
+enum err_code image_compose_push(struct api *api, struct image_input *input, const char *reference,
+                                 const char *registry, json_t *auth, struct err *err);
+/* Starts the job; 0: done was called. data_fd is taken over, -1 for a push. */
+uint64_t image_job_run(struct api *api, const struct store_row *row, const struct image_input *input,
+                       int data_fd, const char *registry, builder_line line, builder_done done, void *arg);
+
+/* A reference without its tag; `name` has room for all of it. */
+void image_name(const char *reference, char *name);
+
+void function_image_call(struct api_call *call);
+/* The caller of such a call is gone. */
+void function_image_gone(struct api *api, uint64_t serial);
+void function_images_finish(struct api *api);
+
+/* A function is READY: its image is pushed in the background where a registry is configured. */
+void function_push_later(struct api *api, const struct store_row *row);
+/* At start: those whose serving revision is not pushed yet. */
+void function_pushes_resume(struct api *api);
+void function_pushes_finish(struct api *api);
+
+/* The condition ImagePushed, or NULL where nothing was tried. New. */
+json_t *function_push_condition(const json_t *internal);
+
+#endif
