@@ -5,6 +5,8 @@
  */
 #include "api/function_build.h"
 #include "api/explain.h"
+#include "api/foreign_image.h"
+#include "api/foreign_pull.h"
 #include "api/function_image.h"
 #include "api/functions.h"
 #include "api/resource.h"
@@ -32,6 +34,9 @@ struct function_job {
         char layer[SPAWN_NAME_MAX];
         char language[SPAWN_NAME_MAX];
         json_t *layers;
+        json_t *env;    /* of a function that is an image: the image's, else NULL */
+        char *command;  /* likewise, what to start of it */
+        json_t *pulled; /* likewise, what was pulled */
         struct revision *candidate;
 };
 
@@ -42,6 +47,9 @@ static void job_free(struct function_job *job)
         if (job == NULL)
                 return;
         json_decref(job->layers);
+        json_decref(job->env);
+        json_decref(job->pulled);
+        free(job->command);
         revision_unref(job->candidate);
         free(job->organization);
         free(job->project);
@@ -112,10 +120,12 @@ static enum err_code activate(struct function_job *job, struct store_row *row, s
 {
         struct api *api = job->api;
         own_json json_t *before = json_deep_copy(row->internal);
+        bool made = job->command == NULL;
         own_json json_t *active = json_pack(
-                "{s:I, s:O, s:s, s:O, s:s, s:s, s:s, s:s*}", "number", (json_int_t)row->revision, "document",
-                row->document, "language", job->language, "layers", job->layers, "handler",
-                job->candidate->handler, "key", job->key, "layer", job->layer, "url", job->url);
+                "{s:I, s:O, s:s, s:O, s:s, s:s*, s:s*, s:s*, s:O*, s:O*}", "number",
+                (json_int_t)row->revision, "document", row->document, "language", job->language, "layers",
+                job->layers, "handler", job->candidate->handler, "key", made ? job->key : NULL, "layer",
+                made ? job->layer : NULL, "url", job->url, "env", job->env, "image", job->pulled);
 
         if (before == NULL || json_object_set(row->internal, "active", active) < 0)
                 return err_nomem(err);
@@ -164,6 +174,7 @@ static enum err_code candidate_create(struct function_job *job, const struct sto
                                        .handler = handler,
                                        .layers = (const char(*)[SPAWN_NAME_MAX])layers,
                                        .code = job->layer,
+                                       .env = job->env,
                                        .timeout_default_ms = job->api->config.run_timeout_ms,
                                        .epoch = job->api->epoch};
         const json_t *layer;
@@ -300,15 +311,10 @@ static void source_stage(struct function_job *job)
         }
 }
 
-static struct function_job *job_create(struct api *api, const struct store_row *row,
-                                       const struct store_row *image, struct err *err)
+/* A job on the row as it is, of whatever kind. */
+static struct function_job *job_of(struct api *api, const struct store_row *row, struct err *err)
 {
         __attribute__((cleanup(job_release))) struct function_job *job = calloc(1, sizeof(*job));
-        const json_t *source = json_object_get(row->internal, "source");
-        const char *key = json_string_value(json_object_get(source, "key"));
-        const char *url = json_string_value(json_object_get(source, "url"));
-        const char *language = json_string_value(json_object_get(image->internal, "language"));
-        json_t *layers = json_object_get(image->internal, "layers");
 
         if (job == NULL) {
                 err_nomem(err);
@@ -319,10 +325,29 @@ static struct function_job *job_create(struct api *api, const struct store_row *
         job->organization = strdup(row->organization);
         job->project = strdup(row->project);
         job->name = strdup(row->name);
+        if (job->organization == NULL || job->project == NULL || job->name == NULL) {
+                err_nomem(err);
+                return NULL;
+        }
+        snprintf(job->id, sizeof(job->id), "%s", row->id);
+        return take_ptr(&job);
+}
+
+static struct function_job *job_create(struct api *api, const struct store_row *row,
+                                       const struct store_row *image, struct err *err)
+{
+        __attribute__((cleanup(job_release))) struct function_job *job = job_of(api, row, err);
+        const json_t *source = json_object_get(row->internal, "source");
+        const char *key = json_string_value(json_object_get(source, "key"));
+        const char *url = json_string_value(json_object_get(source, "url"));
+        const char *language = json_string_value(json_object_get(image->internal, "language"));
+        json_t *layers = json_object_get(image->internal, "layers");
+
+        if (job == NULL)
+                return NULL;
         job->layers = json_incref(layers);
         job->url = url != NULL ? strdup(url) : NULL;
-        if (job->organization == NULL || job->project == NULL || job->name == NULL ||
-            (url != NULL && job->url == NULL)) {
+        if (url != NULL && job->url == NULL) {
                 err_nomem(err);
                 return NULL;
         }
@@ -331,7 +356,6 @@ static struct function_job *job_create(struct api *api, const struct store_row *
                         "what is stored of the function or its image is not whole: update both");
                 return NULL;
         }
-        snprintf(job->id, sizeof(job->id), "%s", row->id);
         snprintf(job->key, sizeof(job->key), "%s", key);
         snprintf(job->language, sizeof(job->language), "%s", language);
         source_layer(job->key, job->language, job->layer);
@@ -379,4 +403,73 @@ void function_build_start(struct api *api, struct store_row *row, const struct s
         job->next = api->jobs;
         api->jobs = job;
         source_stage(job);
+}
+
+/* What was pulled says what runs: the layers, and what to start in them. */
+static enum err_code pulled_take(struct function_job *job, const struct store_row *row, const json_t *result,
+                                 struct err *err)
+{
+        const json_t *config = json_object_get(result, "config");
+        enum err_code code = foreign_image_command(row->document, config, &job->command, err);
+
+        if (code != ERR_OK)
+                return code;
+        job->layers = json_incref(json_object_get(result, "layers"));
+        job->env = json_incref(json_object_get(config, "Env"));
+        job->pulled = json_pack(
+                "{s:O, s:O*, s:O*, s:O*, s:s}", "reference", json_object_get(row->document, "functionImage"),
+                "digest", json_object_get(result, "digest"), "user", json_object_get(config, "User"), "blobs",
+                json_object_get(result, "blobs"), "protocol", foreign_image_protocol(row->document, config));
+        return job->pulled != NULL ? ERR_OK : err_nomem(err);
+}
+
+static void image_pulled(void *arg, enum err_code code, const char *text, const json_t *result)
+{
+        struct function_job *job = arg;
+        struct api *api = job->api;
+        own_row struct store_row row = {0};
+        struct err err;
+
+        if (!job_row(job, &row)) {
+                job_end(job);
+                return;
+        }
+        if (api_is_passing(code)) {
+                api_explain(api, MODEL_FUNCTION, &row, text);
+                api_reconcile_later(api);
+                job_end(job);
+                return;
+        }
+        api_progress(api);
+        if (code == ERR_OK)
+                code = pulled_take(job, &row, result, &err);
+        else
+                err_set(&err, code, "%s", text);
+        if (code == ERR_OK) {
+                deploy_stage(job, &row, job->command);
+                return;
+        }
+        function_fail_or_wait(api, &row, &err);
+        job_end(job);
+}
+
+void function_foreign_start(struct api *api, struct store_row *row)
+{
+        struct err err;
+        struct function_job *job = job_of(api, row, &err);
+
+        if (job == NULL) {
+                function_fail_or_wait(api, row, &err);
+                return;
+        }
+        snprintf(job->language, sizeof(job->language), "%s", FOREIGN_IMAGE_RUNTIME);
+        if (status_of(row->document) == STATUS_INITIALIZED &&
+            status_save(api->config.store, MODEL_FUNCTION, row, STATUS_CREATING, NULL, &err) != ERR_OK) {
+                api_stumble(api, "save that a function's image is being pulled", &err);
+                job_free(job);
+                return;
+        }
+        job->next = api->jobs;
+        api->jobs = job;
+        foreign_pull(api, row, image_pulled, job);
 }

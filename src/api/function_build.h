@@ -9,6 +9,8 @@
 
 /* Starts the job of a pending function whose image works. */
 void function_build_start(struct api *api, struct store_row *row, const struct store_row *image);
+/* The same of one that is an image: it is pulled, and its own process started. */
+void function_foreign_start(struct api *api, struct store_row *row);
 /* A job is at work on the row's definition. */
 bool function_job_running(const struct api *api, const struct store_row *row);
 

@@ -23,7 +23,9 @@ static enum err_code revision_of_active(struct api *api, const struct store_row 
 
         const char *language = json_string_value(json_object_get(active, "language"));
         const char *handler = json_string_value(json_object_get(active, "handler"));
-        const char *code = json_string_value(json_object_get(active, "layer"));
+        const char *layer_of_source = json_string_value(json_object_get(active, "layer"));
+        const json_t *image = json_object_get(active, "image");
+        const char *code = image != NULL ? "" : layer_of_source;
         if (served.document == NULL || language == NULL || handler == NULL || code == NULL ||
             json_array_size(layer_list) == 0 || json_array_size(layer_list) > SPAWN_LAYERS_MAX)
                 return err_set(err, ERR_CORRUPT, "function %s: what is stored of its revision is not whole",
@@ -36,6 +38,7 @@ static enum err_code revision_of_active(struct api *api, const struct store_row 
                                        .layers = (const char(*)[SPAWN_NAME_MAX])layers,
                                        .layer_count = (uint32_t)json_array_size(layer_list),
                                        .code = code,
+                                       .env = json_object_get(active, "env"),
                                        .timeout_default_ms = api->config.run_timeout_ms,
                                        .epoch = epoch};
         return revision_create(&served, &build, ret, err);

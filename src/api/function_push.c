@@ -2,6 +2,7 @@
  * api/function_push.c: the images of READY functions on their way to --image-registry: one after the other,
  * behind everything else, the same again after a restart. What a row says of it is only what happened.
  */
+#include "api/foreign_image.h"
 #include "api/function_image.h"
 #include "api/functions.h"
 #include "api/resource.h"
@@ -214,6 +215,8 @@ void function_push_later(struct api *api, const struct store_row *row)
 
         if (queue == NULL || pushed_already(queue, row) || waits(queue, row))
                 return;
+        if (foreign_image_of(row->document).len > 0)
+                return; /* it is an image of its own */
         push = queue->count < PUSHES_MAX ? calloc(1, sizeof(*push)) : NULL;
         if (push == NULL) {
                 queue->missed = true;

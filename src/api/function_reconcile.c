@@ -2,6 +2,7 @@
  * api/function_reconcile.c: what a function needs next: its image, its build, or nothing; and how a move
  * shows, in the store, in the snapshot and to runs that wait.
  */
+#include "api/foreign_image.h"
 #include "api/function_build.h"
 #include "api/functions.h"
 #include "api/resource.h"
@@ -96,6 +97,10 @@ void functions_reconcile(struct api *api, enum model_kind kind, struct store_row
         assert(kind == MODEL_FUNCTION);
         if (!status_is_pending(status_of(row->document)) || function_job_running(api, row))
                 return;
+        if (foreign_image_of(row->document).len > 0) {
+                function_foreign_start(api, row);
+                return;
+        }
         enum err_code code = store_get(api->config.store, &key, &image, &err);
         if (code != ERR_OK) {
                 function_fail_or_wait(api, row, &err);

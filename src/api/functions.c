@@ -1,5 +1,7 @@
 /* api/functions.c: a function's definition: what is checked, kept and shown of it. */
 #include "api/functions.h"
+#include "api/foreign_image.h"
+#include "api/foreign_pull.h"
 #include "api/object_store.h"
 #include "api/resource.h"
 #include "api/rows.h"
@@ -131,6 +133,36 @@ static enum err_code source_check(struct change *change, struct err *err)
         return ERR_OK;
 }
 
+/* An image that is the whole function: no source, and no image to build on. */
+static enum err_code whole_check(struct change *change, struct err *err)
+{
+        const struct caller *caller = &change->call->caller;
+        struct str secret = json_str(change->document, "registrySecret");
+        struct store_key key = api_key(MODEL_SECRET, caller->organization, caller->project, secret);
+        own_row struct store_row row = {0};
+        enum err_code code = foreign_pull_check(change->api, foreign_image_of(change->document), err);
+
+        if (code == ERR_OK && secret.len > 0)
+                code = store_get(change->api->config.store, &key, &row, err);
+        if (code != ERR_OK)
+                return code;
+        json_object_del(change->document, "source");
+        json_object_del(change->document, "sourceURL");
+        json_object_del(change->internal, "source");
+        return ERR_OK;
+}
+
+/* What it is made of. */
+static enum err_code material_check(struct change *change, struct err *err)
+{
+        enum err_code code;
+
+        if (foreign_image_of(change->document).len > 0)
+                return whole_check(change, err);
+        code = image_check(change, err);
+        return code == ERR_OK ? source_check(change, err) : code;
+}
+
 /* One id for the function and for what runs it: a run's record names it as both. It stays through updates. */
 static enum err_code identity_make(struct change *change, struct err *err)
 {
@@ -141,11 +173,21 @@ static enum err_code identity_make(struct change *change, struct err *err)
         uuid_generate(uuid);
         change->after.id = strdup(uuid);
         if (change->after.id == NULL ||
-            json_object_set_new(change->document, "faasId", json_string(uuid)) < 0 ||
-            json_object_set_new(change->document, "functionImageURL",
-                                json_sprintf("%s/%s", change->api->config.image_registry, uuid)) < 0)
+            json_object_set_new(change->document, "faasId", json_string(uuid)) < 0)
                 return err_nomem(err);
         return ERR_OK;
+}
+
+/* The image that it is, or that it would be. */
+static enum err_code image_url_make(struct change *change, struct err *err)
+{
+        struct str reference = foreign_image_of(change->document);
+        struct str id = json_str(change->document, "faasId");
+        json_t *url = reference.len > 0
+                              ? json_of(reference)
+                              : json_sprintf("%s/%.*s", change->api->config.image_registry, STR_ARG(id));
+
+        return json_object_set_new(change->document, "functionImageURL", url) < 0 ? err_nomem(err) : ERR_OK;
 }
 
 static enum err_code function_check(struct change *change, struct err *err)
@@ -154,8 +196,8 @@ static enum err_code function_check(struct change *change, struct err *err)
 
         if (code != ERR_OK || (code = schema_check(change->document, "in", err)) != ERR_OK ||
             (code = schema_check(change->document, "out", err)) != ERR_OK ||
-            (code = image_check(change, err)) != ERR_OK || (code = source_check(change, err)) != ERR_OK ||
-            (code = identity_make(change, err)) != ERR_OK)
+            (code = material_check(change, err)) != ERR_OK || (code = identity_make(change, err)) != ERR_OK ||
+            (code = image_url_make(change, err)) != ERR_OK)
                 return code;
 
         bool serving = json_object_get(change->internal, "active") != NULL;
@@ -247,10 +289,11 @@ static enum err_code function_reveal(struct api *api, const struct store_row *ro
         (void)api;
         if (active == NULL)
                 return ERR_OK;
-        backing = json_pack("{s:O, s:O, s:O, s:O, s:O}", "revision", json_object_get(active, "number"),
+        backing = json_pack("{s:O, s:O, s:O, s:O, s:O*, s:O*}", "revision", json_object_get(active, "number"),
                             "language", json_object_get(active, "language"), "handler",
                             json_object_get(active, "handler"), "layers", json_object_get(active, "layers"),
-                            "code", json_object_get(active, "layer"));
+                            "code", json_object_get(active, "layer"), "image",
+                            json_object_get(active, "image"));
         if (json_object_set_new(document, "backingObject", backing) < 0)
                 return err_nomem(err);
         return ERR_OK;

@@ -120,6 +120,7 @@ static bool check_start(struct api *api)
         const char *layer = json_string_value(json_object_get(active, "layer"));
         const char *language = json_string_value(json_object_get(active, "language"));
         const char *source = json_string_value(json_object_get(active, "key"));
+        /* One that is an image has no source. */
         if (layer == NULL || language == NULL || source == NULL)
                 return false;
         if (source_open(api, source, &fd, NULL) != ERR_OK)

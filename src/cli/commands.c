@@ -67,7 +67,10 @@ const struct flag flags_global[] = {
         {"concurrency", '\0', FLAG_NUMBER, initial("1"), "runs at once in one instance", false}, \
         {"min-instances", '\0', FLAG_NUMBER, initial("0"), "instances that are kept ready", false}, \
         {"max-instances", '\0', FLAG_NUMBER, NULL, "instances at most (default is what the host carries)", false}, \
-        {"idle-timeout", '\0', FLAG_NUMBER, initial("600000"), "milliseconds after which an idle instance ends", false}
+        {"idle-timeout", '\0', FLAG_NUMBER, initial("600000"), "milliseconds after which an idle instance ends", false}, \
+        {"function-image", '\0', FLAG_STRING, NULL, "reference of an OCI image that is the whole function, in place of PATH and --image", false}, \
+        {"registry-secret", '\0', FLAG_STRING, NULL, "secret with the credentials of that image's registry", false}, \
+        {"protocol", '\0', FLAG_STRING, NULL, "what that image speaks on its port: http, or dispatch for the messages of the original (default is what its labels say)", false}
 
 #define FLAGS_IMAGE \
         {"runtime-deps", '\0', FLAG_STRING, NULL, "file with the language's own list of packages (requirements.txt, package.json)", false}, \
@@ -144,12 +147,14 @@ static const struct command commands_create[] = {
          .example = "  dispatch create image python3 dispatchframework/python3-base:0.0.13-knative --wait\n"
                     "  dispatch create image science python3-base --runtime-deps requirements.txt",
          .flags = flags_create_image, .run = resource_create, .data = &resource_image},
-        {.name = "function", .aliases = {"functions"}, .args = "NAME PATH", .args_min = 2, .args_max = 2,
+        {.name = "function", .aliases = {"functions"}, .args = "NAME PATH", .args_min = 2, .args_max = 2, .last_flag = "function-image",
          .brief = "Create a function from a file or a directory",
          .text = "Create a function from the source at PATH, a file or a directory. A directory needs --handler; links\n"
-                 "in it must stay inside. At most 64 MiB packed, 512 MiB or 20,000 files unpacked.",
+                 "in it must stay inside. At most 64 MiB packed, 512 MiB or 20,000 files unpacked. With --function-image\n"
+                 "there is no PATH: that image is the whole function.",
          .example = "  dispatch create function hello ./hello.py --image python3 --wait\n"
-                    "  dispatch create function shop ./shop --image python3 --handler shop.handle --secret database --memory 512",
+                    "  dispatch create function shop ./shop --image python3 --handler shop.handle --secret database --memory 512\n"
+                    "  dispatch create function web --function-image registry.example.com/web:1.4 --wait",
          .flags = flags_create_function, .run = resource_create, .data = &resource_function},
         {.name = "secret", .aliases = {"secrets"}, .args = "NAME FILE", .args_min = 2, .args_max = 2,
          .brief = "Create a secret from a JSON file with an object of strings",

@@ -32,6 +32,8 @@ static const struct {
         {"jwt-private-key", FILES},
         {"method", WORDS("GET POST PUT PATCH DELETE HEAD OPTIONS")},
         {"network", WORDS("none egress")},
+        {"protocol", WORDS("http dispatch")},
+        {"registry-secret", NAMES(&resource_secret)},
         {"output", WORDS("json yaml wide name")},
         {"output-file", FILES},
         {"run", RUNS},

@@ -227,10 +227,34 @@ static enum err_code set_timeout(struct cli *cli, json_t *body, struct err *err)
         return body_set(body, "timeout", json_integer(timeout_ms), err);
 }
 
+/* An image that is the whole function takes the place of source and image, and they of it. */
+static enum err_code set_function_image(struct cli *cli, json_t *body, struct err *err)
+{
+        static const char *const made[] = {"image", "handler", "sourceURL", "sourcePath"};
+        static const char *const whole[] = {"functionImage", "registrySecret", "protocol"};
+        const char *reference = args_text(&cli->args, "function-image"), *path = argument(cli, 1);
+        bool is_whole = reference != NULL && reference[0] != '\0';
+
+        if (is_whole && path != NULL)
+                return err_set(err, ERR_INVALID,
+                               "--function-image names the whole function: leave the path out");
+        for (size_t i = 0; is_whole && i < sizeof(made) / sizeof(made[0]); i++)
+                json_object_del(body, made[i]);
+        for (size_t i = 0; path != NULL && i < sizeof(whole) / sizeof(whole[0]); i++)
+                json_object_del(body, whole[i]);
+        enum err_code code = body_text(cli, body, "functionImage", "function-image", err);
+        if (code == ERR_OK)
+                code = body_text(cli, body, "registrySecret", "registry-secret", err);
+        return code == ERR_OK ? body_text(cli, body, "protocol", "protocol", err) : code;
+}
+
 static enum err_code fill_function(struct cli *cli, json_t *body, bool update, struct err *err)
 {
         const char *path = argument(cli, 1);
-        enum err_code code = path != NULL ? set_source(cli, body, path, update, err) : ERR_OK;
+        enum err_code code = set_function_image(cli, body, err);
+
+        if (code == ERR_OK && path != NULL)
+                code = set_source(cli, body, path, update, err);
 
         if (code == ERR_OK)
                 code = body_text(cli, body, "image", "image", err);

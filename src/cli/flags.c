@@ -234,7 +234,10 @@ enum err_code args_check(const struct args *args, struct err *err)
 {
         const struct command *command = args_command(args);
         int min = command->args_min, max = command->args_max, count = args->count;
+        const char *instead = command->last_flag != NULL ? args_text(args, command->last_flag) : NULL;
 
+        if (instead != NULL && instead[0] != '\0')
+                min = max = min - 1;
         if (count >= min && count <= max)
                 return ERR_OK;
         if (min == max)

@@ -42,9 +42,10 @@ struct command {
         const char *aliases[7];
         const char *args; /* how usage shows the arguments, or NULL */
         int args_min, args_max;
-        const char *brief;   /* one line for the parent's list */
-        const char *text;    /* help of its own, or NULL: brief */
-        const char *example; /* or NULL */
+        const char *last_flag; /* a flag that stands in the place of the last argument, or NULL */
+        const char *brief;     /* one line for the parent's list */
+        const char *text;      /* help of its own, or NULL: brief */
+        const char *example;   /* or NULL */
         const struct flag *flags;
         const struct command *commands;
         /* NULL: prints its help. Returns ERR_OK, or what is reported on standard error. */

@@ -45,14 +45,34 @@ static bool copy_list(const json_t *list, struct str **ret, size_t *ret_count)
         return true;
 }
 
-static bool copy_env(const json_t *map, struct str **ret, size_t *ret_count)
+/* What the image sets and the function does not. What is no variable is left out: nobody can set it. */
+static bool copy_image_env(const json_t *list, const json_t *map, struct str *items, size_t *ret_count)
 {
-        struct str *items = calloc(json_object_size(map) + 1, sizeof(*items));
+        const json_t *item;
+        size_t i;
+
+        json_array_foreach(list, i, item)
+        {
+                struct str text = str_of(json_string_value(item));
+                size_t len = text.p != NULL ? str_find(text, '=') : 0;
+                if (len == 0 || len == text.len || json_object_getn(map, text.p, len) != NULL)
+                        continue;
+                char *copy = strdup(text.p);
+                if (copy == NULL)
+                        return false;
+                items[(*ret_count)++] = str_of(copy);
+        }
+        return true;
+}
+
+static bool copy_env(const json_t *list, const json_t *map, struct str **ret, size_t *ret_count)
+{
+        struct str *items = calloc(json_array_size(list) + json_object_size(map) + 1, sizeof(*items));
         const char *key;
         json_t *value;
 
         *ret = items;
-        if (items == NULL)
+        if (items == NULL || !copy_image_env(list, map, items, ret_count))
                 return false;
         json_object_foreach((json_t *)map, key, value)
         {
@@ -121,7 +141,7 @@ static bool revision_copy(struct revision *revision, const struct store_row *row
                copy_text(&revision->language, build->language) &&
                copy_text(&revision->handler, build->handler) &&
                copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
-               copy_env(json_object_get(document, "env"), &revision->env, &revision->env_count) &&
+               copy_env(build->env, json_object_get(document, "env"), &revision->env, &revision->env_count) &&
                copy_allow(json_object_get(document, "network"), revision);
 }
 

@@ -54,6 +54,7 @@ struct revision_build {
         const char (*layers)[SPAWN_NAME_MAX];
         uint32_t layer_count;
         const char *code;
+        const json_t *env; /* of its image: "NAME=value" each, below the function's own; or NULL */
         uint32_t timeout_default_ms;
         uint32_t epoch;
 };

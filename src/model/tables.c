@@ -28,6 +28,7 @@ static const char *const spec_values[] = {"CONFIGURE", "CREATE", "DELETE", NULL}
 static const char *const status_values[] = {"INITIALIZED", "CREATING", "READY",   "UPDATING",
                                             "ERROR",       "DELETING", "DELETED", NULL};
 static const char *const network_modes[] = {"none", "egress", NULL};
+static const char *const protocol_values[] = {"http", "dispatch", NULL};
 static const char *const isolation_values[] = {"instance", "run", NULL};
 
 static const struct model_field tag_fields[] = {
@@ -200,6 +201,12 @@ static const struct model_field function_fields[] = {
               .about = "Instances that there may be; absent: what the host carries."),
         FIELD("idleTimeout", INTEGER, .flags = MODEL_OURS, .max = 86400000, .initial = "600000",
               .about = "Milliseconds until an idle instance is ended."),
+        FIELD("functionImage", STRING, .flags = MODEL_OURS, .max = 512,
+              .about = "Reference of an OCI image that is the whole function, in place of source, image and handler."),
+        FIELD("registrySecret", STRING, .flags = MODEL_OURS, .pattern = MODEL_PATTERN_P2,
+              .about = "Name of a secret of the project with the registry's credentials for functionImage."),
+        FIELD("protocol", STRING, .flags = MODEL_OURS, .values = protocol_values,
+              .about = "What functionImage speaks on its port: `http`, or `dispatch` for the messages of the original; empty: what its labels say."),
         FIELD_CONDITIONS,
         END,
 };
@@ -353,6 +360,30 @@ static enum err_code allow_check(const json_t *allow, struct err *err)
         return ERR_OK;
 }
 
+/* An image that is the whole function leaves nothing to the fields that say how to make one. */
+static enum err_code function_image_check(const json_t *document, struct err *err)
+{
+        static const char *const others[] = {"image", "handler", "source"};
+        static const char *const its[] = {"registrySecret", "protocol"};
+
+        if (json_str(document, "functionImage").len == 0) {
+                for (size_t i = 0; i < sizeof(its) / sizeof(its[0]); i++) {
+                        if (json_str(document, its[i]).len > 0)
+                                return err_set(err, ERR_UNPROCESSABLE, "%s in body needs functionImage",
+                                               its[i]);
+                }
+                return ERR_OK;
+        }
+        for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+                if (json_str(document, others[i]).len > 0)
+                        return err_set(err, ERR_UNPROCESSABLE,
+                                       "%s in body does not go with functionImage, which is the whole "
+                                       "function",
+                                       others[i]);
+        }
+        return ERR_OK;
+}
+
 /* An instance count that contradicts itself, or a network rule that nothing would ever apply. */
 static enum err_code function_check(const json_t *document, struct err *err)
 {
@@ -370,6 +401,8 @@ static enum err_code function_check(const json_t *document, struct err *err)
                                "network.allow in body needs network.mode to be egress");
         else
                 code = allow_check(json_object_get(network, "allow"), err);
+        if (code == ERR_OK)
+                code = function_image_check(document, err);
         if (code != ERR_OK && err != NULL)
                 err->detail = 606;
         return code;

@@ -391,3 +391,33 @@ def test_wait_works_on_update(api, dispatch):
     api.reply("PUT", "/v1/image/x", {"name": "x", "status": "UPDATING"})
     check(dispatch("update", "image", "x", "--base-image", "b", "--wait"), "Updated image: x\n")
     assert api.lines[-1] == "GET /v1/image/x" and len(api.lines) == 3
+
+
+def test_an_image_can_be_the_whole_function(dispatch, api):
+    api.reply("POST", "/v1/function", FUNCTION, status=201)
+    check(dispatch("create", "function", "web", "--function-image", "r.example:5000/web:1", "--registry-secret", "pull",
+                   "--protocol", "dispatch"), "Created function: hello\n")
+    body = api.last.json
+    assert body["functionImage"] == "r.example:5000/web:1"
+    assert (body["registrySecret"], body["protocol"]) == ("pull", "dispatch")
+    assert not {"source", "image", "handler"} & set(body)
+    result = dispatch("create", "function", "web", "f.py", "--function-image", "web")
+    assert result.code == 1 and result.err.startswith("Error: accepts 1 arg(s), received 2\n")
+
+
+def test_an_update_moves_from_a_source_to_an_image(dispatch, api):
+    api.reply("GET", "/v1/function/f", {"name": "f", "image": "python3", "handler": "f.handle", "sourceURL": "file:///x"})
+    api.reply("PUT", "/v1/function/f", FUNCTION)
+    dispatch("update", "function", "f", "--function-image", "web:2")
+    assert api.last.json == {"name": "f", "functionImage": "web:2"}
+
+
+def test_an_update_moves_from_an_image_to_a_source(dispatch, api, tmp_path):
+    (tmp_path / "f.py").write_text("")
+    api.reply("GET", "/v1/function/f", {"name": "f", "functionImage": "web:2", "registrySecret": "s", "protocol": "http"})
+    api.reply("PUT", "/v1/function/f", FUNCTION)
+    dispatch("update", "function", "f", "f.py", "--image", "python3")
+    body = api.last.json
+    assert body.pop("source") and body == {"name": "f", "image": "python3"}
+    result = dispatch("update", "function", "f", "f.py", "--function-image", "web")
+    assert result.code == 1 and "leave the path out" in result.err

@@ -164,6 +164,13 @@ static void test_our_fields_have_ranges_and_values(void **state)
                 "network.mode in body should be one of [none egress]");
         refused(MODEL_FUNCTION, "{\"name\":\"a\",\"network\":{\"allow\":[\"x\"]}}", ERR_UNPROCESSABLE, 606,
                 "network.allow in body needs network.mode to be egress");
+        refused(MODEL_FUNCTION, "{\"name\":\"a\",\"functionImage\":\"r\",\"image\":\"i\"}", ERR_UNPROCESSABLE,
+                606, "image in body does not go with functionImage, which is the whole function");
+        refused(MODEL_FUNCTION, "{\"name\":\"a\",\"functionImage\":\"r\",\"source\":\"eA==\"}",
+                ERR_UNPROCESSABLE, 606,
+                "source in body does not go with functionImage, which is the whole function");
+        refused(MODEL_FUNCTION, "{\"name\":\"a\",\"image\":\"i\",\"registrySecret\":\"s\"}",
+                ERR_UNPROCESSABLE, 606, "registrySecret in body needs functionImage");
         refused(MODEL_FUNCTION, "{\"name\":\"a\",\"minInstances\":3,\"maxInstances\":2}", ERR_UNPROCESSABLE,
                 606, "minInstances in body should be less than or equal to maxInstances");
         refused(MODEL_FUNCTION, "{\"name\":\"a\",\"env\":{\"A=B\":\"x\"}}", ERR_UNPROCESSABLE, 605,
