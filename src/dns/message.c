@@ -175,6 +175,7 @@ bool dns_query_read(const unsigned char *bytes, size_t len, struct dns_query *re
         struct reader reader = {.bytes = bytes, .len = len, .at = DNS_HEAD_BYTES};
 
         memset(ret, 0, sizeof(*ret));
+        ret->udp_max = UDP_LEAST; /* for a refusal */
         if (len < DNS_HEAD_BYTES || len > DNS_QUERY_MAX)
                 return false;
         uint16_t flags = u16_at(bytes + 2);

@@ -56,17 +56,17 @@ struct network {
 static enum err_code refused(const char *what, struct err *err)
 {
         if (errno == EPERM || errno == EACCES)
-                return err_set(err, ERR_UNAVAILABLE,
+                return err_set(err, ERR_SYSTEM,
                                "network egress needs the right to change the network (CAP_NET_ADMIN) on this "
                                "host: %s: %s",
                                what, strerror(errno));
         if (errno == EOPNOTSUPP)
-                return err_set(err, ERR_UNAVAILABLE,
+                return err_set(err, ERR_SYSTEM,
                                "network egress needs a kernel with veth (modprobe veth): %s: %s", what,
                                strerror(errno));
         if (errno == EROFS)
                 return err_set(
-                        err, ERR_UNAVAILABLE,
+                        err, ERR_SYSTEM,
                         "network egress needs a /proc/sys that can be written, or net.ipv4.ip_forward=1 "
                         "set already: %s: %s",
                         what, strerror(errno));
@@ -131,11 +131,15 @@ static int ns_make(int home_fd, int (*also)(void), int *ret_route_fd)
 /* In the router. */
 static int router_settings(void)
 {
-        static const char *const settings[][2] = {
-                {"ipv4/conf/all/rp_filter", "0"},           {"ipv4/conf/default/rp_filter", "0"},
-                {"ipv4/conf/all/accept_redirects", "0"},    {"ipv4/conf/default/accept_redirects", "0"},
-                {"ipv4/conf/all/send_redirects", "0"},      {"ipv4/conf/default/send_redirects", "0"},
-                {"ipv4/conf/all/accept_source_route", "0"}, {"ipv4/ip_forward", "1"}};
+        static const char *const settings[][2] = {{"ipv4/conf/all/rp_filter", "0"},
+                                                  {"ipv4/conf/default/rp_filter", "0"},
+                                                  {"ipv4/conf/all/accept_redirects", "0"},
+                                                  {"ipv4/conf/default/accept_redirects", "0"},
+                                                  {"ipv4/conf/all/send_redirects", "0"},
+                                                  {"ipv4/conf/default/send_redirects", "0"},
+                                                  {"ipv4/conf/all/accept_source_route", "0"},
+                                                  {"ipv4/icmp_ratelimit", "0"},
+                                                  {"ipv4/ip_forward", "1"}};
 
         for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
                 if (setting_write(settings[i][0], settings[i][1]) < 0)

@@ -56,7 +56,7 @@ struct network_link {
 /*
  * Makes the router. name: letters, digits and '-', unlike that of any other server on the host (its last 12
  * characters name the interface). range: where the pool is to be. Runs the program nft, and waits for it, a
- * few milliseconds, NETWORK_NFT_MS at most. ERR_UNAVAILABLE: something is missing on this host, and the text
+ * few milliseconds, NETWORK_NFT_MS at most. ERR_SYSTEM: something is missing on this host, and the text
  * says what.
  */
 enum err_code network_create(const char *name, const struct ipv4_range *range, struct network **ret,

@@ -144,7 +144,7 @@ void network_rules_host(const struct network_names *names, const struct ipv4_ran
             "  }\n"
             "  chain forward { type filter hook forward priority filter; policy accept;\n"
             "    oifname \"%s\" ct state established,related accept\n"
-            "    oifname \"%s\" drop\n"
+            "    oifname \"%s\" " PROHIBITED "\n"
             "    iifname \"%s\" tcp flags syn tcp option maxseg size set rt mtu\n"
             "  }\n"
             "  chain output { type filter hook output priority filter; policy accept;\n"
@@ -223,15 +223,15 @@ static enum err_code nft_ended(int status, const char *message, struct err *err)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
                 return ERR_OK;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-                return err_set(err, ERR_UNAVAILABLE,
+                return err_set(err, ERR_SYSTEM,
                                "network egress needs the program nft: install the package nftables");
         if (strstr(message, "Operation not permitted") != NULL)
-                return err_set(err, ERR_UNAVAILABLE,
+                return err_set(err, ERR_SYSTEM,
                                "network egress needs the right to change the network (CAP_NET_ADMIN) on this "
                                "host: nft: %s",
                                message);
         return err_set(
-                err, ERR_UNAVAILABLE,
+                err, ERR_SYSTEM,
                 "network egress: nft does not take its rules (does the kernel have nf_tables, nft_fib, "
                 "nft_connlimit and nft_masq?): %s",
                 message);
@@ -258,7 +258,7 @@ enum err_code network_rules_load(int ns_fd, const char *text, struct err *err)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
                 ;
         if (!ended)
-                return err_set(err, ERR_UNAVAILABLE, "network egress: nft did not end within %d s",
+                return err_set(err, ERR_SYSTEM, "network egress: nft did not end within %d s",
                                NETWORK_NFT_MS / 1000);
         return nft_ended(status, message, err);
 }

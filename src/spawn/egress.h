@@ -16,7 +16,7 @@ struct egress_link;
 /*
  * One sandbox's network. allow: items of egress.h, each NUL-terminated, an empty one behind the last; NULL:
  * all that is not forbidden. The first time this takes some ten milliseconds. A failure to make the router
- * stands for EGRESS_AGAIN_MS. ERR_UNAVAILABLE: the host lacks something, and the text says what.
+ * stands for EGRESS_AGAIN_MS. ERR_SYSTEM: the host lacks something, and the text says what.
  */
 enum { EGRESS_AGAIN_MS = 5000 };
 enum err_code egress_link_make(struct spawn *spawn, const char *allow, struct egress_link **ret,
