@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -84,22 +85,35 @@ static enum err_code stream_take(struct running *running, struct stream_of *stre
         return ERR_OK;
 }
 
+/*
+ * Until both are closed, or the program has ended and what it wrote is read: something that it left running
+ * may hold them open for ever.
+ */
 static enum err_code streams_take(struct running *running, struct err *err)
 {
-        enum err_code code = ERR_OK;
+        own_fd int ended_fd = pidfd_open(running->pid, 0);
+        enum err_code code = ended_fd < 0 ? err_sys(err, "watch the program") : ERR_OK;
+        bool ended = false;
 
         while (code == ERR_OK && (running->streams[0].fd >= 0 || running->streams[1].fd >= 0)) {
-                struct pollfd polled[STREAMS];
+                struct pollfd polled[STREAMS + 1];
 
                 for (int i = 0; i < STREAMS; i++)
                         polled[i] = (struct pollfd){.fd = running->streams[i].fd, .events = POLLIN};
-                if (poll(polled, STREAMS, -1) < 0 && errno != EINTR)
+                polled[STREAMS] = (struct pollfd){.fd = ended ? -1 : ended_fd, .events = POLLIN};
+                int ready = poll(polled, STREAMS + 1, ended ? 0 : -1);
+                if (ready < 0 && errno != EINTR)
                         return err_sys(err, "wait for the program");
-                for (int i = 0; code == ERR_OK && i < STREAMS; i++) {
+                if (ready == 0)
+                        break;
+                for (int i = 0; ready > 0 && code == ERR_OK && i < STREAMS; i++) {
                         if (polled[i].fd >= 0 && polled[i].revents != 0)
                                 code = stream_take(running, &running->streams[i], err);
                 }
+                ended = ended || (ready > 0 && polled[STREAMS].revents != 0);
         }
+        for (int i = 0; i < STREAMS; i++)
+                line_end(running, &running->streams[i]);
         return code;
 }
 

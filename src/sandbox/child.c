@@ -136,7 +136,8 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 fail(control_fd, "bring lo up");
         if (!spec->host_network)
                 ports_open();
-        if (rights_become(SANDBOX_UID, SANDBOX_UID) < 0)
+        bool root = spec->uid_count > 1;
+        if (rights_become(root ? 0 : SANDBOX_UID, root ? 0 : SANDBOX_UID) < 0)
                 fail(control_fd, "change the user");
         /* A change of user clears the signal. */
         if (die_with_parent(host->self_fd) < 0)
@@ -150,7 +151,7 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
         int init_fd = fcntl(host->init_fd, F_DUPFD_CLOEXEC, INIT_CONTROL_FD + 1);
         if (init_fd < 0 || descriptors_arrange(control_fd) < 0)
                 fail(control_fd, "arrange descriptors");
-        if (rights_drop(spec->filter) < 0)
+        if ((root ? rights_drop_root(spec->filter, spec->chroot) : rights_drop(spec->filter)) < 0)
                 fail(INIT_CONTROL_FD, "drop rights");
         sys_execveat(init_fd, argv, environment);
         fail(INIT_CONTROL_FD, "run the init");

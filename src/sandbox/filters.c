@@ -9,6 +9,8 @@ static const struct filter filters[] = {
         {"default", filter_default, sizeof(filter_default) / sizeof(filter_default[0])},
         {"build", filter_build, sizeof(filter_build) / sizeof(filter_build[0])},
         {"fetch", filter_fetch, sizeof(filter_fetch) / sizeof(filter_fetch[0])},
+        {"root", filter_root, sizeof(filter_root) / sizeof(filter_root[0])},
+        {"debroot", filter_debroot, sizeof(filter_debroot) / sizeof(filter_debroot[0])},
 };
 
 const struct filter *filter_find(const char *name)

@@ -205,7 +205,13 @@ static void add_sockets(scmp_filter_ctx ctx)
              "netlink");
 }
 
-enum calls { CALLS_BUILD, CALLS_FETCH /* and the network */, CALLS_TENANT /* and IPC */ };
+enum calls {
+        CALLS_BUILD,
+        CALLS_FETCH,   /* and the network */
+        CALLS_ROOT,    /* and what package tools ask for, of root of a range of ids */
+        CALLS_DEBROOT, /* and chroot */
+        CALLS_TENANT   /* and IPC */
+};
 
 static scmp_filter_ctx filter_make(enum calls calls)
 {
@@ -216,7 +222,11 @@ static scmp_filter_ctx filter_make(enum calls calls)
         must(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
         must(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
         add_names(ctx, SCMP_ACT_ALLOW, common, COUNT(common));
-        add_names(ctx, SCMP_ACT_ERRNO(EPERM), refused, COUNT(refused));
+        for (size_t i = 0; i < COUNT(refused); i++)
+                add_names(ctx,
+                          calls == CALLS_DEBROOT && strcmp(refused[i], "chroot") == 0 ? SCMP_ACT_ALLOW
+                                                                                      : SCMP_ACT_ERRNO(EPERM),
+                          &refused[i], 1);
         for (size_t i = 0; i < COUNT(common_numbers); i++)
                 must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, common_numbers[i], 0), "number");
         add_clone(ctx);
@@ -224,10 +234,10 @@ static scmp_filter_ctx filter_make(enum calls calls)
                 add_names(ctx, SCMP_ACT_ALLOW, network, COUNT(network));
                 add_sockets(ctx);
         }
-        if (calls >= CALLS_TENANT) {
-                add_names(ctx, SCMP_ACT_ALLOW, tenant, COUNT(tenant));
+        if (calls >= CALLS_ROOT)
                 add_personality(ctx);
-        }
+        if (calls >= CALLS_TENANT)
+                add_names(ctx, SCMP_ACT_ALLOW, tenant, COUNT(tenant));
         return ctx;
 }
 
@@ -258,5 +268,7 @@ int main(void)
         filter_print(filter_make(CALLS_TENANT), "default");
         filter_print(filter_make(CALLS_BUILD), "build");
         filter_print(filter_make(CALLS_FETCH), "fetch");
+        filter_print(filter_make(CALLS_ROOT), "root");
+        filter_print(filter_make(CALLS_DEBROOT), "debroot");
         return 0;
 }

@@ -175,6 +175,11 @@ enum err_code mounts_open_writable(int dir_fd, int *ret_fd, struct err *err)
         return clone_of(dir_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, ret_fd, err);
 }
 
+enum err_code mounts_open_programs(int dir_fd, int *ret_fd, struct err *err)
+{
+        return clone_of(dir_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, ret_fd, err);
+}
+
 enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struct err *err)
 {
         return clone_of(host->dev_fd, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, ret_fd,

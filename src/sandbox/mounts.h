@@ -58,6 +58,8 @@ enum err_code mounts_open_read_only(int dir_fd, int *ret_fd, struct err *err);
 /* The same with everything that is mounted below it. */
 enum err_code mounts_open_tree(int dir_fd, int *ret_fd, struct err *err);
 enum err_code mounts_open_writable(int dir_fd, int *ret_fd, struct err *err);
+/* The same for a folder whose programs may run. */
+enum err_code mounts_open_programs(int dir_fd, int *ret_fd, struct err *err);
 enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struct err *err);
 
 /*

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/securebits.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
@@ -63,9 +64,11 @@ int rights_become(uid_t uid, gid_t gid)
 }
 
 /* Up to the last one that the running kernel knows, which may be newer than the headers. */
-static int bounding_clear(void)
+static int bounding_clear(uint64_t kept)
 {
         for (unsigned long capability = 0;; capability++) {
+                if (capability < 64 && (kept & UINT64_C(1) << capability))
+                        continue;
                 if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
                         return errno == EINVAL && capability > 0 ? 0 : -1;
         }
@@ -77,9 +80,30 @@ int rights_drop(const struct filter *filter)
                                    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                    SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || bounding_clear() < 0)
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || bounding_clear(0) < 0)
                 return -1;
         if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0 || sys_capabilities_clear() < 0)
+                return -1;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return -1;
+        return filter == NULL ? 0 : sys_seccomp(filter->program, filter->len);
+}
+
+#define CAPABILITY(name) (UINT64_C(1) << CAP_##name)
+
+int rights_drop_root(const struct filter *filter, bool chroot)
+{
+        const uint64_t kept = CAPABILITY(CHOWN) | CAPABILITY(DAC_OVERRIDE) | CAPABILITY(FOWNER) |
+                              CAPABILITY(FSETID) | CAPABILITY(SETUID) | CAPABILITY(SETGID) |
+                              CAPABILITY(SETFCAP) | CAPABILITY(KILL) | (chroot ? CAPABILITY(SYS_CHROOT) : 0);
+        const unsigned long bits =
+                SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || bounding_clear(kept) < 0)
+                return -1;
+        /* A program that it runs as root has what is in the bounding set, as elsewhere; one of another user
+         * has nothing. */
+        if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0 || sys_capabilities_set(kept) < 0)
                 return -1;
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return -1;

@@ -8,6 +8,7 @@
 
 #include "sandbox/filters.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,5 +21,13 @@ int rights_become(uid_t uid, gid_t gid);
 
 /* Empties and locks all capability sets, sets no_new_privs and, unless NULL, installs the filter. */
 int rights_drop(const struct filter *filter);
+
+/*
+ * The same for root of a sandbox's own range of ids: what dpkg and the scripts of packages need stays
+ * (owners, modes, users, signals to its own, file capabilities), in its user namespace alone; mounts,
+ * devices, the network, other processes' memory and the rest are gone for good, and chroot unless it is asked
+ * for.
+ */
+int rights_drop_root(const struct filter *filter, bool chroot);
 
 #endif

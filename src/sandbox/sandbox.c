@@ -87,12 +87,15 @@ static enum err_code proc_write(pid_t pid, const char *name, const char *text, s
         return ERR_OK;
 }
 
-/* One user and one group: the sandbox's. */
-static enum err_code user_map(pid_t pid, uid_t uid, struct err *err)
+/* One user and one group: the sandbox's. Or a range of both, from its root on. */
+static enum err_code user_map(pid_t pid, const struct sandbox_spec *spec, struct err *err)
 {
         char text[48];
 
-        snprintf(text, sizeof(text), "%u %u 1", (unsigned)SANDBOX_UID, (unsigned)uid);
+        if (spec->uid_count > 1)
+                snprintf(text, sizeof(text), "0 %u %u", (unsigned)spec->uid, (unsigned)spec->uid_count);
+        else
+                snprintf(text, sizeof(text), "%u %u 1", (unsigned)SANDBOX_UID, (unsigned)spec->uid);
         enum err_code code = proc_write(pid, "gid_map", text, err);
         if (code == ERR_OK)
                 code = proc_write(pid, "uid_map", text, err);
@@ -103,7 +106,7 @@ static enum err_code child_prepare(const struct sandbox *sandbox, const struct s
                                    struct err *err)
 {
         char score[16];
-        enum err_code code = user_map(sandbox->pid, spec->uid, err);
+        enum err_code code = user_map(sandbox->pid, spec, err);
 
         if (code == ERR_OK && cgroup_clone_fd(spec->cgroup) < 0)
                 code = cgroup_join(spec->cgroup, sandbox->pid, err);

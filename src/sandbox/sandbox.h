@@ -48,6 +48,8 @@ struct sandbox_host {
 
 struct sandbox_spec {
         uid_t uid;                   /* of the host, this sandbox's alone */
+        uint32_t uid_count;          /* more than 1: it is root of so many ids, from `uid` on (rights.h) */
+        bool chroot;                 /* and then, may change its root (chroot(2)) in its own namespaces */
         const struct mounts *mounts; /* open; the caller's */
         struct cgroup *cgroup;       /* the caller's; outlives the sandbox */
         const struct filter *filter;

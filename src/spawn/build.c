@@ -15,6 +15,7 @@
 #include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
+#include "spawn/rootjob.h"
 #include "spawn/spawn.h"
 
 #include <errno.h>
@@ -33,7 +34,8 @@ struct build {
         const struct spawn_kind *of;
         struct spawn_report report;
         int report_fd;
-        char staging[32]; /* its folder, by name; "": gone */
+        struct rootjob root; /* of a kind that is root */
+        char staging[32];    /* its folder, by name; "": gone */
 };
 
 static struct build *build_of(struct instance *instance)
@@ -58,6 +60,7 @@ static void build_finish(struct build *build, enum err_code code, const char *te
         memcpy(frame.built.info, build->report.info, sizeof(frame.built.info));
         if (instance->link != NULL)
                 link_send(instance->link, &frame, &none);
+        rootjob_close(spawn, &build->root);
         if (build->report_fd >= 0)
                 close(build->report_fd);
         if (instance->slot < SPAWN_JOBS_MAX)
@@ -124,11 +127,17 @@ static void on_committed(struct worker *worker, enum err_code code)
 {
         struct build *build = OWNER_OF(worker, struct build, worker);
 
-        if (code == ERR_OK)
+        /* What is left of the folder of a job that is root goes with build_finish. */
+        if (code == ERR_OK && !build->root.open)
                 build->staging[0] = '\0';
         /* A layer of that name is the same layer: names are digests. */
         if (code == ERR_OK || code == ERR_CONFLICT)
                 build_finish(build, ERR_OK, build->report.text);
+        else if (code == ERR_TOO_LARGE || code == ERR_UNPROCESSABLE)
+                build_finish(build, code,
+                             "what was built is more than a layer may hold; see the server's log");
+        else if (code == ERR_UNAVAILABLE)
+                build_finish(build, code, "there is no room on the host for the new layer");
         else
                 build_finish(build, code,
                              "the new layer could not be put in its place; see the server's log");
@@ -137,7 +146,8 @@ static void on_committed(struct worker *worker, enum err_code code)
 static void build_commit(struct build *build)
 {
         const struct state *state = &build->instance.spawn->state;
-        struct worker_task task = {.run = layers_commit,
+        struct worker_task task = {.run = build->root.open ? rootjob_commit : layers_commit,
+                                   .rootjob = &build->root,
                                    .layers_fd = state->layers_fd,
                                    .staging_fd = state->staging_fd,
                                    .layer = build->report.layer,
@@ -253,13 +263,19 @@ static enum err_code parts_open(const int *fds, uint32_t count, struct mounts *m
 static enum err_code image_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         const struct spawn_build *asked = &build->asked;
-        int fds[SPAWN_LAYERS_MAX + 1];
+        int fds[SPAWN_LAYERS_MAX + 2];
         enum err_code code = ERR_OK;
         uint32_t count = 0;
 
         for (; code == ERR_OK && count < asked->layer_count; count += code == ERR_OK)
                 code = layers_open(build->instance.spawn->state.layers_fd, "layer", asked->layers[count],
                                    &fds[count], err);
+        /* Somewhere to attach what a sandbox brings, where the image is the root. */
+        if (code == ERR_OK && count > 0 && build->root.open) {
+                fds[count] = fcntl(build->instance.spawn->state.points_fd, F_DUPFD_CLOEXEC, 3);
+                code = fds[count] < 0 ? err_sys(err, "dup the folder for mounts") : ERR_OK;
+                count += code == ERR_OK;
+        }
         /* On top of it, what names are resolved by. */
         if (code == ERR_OK && count > 0 && !build->of->parts && asked->network == SPAWN_NETWORK_EGRESS) {
                 code = egress_files_open(build->instance.spawn, &fds[count], err);
@@ -267,6 +283,9 @@ static enum err_code image_open(struct build *build, struct mounts *mounts, stru
         }
         if (code == ERR_OK && count > 0 && build->of->parts)
                 code = parts_open(fds, count, mounts, err);
+        else if (code == ERR_OK && count > 0 && build->root.open)
+                code = rootjob_image_open(build->instance.spawn, &build->root, fds, count, &mounts->root_fd,
+                                          err);
         else if (code == ERR_OK && count > 0)
                 code = mounts_open_root(fds, count, &mounts->image_fd, err);
         while (count > 0)
@@ -285,10 +304,34 @@ static enum err_code runtime_open(struct build *build, int *ret_fd, struct err *
         return code == ERR_OK ? mounts_open_read_only(runtime_fd, ret_fd, err) : code;
 }
 
+/* A job that is root stands in the image itself, which it may write to; without one, on the host's programs,
+ * and writes to its disk. */
+static enum err_code root_mounts_open(struct build *build, struct mounts *mounts, struct err *err)
+{
+        struct spawn *spawn = build->instance.spawn;
+        const struct spawn_build *asked = &build->asked;
+        enum err_code code =
+                rootjob_open(spawn, build->staging, asked->disk_mib, asked->files_max, &build->root, err);
+
+        if (code == ERR_OK && asked->layer_count > 0)
+                code = image_open(build, mounts, err);
+        else if (code == ERR_OK)
+                code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
+        if (code == ERR_OK && asked->layer_count == 0)
+                code = rootjob_out_open(&build->root, &mounts->out_fd, err);
+        if (code == ERR_OK && asked->language[0] != '\0')
+                code = runtime_open(build, &mounts->runtime_fd, err);
+        if (code == ERR_OK)
+                code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
+        return code;
+}
+
 static enum err_code mounts_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         struct spawn *spawn = build->instance.spawn;
         own_fd int out_fd = -1;
+        if (build->of->root)
+                return root_mounts_open(build, mounts, err);
         enum err_code code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
 
         if (code == ERR_OK)
@@ -302,6 +345,14 @@ static enum err_code mounts_open(struct build *build, struct mounts *mounts, str
         if (code == ERR_OK)
                 code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
         return code;
+}
+
+static void root_spec(const struct build *build, struct sandbox_spec *spec)
+{
+        spec->uid = build->root.uid;
+        spec->uid_count = STATE_UID_BLOCK;
+        spec->chroot = build->of->chroot;
+        spec->filter = filter_find(build->of->chroot ? "debroot" : "root");
 }
 
 static enum err_code job_make(struct build *build, struct err *err)
@@ -330,6 +381,8 @@ static enum err_code job_make(struct build *build, struct err *err)
         if (code == ERR_OK)
                 code = cgroup_create(spawn->cgroups, organization, "build", &limits, &instance->cgroup, err);
         if (code == ERR_OK) {
+                if (build->root.open)
+                        root_spec(build, &spec);
                 spec.mounts = &mounts;
                 spec.cgroup = instance->cgroup;
                 if (instance->egress != NULL)
@@ -353,6 +406,8 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
         own_fd int none = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (none < 0)
                 return err_sys(err, "open /dev/null");
+        /* In an image, whose libraries are its own, only a static program is sure to run. */
+        bool in_image = build->root.open && asked->layer_count > 0;
         int len = snprintf(argv, sizeof(argv), "dispatch-build%c%s%c%s%c%u%c%u", 0, asked->kind, 0,
                            asked->language[0] != '\0' ? asked->language : "-", 0, asked->disk_mib, 0,
                            asked->files_max);
@@ -361,7 +416,8 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
                                           .argc = 5,
                                           .fds = {theirs},
                                           .fd_count = 1,
-                                          .program_fd = build->instance.spawn->helper_fd};
+                                          .program_fd = in_image ? build->instance.spawn->system_fd
+                                                                 : build->instance.spawn->helper_fd};
         for (uint32_t bit = SPAWN_BUILD_INPUT; bit <= SPAWN_BUILD_DATA; bit <<= 1)
                 process.fds[process.fd_count++] = asked->fds & bit ? *fds++ : none;
         return sandbox_start(&build->instance.sandbox, &process, err);

@@ -17,6 +17,7 @@
 #define ALL  (SOME | 1U << BUILDROOT_BUILTIN)
 #define SOME (1U << BUILDROOT_SOURCE | 1U << BUILDROOT_NETWORK | 1U << BUILDROOT_EGRESS)
 #define NET  (1U << BUILDROOT_NETWORK)
+#define APT  (1U << BUILDROOT_EGRESS)
 #define HOST (1U << BUILDROOT_BUILTIN)
 
 static const struct {
@@ -38,6 +39,7 @@ static const struct {
         {"etc/resolv.conf", NET},
         {"etc/hosts", NET},
         {"etc/nsswitch.conf", NET},
+        {"etc/apt", APT},
         {"etc/gai.conf", NET},
         {"var/lib/dpkg", HOST},
 };

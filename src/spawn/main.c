@@ -146,6 +146,9 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->host.init_fd = beside_open("dispatch-init");
         if (spawn->host.init_fd < 0)
                 return err_sys(err, "open dispatch-init beside dispatch-spawn");
+        spawn->system_fd = beside_open("dispatch-system");
+        if (spawn->system_fd < 0)
+                return err_sys(err, "open dispatch-system beside dispatch-spawn");
         spawn->dns_fd = beside_open("dispatch-dns");
         if (spawn->dns_fd < 0)
                 return err_sys(err, "open dispatch-dns beside dispatch-spawn");
@@ -282,7 +285,7 @@ static void spawn_init(struct spawn *spawn)
                 (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
         spawn->host =
                 (struct sandbox_host){.mounts = {.dev_fd = -1}, .init_fd = -1, .self_fd = -1, .net_fd = -1};
-        spawn->runtime_fd = spawn->helper_fd = spawn->dns_fd = -1;
+        spawn->runtime_fd = spawn->helper_fd = spawn->dns_fd = spawn->system_fd = -1;
         for (size_t i = 0; i < BUILDROOT_KINDS; i++)
                 spawn->build_roots[i] = -1;
         spawn->remover.exit.fd = -1;

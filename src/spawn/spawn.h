@@ -35,12 +35,14 @@ struct spawn {
         int runtime_fd; /* the folder of the runtimes */
         int helper_fd;  /* dispatch-build */
         int dns_fd;     /* dispatch-dns */
+        int system_fd;  /* dispatch-system */
         int build_roots[BUILDROOT_KINDS];
 
         struct egress *egress; /* NULL: no sandbox had a network yet */
 
         struct instances instances;
-        unsigned jobs_taken; /* bits: slots of the build jobs' user ids */
+        unsigned jobs_taken;      /* bits: slots of the build jobs' user ids */
+        unsigned root_jobs_taken; /* bits: their ranges of ids */
         uint64_t jobs_started;
         struct worker remover;
         bool remover_wanted; /* something was discarded since it started */

@@ -227,8 +227,9 @@ static enum err_code state_open_at(const char *path, struct state *state, struct
         if (state->path == NULL)
                 return err_sys(err, "open the state directory %s", path);
         state->sandbox_uid_first =
-                STATE_UID_FIRST + (uid_t)(path_hash(state->path) % STATE_UID_BLOCKS) * STATE_UID_BLOCK;
+                STATE_UID_FIRST + (uid_t)(path_hash(state->path) % STATE_UID_GROUPS) * STATE_UID_GROUP;
         state->job_uid_first = state->sandbox_uid_first + STATE_UID_BLOCK - STATE_JOB_UIDS;
+        state->root_uid_first = state->sandbox_uid_first + STATE_UID_BLOCK;
         state->fd = open(state->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (state->fd < 0)
                 return err_sys(err, "open the state directory %s", path);

@@ -24,8 +24,10 @@ enum {
            other do not share any. */
         STATE_UID_FIRST = 0x70000000,
         STATE_UID_BLOCK = 0x10000,
-        STATE_UID_BLOCKS = 0xfff,
-        STATE_JOB_UIDS = 0x100, /* the last of a block are the build jobs': layers keep them as owner */
+        STATE_ROOT_JOBS = 2, /* whole blocks behind it, for jobs that are root of a range of ids */
+        STATE_UID_GROUP = STATE_UID_BLOCK * (1 + STATE_ROOT_JOBS),
+        STATE_UID_GROUPS = 0x554, /* up to 0x7ffc0000: what is above has other uses */
+        STATE_JOB_UIDS = 0x100,   /* the last of a block are the build jobs': layers keep them as owner */
         STATE_DNS_UID = STATE_JOB_UIDS - 1 /* of these, dispatch-dns's */
 };
 enum { STATE_ID_RESERVED = 63200, STATE_CGROUP_NAME_MAX = 32 };
@@ -40,6 +42,7 @@ struct state {
         gid_t gid;
         uid_t sandbox_uid_first; /* of the instances, one each */
         uid_t job_uid_first;     /* of the build jobs */
+        uid_t root_uid_first;    /* of STATE_ROOT_JOBS blocks of STATE_UID_BLOCK ids */
         uint64_t next_drop;
 };
 

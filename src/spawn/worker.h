@@ -19,13 +19,16 @@ struct worker {
         void (*done)(struct worker *worker, enum err_code code);
 };
 
+struct rootjob;
+
 struct worker_task {
         /* In the child. */
         enum err_code (*run)(const struct worker_task *task, struct err *err);
         int layers_fd, staging_fd;
-        char from[32];     /* in staging */
-        const char *layer; /* in layers */
-        const char *info;  /* kept with the layer */
+        char from[32];                 /* in staging */
+        const char *layer;             /* in layers */
+        const char *info;              /* kept with the layer */
+        const struct rootjob *rootjob; /* rootjob_commit's alone */
 };
 
 /* The worker must not be running. */

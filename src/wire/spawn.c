@@ -153,6 +153,20 @@ static const struct spawn_kind kinds[] = {
          .may_fds = SPAWN_BUILD_LOG,
          .language = true,
          .named = true},
+        {.name = "system",
+         .fds = SPAWN_BUILD_INPUT,
+         .may_fds = SPAWN_BUILD_LOG,
+         .named = true,
+         .image = true,
+         .root = true,
+         .egress = true},
+        {.name = "debroot",
+         .may_fds = SPAWN_BUILD_LOG,
+         .language = true,
+         .named = true,
+         .root = true,
+         .chroot = true,
+         .egress = true},
         {.name = "builtin", .may_fds = SPAWN_BUILD_LOG, .language = true, .prefix = "builtin-"},
         {.name = "s3-put", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA, .network = true},
         {.name = "s3-get", .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA, .network = true},
@@ -194,6 +208,8 @@ static enum err_code check_kind(const struct spawn_build *build, const struct sp
         if ((build->fds & kind->fds) != kind->fds || (build->fds & ~(kind->fds | kind->may_fds)) != 0)
                 return bad(err, "descriptors");
         if (build->layer_count > (kind->image || kind->parts ? SPAWN_LAYERS_MAX : 0))
+                return bad(err, "count of layers");
+        if (kind->root && kind->image && build->layer_count == 0)
                 return bad(err, "count of layers");
         if (build->network > SPAWN_NETWORK_EGRESS ||
             (build->network == SPAWN_NETWORK_HOST && !kind->network) ||

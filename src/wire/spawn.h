@@ -145,8 +145,10 @@ struct spawn_kind {
                              kind without one there is no layer */
         bool image;       /* it may have an image, at /image */
         bool parts;       /* or rather its layers one by one, the lowest at /layers/0 */
-        bool network;     /* it may have the host's network */
-        bool egress;      /* it may have a network that reaches the outside */
+        bool root;   /* it is root of a range of user ids, with a bounded disk of its own (spawn/rootjob.h) */
+        bool chroot; /* and may change its root, for a tool that makes one in /out */
+        bool network; /* it may have the host's network */
+        bool egress;  /* it may have a network that reaches the outside */
         const char *prefix;
 };
 

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "support.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,20 @@ static void test_an_error_of_the_reader_ends_the_program(void **state)
         heard_finish(&heard);
 }
 
+static void test_what_it_leaves_running_is_not_waited_for(void **state)
+{
+        struct heard heard = {.bytes_allowed = 0};
+        int status = -1;
+
+        (void)state;
+        assert_int_equal(run(&heard, "sleep 1000 & echo $!; printf last", false, &status, NULL), ERR_OK);
+        assert_int_equal(status, 0);
+        const char *text = buf_text(&heard.lines);
+        assert_non_null(strstr(text, "\nlast\n"));
+        assert_int_equal(kill((pid_t)strtol(text, NULL, 10), SIGKILL), 0);
+        heard_finish(&heard);
+}
+
 static void test_no_such_program_and_a_signal(void **state)
 {
         const char *argv[] = {"dispatch-no-such-program", NULL};
@@ -162,6 +177,7 @@ int main(void)
                 cmocka_unit_test(test_a_line_is_made_printable_and_cut),
                 cmocka_unit_test(test_bytes_come_whole_beside_lines),
                 cmocka_unit_test(test_an_error_of_the_reader_ends_the_program),
+                cmocka_unit_test(test_what_it_leaves_running_is_not_waited_for),
                 cmocka_unit_test(test_no_such_program_and_a_signal),
                 cmocka_unit_test(test_it_starts_where_it_is_told_with_no_descriptor_of_ours),
         };

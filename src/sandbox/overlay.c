@@ -1,0 +1,176 @@
+/*
+ * sandbox/overlay.c: each layer is cloned as an idmapped mount, attached for a moment, because overlayfs
+ * takes its folders by path and only from mounts of the caller's namespace, and left to the overlay.
+ */
+#include "sandbox/overlay.h"
+
+#include "base/own.h"
+#include "sandbox/mounts.h"
+#include "sandbox/sys.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+enum { IDS = 65536, LAST_ID = IDS - 1 };
+
+/* A layer has one owner, but for what spawn added as 0. */
+static uid_t owner_find(int layer_fd)
+{
+        own_fd int fd = openat(layer_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        const struct dirent *entry;
+        struct stat status;
+
+        if (dir == NULL)
+                return 0;
+        (void)take_fd(&fd);
+        while ((entry = readdir(dir)) != NULL) {
+                if (strcmp(entry->d_name, "..") != 0 &&
+                    fstatat(layer_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != 0)
+                        return status.st_uid;
+        }
+        return 0;
+}
+
+static enum err_code unavailable(const char *what, struct err *err)
+{
+        return err_set(
+                err, ERR_UNAVAILABLE,
+                "this host cannot show a layer as a build's own (%s: %s): it takes Linux 5.19 and a file "
+                "system such as ext4, xfs or btrfs for the state directory",
+                what, strerror(errno));
+}
+
+static enum err_code lower_clone(const struct overlay_spec *spec, int layer_fd, int *ret_fd, struct err *err)
+{
+        uid_t owner = owner_find(layer_fd);
+        char map[96];
+
+        if (owner == 0)
+                snprintf(map, sizeof(map), "0 %u 1", (unsigned)spec->root);
+        else
+                snprintf(map, sizeof(map), "%u %u 1\n0 %u 1", (unsigned)owner, (unsigned)spec->root,
+                         (unsigned)spec->root + LAST_ID);
+        own_fd int userns_fd = sys_userns_open(map);
+        if (userns_fd < 0)
+                return unavailable("make a user namespace", err);
+        struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                              MOUNT_ATTR_NODEV,
+                                  .userns_fd = (uint64_t)userns_fd};
+        own_fd int fd = open_tree(layer_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+        if (fd < 0)
+                return err_sys(err, "open_tree");
+        if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+                return unavailable("map its ids", err);
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}
+
+static void lower_path(const struct overlay_spec *spec, size_t number, char out[PATH_MAX])
+{
+        snprintf(out, PATH_MAX, "%s/lower-%zu", spec->where, number);
+}
+
+static enum err_code lower_attach(const struct overlay_spec *spec, size_t number, int *ret_fd,
+                                  struct err *err)
+{
+        char path[PATH_MAX];
+        own_fd int mount_fd = -1;
+        enum err_code code = lower_clone(spec, spec->layer_fds[number], &mount_fd, err);
+
+        if (code != ERR_OK)
+                return code;
+        lower_path(spec, number, path);
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return err_disk(err, "make %s", path);
+        if (move_mount(mount_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+                return err_sys(err, "attach a layer");
+        int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0) {
+                (void)umount2(path, MNT_DETACH);
+                return err_sys(err, "open a layer");
+        }
+        *ret_fd = fd;
+        return ERR_OK;
+}
+
+static int option_set(int context, const char *key, const char *value)
+{
+        return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0);
+}
+
+/* One by one where the kernel has that (6.5), else as one text, whose length is bounded. The highest first.
+ */
+static int lowers_set(int context, const int *fds, size_t count)
+{
+        char one[32], all[MOUNTS_LAYERS_MAX * 32];
+        size_t used = 0;
+
+        for (size_t i = count; i > 0; i--) {
+                snprintf(one, sizeof(one), "/proc/self/fd/%d", fds[i - 1]);
+                if (option_set(context, "lowerdir+", one) < 0) {
+                        if (i < count)
+                                return -1;
+                        break;
+                }
+                if (i == 1)
+                        return 0;
+        }
+        for (size_t i = count; i > 0; i--)
+                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s/proc/self/fd/%d",
+                                         i == count ? "" : ":", fds[i - 1]);
+        return option_set(context, "lowerdir", all);
+}
+
+static enum err_code overlay_make(const struct overlay_spec *spec, const int *fds, int *ret_fd,
+                                  struct err *err)
+{
+        static const struct {
+                const char *key, *value;
+        } options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}};
+        own_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
+
+        if (context < 0)
+                return err_sys(err, "fsopen overlay");
+        for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+                if (option_set(context, options[i].key, options[i].value) < 0)
+                        return err_sys(err, "set %s of the overlay", options[i].key);
+        }
+        if (lowers_set(context, fds, spec->layer_count) < 0 ||
+            option_set(context, "upperdir", spec->upper) < 0 ||
+            option_set(context, "workdir", spec->work) < 0 ||
+            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+                return unavailable("overlay", err);
+        int fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        if (fd < 0)
+                return err_sys(err, "mount the overlay");
+        *ret_fd = fd;
+        return ERR_OK;
+}
+
+enum err_code overlay_open_writable(const struct overlay_spec *spec, int *ret_fd, struct err *err)
+{
+        int fds[MOUNTS_LAYERS_MAX];
+        char path[PATH_MAX];
+        size_t attached = 0;
+        enum err_code code = ERR_OK;
+
+        assert(spec->layer_count >= 1 && spec->layer_count <= MOUNTS_LAYERS_MAX);
+        for (; code == ERR_OK && attached < spec->layer_count; attached += code == ERR_OK)
+                code = lower_attach(spec, attached, &fds[attached], err);
+        if (code == ERR_OK)
+                code = overlay_make(spec, fds, ret_fd, err);
+        while (attached > 0) {
+                close(fds[--attached]);
+                lower_path(spec, attached, path);
+                (void)umount2(path, MNT_DETACH);
+        }
+        return code;
+}
