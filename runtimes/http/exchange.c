@@ -257,7 +257,9 @@ static enum err_code run(struct exchange *x, struct err *err)
 /* The connection can carry the next exchange: all was sent, all was read, and nothing more came. */
 static bool can_be_kept(const struct exchange *x)
 {
-        return x->done && !x->ended && all_sent(x) && x->in.len == 0 && x->parser.keep_alive;
+        bool odd = x->answer->status == 204 && x->parser.response.content_length > 0;
+
+        return x->done && !x->ended && all_sent(x) && x->in.len == 0 && x->parser.keep_alive && !odd;
 }
 
 /* It hung up: perhaps because it has ended, of which the news may come a little later. */
