@@ -1,6 +1,6 @@
 /*
- * tests/images/foreign_server.c: the program of an image that knows nothing of Dispatch: a small HTTP server on
- * $PORT, one connection at a time, whose paths do what the tests need, and much that a server should not.
+ * tests/images/foreign_server.c: the program of an image that knows nothing of Dispatch: a small HTTP server
+ * on $PORT, one connection at a time, whose paths do what the tests need, and much that a server should not.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,7 +46,8 @@ static void reply(int status, const char *fields, const char *bytes, size_t len)
         if (status == 204)
                 snprintf(text, sizeof(text), "HTTP/1.1 204 Whatever\r\n%s\r\n", fields);
         else
-                snprintf(text, sizeof(text), "HTTP/1.1 %d Whatever\r\n%sContent-Length: %zu\r\n\r\n", status, fields, len);
+                snprintf(text, sizeof(text), "HTTP/1.1 %d Whatever\r\n%sContent-Length: %zu\r\n\r\n", status,
+                         fields, len);
         put_text(text);
         if (status != 204 && strncmp(head, "HEAD ", 5) != 0)
                 put(bytes, len);
@@ -99,7 +100,8 @@ static void echo(void)
         char fields[300] = "";
 
         if (field != NULL)
-                snprintf(fields, sizeof(fields), "Content-Type:%.*s\r\n", (int)strcspn(field + 15, "\r"), field + 15);
+                snprintf(fields, sizeof(fields), "Content-Type:%.*s\r\n", (int)strcspn(field + 15, "\r"),
+                         field + 15);
         reply(200, fields, body, body_len);
 }
 
@@ -145,7 +147,8 @@ static int misbehave(const char *how)
         if (strcmp(how, "lengths") == 0)
                 put_text("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab");
         else if (strcmp(how, "smuggle") == 0)
-                put_text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n");
+                put_text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: "
+                         "3\r\n\r\n0\r\n\r\n");
         else if (strcmp(how, "split") == 0)
                 put_text("HTTP/1.1 200 OK\r\nX-A: a\rSet-Cookie: evil\r\nContent-Length: 0\r\n\r\n");
         else if (strcmp(how, "interim") == 0)
@@ -176,7 +179,8 @@ static int misbehave(const char *how)
         } else if (strcmp(how, "upgrade") == 0)
                 put_text("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
         else if (strcmp(how, "twice") == 0)
-                put_text("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\noneHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+                put_text("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\noneHTTP/1.1 200 OK\r\nContent-Length: "
+                         "4\r\n\r\nevil");
         else
                 put_text("220 mail.example ESMTP\r\n");
         return 1;
@@ -197,7 +201,8 @@ static int answer(void)
         else if (strcmp(path, "/head") == 0)
                 say("%s", head);
         else if (strcmp(path, "/status") == 0)
-                reply(atoi(query), "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Type: text/plain\r\n", "body", 4);
+                reply(atoi(query), "Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Type: text/plain\r\n",
+                      "body", 4);
         else if (strcmp(path, "/hold") == 0)
                 pause();
         else if (strcmp(path, "/grow") == 0)
