@@ -302,7 +302,7 @@ static void source_stage(struct function_job *job)
         int fd;
 
         if (source_open(api, job->key, &fd, &err) == ERR_OK) {
-                builder_source(api->config.builder, job->layer, job->language, fd, source_built, job);
+                source_build(api, job->layer, job->language, job->layers, fd, source_built, job);
         } else if (err.code == ERR_NOT_FOUND && job->url != NULL && !job->fetched) {
                 job->fetched = true;
                 source_fetch(api, &place, source_here, job);
@@ -358,7 +358,7 @@ static struct function_job *job_create(struct api *api, const struct store_row *
         }
         snprintf(job->key, sizeof(job->key), "%s", key);
         snprintf(job->language, sizeof(job->language), "%s", language);
-        source_layer(job->key, job->language, job->layer);
+        source_layer(api, job->key, job->language, job->layers, job->layer);
         return take_ptr(&job);
 }
 

@@ -125,7 +125,7 @@ static bool check_start(struct api *api)
                 return false;
         if (source_open(api, source, &fd, NULL) != ERR_OK)
                 return check_look(api, active, layer);
-        builder_source(api->config.builder, layer, language, fd, check_done, api);
+        source_build(api, layer, language, json_object_get(active, "layers"), fd, check_done, api);
         return true;
 }
 

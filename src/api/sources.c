@@ -103,16 +103,54 @@ void source_key(struct str organization, struct str project, const char *digest,
         hash_hex(&state, key);
 }
 
-void source_layer(const char *key, const char *language, char layer[SPAWN_NAME_MAX])
+static bool is_compiled(const struct api *api, const char *language)
+{
+        const struct runtime *runtime =
+                runtime_find(reference_runtimes(api->config.references), str_of(language));
+
+        return runtime != NULL && runtime->compile_argc > 0;
+}
+
+void source_layer(const struct api *api, const char *key, const char *language, const json_t *image,
+                  char layer[SPAWN_NAME_MAX])
 {
         crypto_hash_sha256_state state;
         char hex[SOURCE_HEX_LEN + 1];
+        const json_t *each;
+        size_t i;
 
         crypto_hash_sha256_init(&state);
         hash_part(&state, str_of(key));
         hash_part(&state, str_of(language));
+        if (is_compiled(api, language))
+                json_array_foreach(image, i, each) hash_part(&state, str_of(json_string_value(each)));
         hash_hex(&state, hex);
         snprintf(layer, SPAWN_NAME_MAX, "fn-%s", hex);
+}
+
+/* The names of an image's layers; 0 when there are too many. */
+static uint32_t image_names(const json_t *image, char names[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX])
+{
+        const json_t *each;
+        size_t i;
+
+        if (json_array_size(image) > SPAWN_LAYERS_MAX)
+                return 0;
+        json_array_foreach(image, i, each) snprintf(names[i], SPAWN_NAME_MAX, "%s", json_string_value(each));
+        return (uint32_t)json_array_size(image);
+}
+
+void source_build(struct api *api, const char *layer, const char *language, const json_t *image,
+                  int archive_fd, builder_done done, void *arg)
+{
+        char names[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
+        struct builder *builder = api->config.builder;
+
+        if (is_compiled(api, language))
+                builder_compile(builder, layer, language, (const char(*)[SPAWN_NAME_MAX])names,
+                                image_names(image, names), archive_fd, done, arg);
+        else
+                builder_source(builder, layer, language, archive_fd, done, arg);
 }
 
 static enum err_code write_all(int fd, struct str bytes, struct err *err)
@@ -315,7 +353,7 @@ static void sweep_file(struct api *api, const char *name)
                         return;
                 const struct runtime_table *runtimes = reference_runtimes(api->config.references);
                 for (size_t i = 0; i < runtimes->count; i++) {
-                        source_layer(name, runtimes->runtimes[i].language, layer);
+                        source_layer(api, name, runtimes->runtimes[i].language, NULL, layer);
                         builder_drop(api->config.builder, layer);
                 }
         }

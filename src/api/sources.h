@@ -5,7 +5,8 @@
  *
  * A source's key is the SHA-256 of organization, project and the archive's own SHA-256: functions of one
  * project share a source, those of two never do. Its file is DIR/KEY; its layer is named by key and language,
- * since what a build finds (the default handler) depends on both. A file is durable before a row names it.
+ * since what a build finds (the default handler) depends on both, and where the language is compiled by the
+ * layers of its image, whose compiler and libraries made it. A file is durable before a row names it.
  * Rows hold what they name, in their internal part; what no row holds any more is removed, layers before
  * files, so that all a crash can leave is a file without a row, which sources_sweep finds.
  *
@@ -25,7 +26,12 @@ void sources_finish(struct api *api);
 void source_digest(struct str archive, char digest[SOURCE_HEX_LEN + 1]);
 void source_key(struct str organization, struct str project, const char *digest,
                 char key[SOURCE_HEX_LEN + 1]);
-void source_layer(const char *key, const char *language, char layer[SPAWN_NAME_MAX]);
+/* `image`: names of layers, an array. */
+void source_layer(const struct api *api, const char *key, const char *language, const json_t *image,
+                  char layer[SPAWN_NAME_MAX]);
+/* Makes the layer of an archive, which is taken over; ends before it returns where `image` cannot be. */
+void source_build(struct api *api, const char *layer, const char *language, const json_t *image,
+                  int archive_fd, builder_done done, void *arg);
 
 /* Held by something that is no row: until the release it is not removed, nor is its object (url; "": none).
  */

@@ -31,6 +31,7 @@ static const struct {
         {STR_INIT("/etc/debian_version"), true},
         {STR_INIT("/etc/ethertypes"), true},
         {STR_INIT("/etc/gai.conf"), true},
+        {STR_INIT("/etc/java"), true},
         {STR_INIT("/etc/ld.so.conf.d/"), true},
         {STR_INIT("/etc/lsb-release"), true},
         {STR_INIT("/etc/mime.types"), true},

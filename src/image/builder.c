@@ -481,17 +481,26 @@ void builder_cancel(struct builder *builder, uint64_t id)
                 loop_timer_start(job->deadline, 0);
 }
 
-void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
-                    builder_done done, void *arg)
+void builder_compile(struct builder *builder, const char *layer, const char *language,
+                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, int archive_fd,
+                     builder_done done, void *arg)
 {
         const struct builder_task task = {.kind = "source",
                                           .layer = layer,
                                           .language = language,
+                                          .layers = image,
+                                          .layer_count = image_count,
                                           .input_fd = archive_fd,
                                           .data_fd = -1};
 
         assert(archive_fd >= 0);
         (void)builder_run(builder, &task, done, arg);
+}
+
+void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
+                    builder_done done, void *arg)
+{
+        builder_compile(builder, layer, language, NULL, 0, archive_fd, done, arg);
 }
 
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg)

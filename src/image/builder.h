@@ -87,6 +87,10 @@ void builder_cancel(struct builder *builder, uint64_t id);
  * `layer`. If that layer exists already, done is called without a job. */
 void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
                     builder_done done, void *arg);
+/* The same of a language whose manifest has a compiler: it runs in the image with these layers. */
+void builder_compile(struct builder *builder, const char *layer, const char *language,
+                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, int archive_fd,
+                     builder_done done, void *arg);
 /* The built-in base image of a language: a layer named by its digest. */
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg);
 /* Is the layer there? ERR_OK, or ERR_NOT_FOUND. */

@@ -16,6 +16,7 @@ enum {
         KEY_ARGV,
         KEY_FILE,
         KEY_HANDLER,
+        KEY_COMPILE,
         KEY_PACKAGES,
         KEY_OPTIONAL,
         KEY_PROGRAM,
@@ -33,6 +34,7 @@ static const struct {
         [KEY_ARGV] = {"argv", FIELD(argv)},
         [KEY_FILE] = {"default-file", FIELD(default_file)},
         [KEY_HANDLER] = {"default-handler", FIELD(default_handler)},
+        [KEY_COMPILE] = {"compile", FIELD(compile_argv)},
         [KEY_PACKAGES] = {"packages", FIELD(packages)},
         [KEY_OPTIONAL] = {"packages-optional", FIELD(packages_optional)},
         [KEY_PROGRAM] = {"program", FIELD(program)},
@@ -68,34 +70,39 @@ static bool shares_valid(struct str text)
         return true;
 }
 
-static enum err_code parse_argv(struct str value, struct runtime *ret, struct err *err)
+/* A command line into `argv`, which is zeroed and of SPAWN_ARGV_MAX bytes. */
+static enum err_code parse_argv(const char *key, struct str value, char *argv, uint32_t *argc,
+                                struct err *err)
 {
         size_t used = 0;
 
         if (!shares_valid(value))
-                return err_set(err, ERR_INVALID, "argv: {memory:PERCENT} takes a percentage from 1 to 100");
+                return err_set(err, ERR_INVALID, "%s: {memory:PERCENT} takes a percentage from 1 to 100",
+                               key);
         while (value.len > 0) {
                 size_t end = 0;
 
                 while (end < value.len && value.p[end] != ' ' && value.p[end] != '\t')
                         end++;
-                if (used + end + 1 > sizeof(ret->argv))
-                        return err_set(err, ERR_INVALID, "argv is longer than %zu bytes", sizeof(ret->argv));
-                memcpy(ret->argv + used, value.p, end);
-                ret->argv[used + end] = '\0';
+                if (used + end + 1 > SPAWN_ARGV_MAX)
+                        return err_set(err, ERR_INVALID, "%s is longer than %d bytes", key, SPAWN_ARGV_MAX);
+                memcpy(argv + used, value.p, end);
+                argv[used + end] = '\0';
                 used += end + 1;
-                ret->argc++;
+                (*argc)++;
                 value = str_trim(str_slice(value, end, value.len), " \t");
         }
-        if (ret->argc == 0 || ret->argv[0] != '/')
-                return err_set(err, ERR_INVALID, "argv must start with an absolute path");
+        if (*argc == 0 || argv[0] != '/')
+                return err_set(err, ERR_INVALID, "%s must start with an absolute path", key);
         return ERR_OK;
 }
 
 static enum err_code parse_value(size_t key, struct str value, struct runtime *ret, struct err *err)
 {
         if (key == KEY_ARGV)
-                return parse_argv(value, ret, err);
+                return parse_argv(keys[key].name, value, ret->argv, &ret->argc, err);
+        if (key == KEY_COMPILE)
+                return parse_argv(keys[key].name, value, ret->compile_argv, &ret->compile_argc, err);
         if (key == KEY_FOR && !str_eq(value, STR("images")))
                 return err_set(err, ERR_INVALID, "for takes 'images' alone");
         if (value.len >= keys[key].size)
@@ -152,10 +159,9 @@ enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *er
         return ERR_OK;
 }
 
-void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
-                  uint32_t *argc)
+static void argv_fill(const char from_argv[SPAWN_ARGV_MAX], uint32_t memory_mib, char argv[SPAWN_ARGV_MAX])
 {
-        struct str from = {runtime->argv, sizeof(runtime->argv)};
+        struct str from = {from_argv, SPAWN_ARGV_MAX};
         size_t used = 0;
 
         /* A number of MiB is shorter than what stands for it, so it fits. */
@@ -172,7 +178,20 @@ void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[
                         argv[used++] = from.p[0];
                 from = str_slice(from, len, from.len);
         }
+}
+
+void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                  uint32_t *argc)
+{
+        argv_fill(runtime->argv, memory_mib, argv);
         *argc = runtime->argc;
+}
+
+void runtime_compile_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                          uint32_t *argc)
+{
+        argv_fill(runtime->compile_argv, memory_mib, argv);
+        *argc = runtime->compile_argc;
 }
 
 enum err_code runtime_read(int dir_fd, struct runtime *ret, struct err *err)

@@ -14,6 +14,9 @@
  *                                             Several, with blanks between: the first that any file fits
  *      default-handler=NAME.handle            and what the handler is called then; NAME is what `*` stood
  *                                             for, FILE the whole name
+ *      compile=/usr/bin/java ...              a command line like argv, run when a function is built: in its
+ *                                             image's root, in the unpacked source, which it may write to.
+ *                                             Exit status 0, or what it printed says why not
  *      packages=python3, mawk | awk, ...      Debian packages of the built-in base image, written like a
  *                                             Depends
  *      packages-optional=ca-certificates      the same, left out where the host has not got them
@@ -50,7 +53,9 @@ struct runtime {
         char packages[RUNTIME_PACKAGES_MAX];
         char packages_optional[RUNTIME_PACKAGES_MAX];
         char program[RUNTIME_WORD_MAX];
-        char serves[16]; /* "images" or "" */
+        char serves[16];       /* "images" or "" */
+        uint32_t compile_argc; /* 0: nothing is to be compiled */
+        char compile_argv[SPAWN_ARGV_MAX];
 };
 
 struct runtime_table {
@@ -72,6 +77,10 @@ void runtime_table_list(const struct runtime_table *table, char *out, size_t siz
 /* The command line for an instance that may have so much memory. */
 void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                   uint32_t *argc);
+
+/* The same for its compiler; *argc is 0 where it has none. */
+void runtime_compile_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                          uint32_t *argc);
 
 /* One manifest; ERR_INVALID names the line. */
 enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err);

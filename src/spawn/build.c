@@ -1,8 +1,9 @@
 /*
  * spawn/build.c: one build job from its frame to the layer in its place.
  *
- *   sandbox ─▶ report ─▶ worker puts the layer in its place ─▶ BUILT
- *      └─────────┴──────────────┴─▶ the staging folder is discarded ─▶ BUILT with the reason
+ *   sandbox ─▶ report ─▶ (a second sandbox, in its image) ─▶ worker puts the layer in its place ─▶ BUILT
+ *      └─────────┴──────────────────────┴────────────────────────┴─▶ the staging folder is discarded ─▶
+ *                                                                    BUILT with the reason
  *
  * The helper unpacks archives that anybody sent, so what it reports is as hostile as they are.
  */
@@ -15,6 +16,7 @@
 #include "spawn/egress.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
+#include "spawn/root.h"
 #include "spawn/rootjob.h"
 #include "spawn/spawn.h"
 
@@ -35,6 +37,7 @@ struct build {
         struct spawn_report report;
         int report_fd;
         struct rootjob root; /* of a kind that is root */
+        bool inside;         /* this is the second sandbox */
         char staging[32];    /* its folder, by name; "": gone */
 };
 
@@ -101,9 +104,10 @@ static bool layer_valid(const struct build *build, const char *layer)
         return spawn_name_valid(layer, SPAWN_NAME_MAX) && strncmp(layer, prefix, (size_t)len) == 0;
 }
 
+/* The second report adds nothing to the first but its failure. */
 static bool report_read(struct build *build)
 {
-        struct spawn_report *report = &build->report;
+        struct spawn_report second, *report = build->inside ? &second : &build->report;
         unsigned char bytes[sizeof(*report) + 1];
         ssize_t got = seqpacket_recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         bool named = build->of->named;
@@ -114,12 +118,14 @@ static bool report_read(struct build *build)
         if (report->code < ERR_CODE_COUNT && report->reserved == 0 &&
             text_valid(report->text, sizeof(report->text)) &&
             text_valid(report->info, sizeof(report->info)) &&
-            (report->code != ERR_OK || named || layer_valid(build, report->layer))) {
-                if (named)
-                        memcpy(report->layer, build->asked.layer, sizeof(report->layer));
+            (report->code != ERR_OK || named || build->inside || layer_valid(build, report->layer))) {
+                if (build->inside && second.code != ERR_OK)
+                        build->report = second;
+                else if (named)
+                        memcpy(build->report.layer, build->asked.layer, sizeof(build->report.layer));
                 return true;
         }
-        memset(report, 0, sizeof(*report));
+        memset(&build->report, 0, sizeof(build->report));
         return false;
 }
 
@@ -172,6 +178,8 @@ static void job_failed(struct instance *instance, enum err_code code, const char
         snprintf(build->report.text, sizeof(build->report.text), "%s", text);
 }
 
+static void build_inside(struct build *build);
+
 static void job_ended(struct instance *instance, const struct instance_end *end)
 {
         struct build *build = build_of(instance);
@@ -197,6 +205,8 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
         } else if (build->report.code != ERR_OK) {
                 memcpy(text, build->report.text, sizeof(text));
                 build_finish(build, (enum err_code)build->report.code, text);
+        } else if (build->of->inside && build->asked.layer_count > 0 && !build->inside) {
+                build_inside(build);
         } else if (!makes_layer(build)) {
                 build_finish(build, ERR_OK, "");
         } else {
@@ -224,7 +234,7 @@ static enum err_code staging_make(struct build *build, struct err *err)
         return ERR_OK;
 }
 
-static enum err_code root_open(struct spawn *spawn, enum buildroot_kind kind, int *ret_fd, struct err *err)
+static enum err_code host_open(struct spawn *spawn, enum buildroot_kind kind, int *ret_fd, struct err *err)
 {
         int *root = &spawn->build_roots[kind];
         char where[PATH_MAX];
@@ -316,7 +326,7 @@ static enum err_code root_mounts_open(struct build *build, struct mounts *mounts
         if (code == ERR_OK && asked->layer_count > 0)
                 code = image_open(build, mounts, err);
         else if (code == ERR_OK)
-                code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
+                code = host_open(spawn, root_kind(build), &mounts->root_fd, err);
         if (code == ERR_OK && asked->layer_count == 0)
                 code = rootjob_out_open(&build->root, &mounts->out_fd, err);
         if (code == ERR_OK && asked->language[0] != '\0')
@@ -326,22 +336,49 @@ static enum err_code root_mounts_open(struct build *build, struct mounts *mounts
         return code;
 }
 
+static enum err_code inside_root_open(struct build *build, int *ret_fd, struct err *err)
+{
+        struct spawn *spawn = build->instance.spawn;
+        const struct spawn_build *asked = &build->asked;
+        own_fd int top_fd = -1;
+        enum err_code code = ERR_OK;
+
+        if (asked->network == SPAWN_NETWORK_EGRESS)
+                code = egress_files_open(spawn, &top_fd, err);
+        return code == ERR_OK
+                       ? root_open(&spawn->state, asked->layers, asked->layer_count, top_fd, ret_fd, err)
+                       : code;
+}
+
+/* The host's programs as the root, or the image. */
+static enum err_code roots_open(struct build *build, struct mounts *mounts, struct err *err)
+{
+        if (build->inside)
+                return inside_root_open(build, &mounts->root_fd, err);
+
+        enum err_code code = host_open(build->instance.spawn, root_kind(build), &mounts->root_fd, err);
+
+        if (code == ERR_OK && !build->of->inside)
+                code = image_open(build, mounts, err);
+        return code;
+}
+
 static enum err_code mounts_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         struct spawn *spawn = build->instance.spawn;
         own_fd int out_fd = -1;
+        enum err_code code;
+
         if (build->of->root)
                 return root_mounts_open(build, mounts, err);
-        enum err_code code = root_open(spawn, root_kind(build), &mounts->root_fd, err);
+        code = roots_open(build, mounts, err);
 
-        if (code == ERR_OK)
-                code = image_open(build, mounts, err);
         if (code == ERR_OK && build->asked.language[0] != '\0')
                 code = runtime_open(build, &mounts->runtime_fd, err);
         if (code == ERR_OK)
                 code = layers_open(spawn->state.staging_fd, "staging folder", build->staging, &out_fd, err);
         if (code == ERR_OK)
-                code = mounts_open_writable(out_fd, &mounts->out_fd, err);
+                code = mounts_open_writable(out_fd, build->inside ? &mounts->code_fd : &mounts->out_fd, err);
         if (code == ERR_OK)
                 code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
         return code;
@@ -355,6 +392,14 @@ static void root_spec(const struct build *build, struct sandbox_spec *spec)
         spec->filter = filter_find(build->of->chroot ? "debroot" : "root");
 }
 
+/* A tool of an image is as much to be mistrusted as a function that runs in it. */
+static const struct filter *filter_of(const struct build *build)
+{
+        if (build->inside)
+                return filter_find("default");
+        return filter_find(build->asked.network == SPAWN_NETWORK_NONE ? "build" : "fetch");
+}
+
 static enum err_code job_make(struct build *build, struct err *err)
 {
         struct instance *instance = &build->instance;
@@ -364,12 +409,11 @@ static enum err_code job_make(struct build *build, struct err *err)
                                        .pids_max = build->asked.pids_max};
         const char *organization =
                 build->asked.organization[0] != '\0' ? build->asked.organization : "dispatch";
-        struct sandbox_spec spec = {
-                .uid = spawn->state.job_uid_first + instance->slot,
-                .filter = filter_find(build->asked.network == SPAWN_NETWORK_NONE ? "build" : "fetch"),
-                .host_network = build->asked.network == SPAWN_NETWORK_HOST,
-                .tmp_mib = build->asked.tmp_mib,
-                .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};
+        struct sandbox_spec spec = {.uid = spawn->state.job_uid_first + instance->slot,
+                                    .filter = filter_of(build),
+                                    .host_network = build->asked.network == SPAWN_NETWORK_HOST,
+                                    .tmp_mib = build->asked.tmp_mib,
+                                    .file_bytes_max = (uint64_t)build->asked.disk_mib << 20};
         struct mounts mounts;
 
         mounts_init(&mounts);
@@ -406,20 +450,22 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
         own_fd int none = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (none < 0)
                 return err_sys(err, "open /dev/null");
+        const struct spawn *spawn = build->instance.spawn;
         /* In an image, whose libraries are its own, only a static program is sure to run. */
         bool in_image = build->root.open && asked->layer_count > 0;
-        int len = snprintf(argv, sizeof(argv), "dispatch-build%c%s%c%s%c%u%c%u", 0, asked->kind, 0,
+        int program_fd = build->inside ? spawn->inside_fd : in_image ? spawn->system_fd : spawn->helper_fd;
+        int len = snprintf(argv, sizeof(argv), "%s%c%s%c%s%c%u%c%u%c%u",
+                           build->inside ? "dispatch-inside" : "dispatch-build", 0, asked->kind, 0,
                            asked->language[0] != '\0' ? asked->language : "-", 0, asked->disk_mib, 0,
-                           asked->files_max);
+                           asked->files_max, 0, asked->memory_mib);
         struct sandbox_process process = {.argv = argv,
                                           .argv_len = (size_t)len + 1,
-                                          .argc = 5,
+                                          .argc = build->inside ? 6 : 5,
                                           .fds = {theirs},
                                           .fd_count = 1,
-                                          .program_fd = in_image ? build->instance.spawn->system_fd
-                                                                 : build->instance.spawn->helper_fd};
+                                          .program_fd = program_fd};
         for (uint32_t bit = SPAWN_BUILD_INPUT; bit <= SPAWN_BUILD_DATA; bit <<= 1)
-                process.fds[process.fd_count++] = asked->fds & bit ? *fds++ : none;
+                process.fds[process.fd_count++] = fds != NULL && asked->fds & bit ? *fds++ : none;
         return sandbox_start(&build->instance.sandbox, &process, err);
 }
 
@@ -449,18 +495,9 @@ static enum err_code job_create(struct build *build, const int *fds, struct err 
         return code;
 }
 
-void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, const int *fds)
+static void build_init(struct build *build, struct spawn *spawn, struct link *link,
+                       const struct spawn_build *asked)
 {
-        struct build *build = calloc(1, sizeof(*build));
-        struct err err;
-
-        if (build == NULL) {
-                union spawn_frame frame = {
-                        .built = {.head = {.op = SPAWN_BUILT, .id = asked->head.id}, .code = ERR_NO_MEMORY}};
-                int none = -1;
-                link_send(link, &frame, &none);
-                return;
-        }
         build->instance = (struct instance){.control = {.fd = -1},
                                             .exit = {.fd = -1},
                                             .kind = &job_kind,
@@ -473,6 +510,48 @@ void build_start(struct spawn *spawn, struct link *link, const struct spawn_buil
         build->asked = *asked;
         build->of = spawn_kind_find(asked->kind);
         build->report_fd = -1;
+}
+
+/* The second sandbox: it takes over user id, staging folder and what the first has reported. */
+static void build_inside(struct build *build)
+{
+        struct instance *first = &build->instance;
+        struct build *second = calloc(1, sizeof(*second));
+        struct err err;
+
+        if (second == NULL) {
+                build_finish(build, ERR_NO_MEMORY, "out of memory");
+                return;
+        }
+        build_init(second, first->spawn, first->link, &build->asked);
+        second->inside = true;
+        second->report = build->report;
+        second->instance.slot = first->slot;
+        memcpy(second->staging, build->staging, sizeof(second->staging));
+        close(build->report_fd);
+        instance_free(first);
+        enum err_code code = job_make(second, &err);
+        if (code == ERR_OK)
+                code = job_run(second, NULL, &err);
+        if (code == ERR_OK)
+                code = instance_watch(&second->instance, &err);
+        if (code != ERR_OK)
+                build_finish(second, code, err.text);
+}
+
+void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, const int *fds)
+{
+        struct build *build = calloc(1, sizeof(*build));
+        struct err err;
+
+        if (build == NULL) {
+                union spawn_frame frame = {
+                        .built = {.head = {.op = SPAWN_BUILT, .id = asked->head.id}, .code = ERR_NO_MEMORY}};
+                int none = -1;
+                link_send(link, &frame, &none);
+                return;
+        }
+        build_init(build, spawn, link, asked);
         enum err_code code = job_create(build, fds, &err);
         if (code != ERR_OK)
                 build_finish(build, code, err.text);

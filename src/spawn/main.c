@@ -152,6 +152,9 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->dns_fd = beside_open("dispatch-dns");
         if (spawn->dns_fd < 0)
                 return err_sys(err, "open dispatch-dns beside dispatch-spawn");
+        spawn->inside_fd = beside_open("dispatch-inside");
+        if (spawn->inside_fd < 0)
+                return err_sys(err, "open dispatch-inside beside dispatch-spawn");
         return ERR_OK;
 }
 
@@ -285,7 +288,7 @@ static void spawn_init(struct spawn *spawn)
                 (struct state){.fd = -1, .lock_fd = -1, .layers_fd = -1, .staging_fd = -1, .mnt_fd = -1};
         spawn->host =
                 (struct sandbox_host){.mounts = {.dev_fd = -1}, .init_fd = -1, .self_fd = -1, .net_fd = -1};
-        spawn->runtime_fd = spawn->helper_fd = spawn->dns_fd = spawn->system_fd = -1;
+        spawn->runtime_fd = spawn->helper_fd = spawn->inside_fd = spawn->dns_fd = spawn->system_fd = -1;
         for (size_t i = 0; i < BUILDROOT_KINDS; i++)
                 spawn->build_roots[i] = -1;
         spawn->remover.exit.fd = -1;

@@ -34,6 +34,7 @@ struct spawn {
 
         int runtime_fd; /* the folder of the runtimes */
         int helper_fd;  /* dispatch-build */
+        int inside_fd;  /* dispatch-inside */
         int dns_fd;     /* dispatch-dns */
         int system_fd;  /* dispatch-system */
         int build_roots[BUILDROOT_KINDS];

@@ -149,6 +149,7 @@ struct spawn_kind {
         bool chroot; /* and may change its root, for a tool that makes one in /out */
         bool network; /* it may have the host's network */
         bool egress;  /* it may have a network that reaches the outside */
+        bool inside;  /* with an image: dispatch-inside follows dispatch-build (below) */
         const char *prefix;
 };
 
@@ -229,6 +230,12 @@ union spawn_frame {
  * into the image) and an image's root at /image, or its layers at /layers/0 and so on. LANGUAGE is "-" for a
  * kind without one. Kind "builtin" reads the host's /usr, /bin, /sbin, /lib*, /etc and /var/lib/dpkg. What
  * was written is on the disk before the report is.
+ *
+ * A kind that goes on inside its image: once dispatch-build has ended well, dispatch-inside runs in a sandbox
+ * whose root is the image, with the staging folder writable at /function and the language's folder at
+ * /runtime: dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB, descriptors as above. The job has
+ * done what both have; the info is the first one's. Kind "source" does, and does not see its image before:
+ * the tool is the manifest's compiler (image/runtime.h).
  *
  * Lines on the log: a type, a space, UTF-8 text without control characters, a line feed; SPAWN_LINE_MAX bytes
  * at most, but for R. Types: L a line of the build's log, P progress, R the job's result as JSON.

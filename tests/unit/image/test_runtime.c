@@ -65,6 +65,26 @@ static void fills_in_the_share_of_the_memory(void **state)
                             35);
 }
 
+static void a_compiler_is_a_command_line_too(void **state)
+{
+        struct runtime runtime;
+        struct err err = {0};
+        char argv[SPAWN_ARGV_MAX];
+        uint32_t argc = 7;
+
+        (void)state;
+        assert_int_equal(runtime_parse(STR("language=x\nargv=/x"), &runtime, &err), ERR_OK);
+        runtime_compile_argv(&runtime, 64, argv, &argc);
+        assert_int_equal(argc, 0);
+        assert_int_equal(
+                runtime_parse(STR("language=x\nargv=/x\ncompile = /y  -m{memory:50} z"), &runtime, &err),
+                ERR_OK);
+        runtime_compile_argv(&runtime, 64, argv, &argc);
+        assert_int_equal(argc, 3);
+        assert_memory_equal(argv, "/y\0-m32\0z", 10);
+        assert_string_equal(runtime.argv, "/x");
+}
+
 static void refuses_wrong_manifests_by_line_and_key(void **state)
 {
         static const struct {
@@ -79,6 +99,11 @@ static void refuses_wrong_manifests_by_line_and_key(void **state)
                 {"language=x\nargv=/x {memory:0}", "line 2: argv: {memory:PERCENT} takes a percentage"},
                 {"language=x\nargv=/x {memory:101}", "line 2: argv: {memory:PERCENT} takes a percentage"},
                 {"language=x\nargv=/x a{memory:7", "line 2: argv: {memory:PERCENT} takes a percentage"},
+                {"language=x\nargv=/x\ncompile=x", "line 3: compile must start with an absolute path"},
+                {"language=x\nargv=/x\ncompile=", "line 3: compile must start with an absolute path"},
+                {"language=x\ncompile=/x {memory:101}",
+                 "line 2: compile: {memory:PERCENT} takes a percentage"},
+                {"language=x\ncompile=/x\ncompile=/y", "line 3: compile is there twice"},
                 {"language=x\nlanguage=y", "line 2: language is there twice"},
                 {"\ncolour=red", "line 2: unknown key 'colour'"},
                 {"\nfor=cooking", "for takes 'images' alone"},
@@ -195,6 +220,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(reads_every_key),
                 cmocka_unit_test(fills_in_the_share_of_the_memory),
+                cmocka_unit_test(a_compiler_is_a_command_line_too),
                 cmocka_unit_test(refuses_wrong_manifests_by_line_and_key),
                 cmocka_unit_test(refuses_what_is_too_long),
                 cmocka_unit_test(lists_the_folders_that_have_a_manifest),
