@@ -30,7 +30,7 @@ def test_dependencies(server, name, more):
     server.wait_status("function", name)
 
 
-@pytest.mark.parametrize("language", ["java", "powershell", "clojure", "cobol"])
+@pytest.mark.parametrize("language", ["powershell", "clojure", "cobol"])
 def test_languages_without_a_runtime(server, name, language):
     body = {"name": name, "dockerUrl": f"dispatchframework/{language}-base:0.0.13", "language": language}
     assert server.api("POST", "/v1/baseimage", body).status == 201

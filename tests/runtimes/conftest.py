@@ -19,7 +19,7 @@ def runtime_folder(language):
     """The folder that is /runtime in a sandbox; in a sanitized build with the sanitized variant in it."""
     shipped = BUILD / "runtimes" / language
     file = {"native": "dispatch-agent-native", "python3": "_dispatch.abi3.so", "nodejs": "dispatch.node",
-            "http": "dispatch-agent-http"}[language]
+            "http": "dispatch-agent-http", "java": "libdispatch-java.so"}[language]
     variant = BUILD / "tests" / "runtimes" / file
     if not variant.exists():
         return shipped
@@ -44,15 +44,22 @@ def agent_environment(language):
     return sanitizer_environment() if language != "native" else {}
 
 
-def agent_argv(language, memory_mib=256):
+def agent_argv(language, memory_mib=256, key="argv"):
     """The manifest's command line, with /runtime where it is here."""
     folder = runtime_folder(language)
     for line in (folder / "manifest").read_text().splitlines():
-        if line.startswith("argv="):
+        if line.startswith(key + "="):
             line = re.sub(r"\{memory:(\d+)\}", lambda share: str(max(1, memory_mib * int(share[1]) // 100)), line)
-            return [word.replace("/runtime", str(folder), 1) if word.startswith("/runtime/") else word
-                    for word in shlex.split(line[5:])]
-    raise AssertionError("manifest of %s has no argv" % language)
+            return [re.sub("(^|:)/runtime/", lambda found: "%s%s/" % (found[1], folder), word)
+                    for word in shlex.split(line[len(key) + 1:])]
+    raise AssertionError("manifest of %s has no %s" % (language, key))
+
+
+def compile_source(language, folder):
+    """What the function's build does with its source; returns what the compiler had to say."""
+    done = subprocess.run(agent_argv(language, 512, "compile"), cwd=folder, stdout=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode == 0) == (done.stdout == ""), done
+    return done.stdout
 
 
 @pytest.fixture
@@ -60,9 +67,10 @@ def start(tmp_path):
     """start(language, {file: text}, handler, ...): an agent of a function, READY unless ready=False."""
     agents = []
 
-    def start_agent(language, files, handler="", ready=True, specialise=None, **how):
-        folder = tmp_path / ("function%d" % len(agents))
-        folder.mkdir()
+    def start_agent(language, files, handler="", ready=True, specialise=None, folder=None, **how):
+        if folder is None:
+            folder = tmp_path / ("function%d" % len(agents))
+            folder.mkdir()
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +80,11 @@ def start(tmp_path):
                 path.write_text(textwrap.dedent(text).lstrip("\n"))
             if language == "native":
                 path.chmod(0o755)
+        if language == "java" and files:
+            assert compile_source(language, folder) == ""
         how["env"] = {**agent_environment(language), **how.get("env", {})}
-        agent = Agent(agent_argv(language, how.pop("memory_mib", 256)), folder, **how)
+        argv = [word.replace("=/function", "=%s" % folder) for word in agent_argv(language, how.pop("memory_mib", 256))]
+        agent = Agent(argv, folder, **how)
         agents.append(agent)
         agent.folder = folder
         if ready:
