@@ -37,6 +37,40 @@ static enum err_code check(const union spawn_frame *frame)
         return spawn_frame_check(frame, spawn_frame_size(frame->head.op), NULL);
 }
 
+static bool allow_taken(const char *allow, size_t len)
+{
+        union spawn_frame frame = start_frame();
+
+        frame.head.op = SPAWN_START_EGRESS;
+        memset(frame.egress.allow, 0, sizeof(frame.egress.allow));
+        memcpy(frame.egress.allow, allow, len);
+        return check(&frame) == ERR_OK;
+}
+
+#define ALLOW(text) allow_taken(text, sizeof(text) - 1)
+
+static void an_allow_list_holds_names_and_ranges_and_nothing_behind(void **state)
+{
+        char many[ALLOW_BYTES_MAX] = {0};
+
+        (void)state;
+        assert_true(ALLOW(""));
+        assert_true(ALLOW("example.com\0*.a.example\0"
+                          "192.0.2.0/24\0"
+                          "198.51.100.1"));
+        assert_false(ALLOW("exa mple.com"));
+        assert_false(ALLOW("192.0.2.1/24"));
+        assert_false(ALLOW("a.example\0\0b.example"));
+        assert_false(ALLOW("\0x"));
+        for (size_t i = 0; i <= ALLOW_ITEMS_MAX; i++)
+                many[2 * i] = 'a';
+        assert_false(allow_taken(many, sizeof(many)));
+        many[2 * (size_t)ALLOW_ITEMS_MAX] = '\0';
+        assert_true(allow_taken(many, sizeof(many)));
+        memset(many, 'a', sizeof(many));
+        assert_false(allow_taken(many, sizeof(many)));
+}
+
 static void names_are_lower_case_words_without_paths(void **state)
 {
         static const char *const good[] = {"a", "0", "a.b-c_d", "builtin-python3-0a"};
@@ -221,6 +255,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(names_are_lower_case_words_without_paths),
+                cmocka_unit_test(an_allow_list_holds_names_and_ranges_and_nothing_behind),
                 cmocka_unit_test(a_start_is_valid_only_as_a_whole),
                 cmocka_unit_test(argv_must_hold_what_argc_says),
                 cmocka_unit_test(an_unknown_operation_has_no_size),
