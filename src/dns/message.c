@@ -161,12 +161,10 @@ static bool extension_read(struct reader *reader, unsigned count, struct dns_que
                 if (ret->extended || (record.ttl_s >> 16 & 255) != 0)
                         return false;
                 ret->extended = true;
-                ret->udp_max = record.class;
+                ret->udp_max = record.class < UDP_LEAST     ? UDP_LEAST
+                               : record.class > DNS_UDP_MAX ? DNS_UDP_MAX
+                                                            : record.class;
         }
-        if (ret->udp_max < UDP_LEAST)
-                ret->udp_max = UDP_LEAST;
-        if (ret->udp_max > DNS_UDP_MAX)
-                ret->udp_max = DNS_UDP_MAX;
         return true;
 }
 
