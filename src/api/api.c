@@ -4,6 +4,7 @@
 #include "api/explain.h"
 #include "api/function_image.h"
 #include "api/functions.h"
+#include "api/gc.h"
 #include "api/images.h"
 #include "api/internal.h"
 #include "api/object_store.h"
@@ -73,6 +74,7 @@ void api_destroy(struct api *api)
         if (api == NULL)
                 return;
         loop_timer_destroy(api->reconcile);
+        gc_finish(api);
         api_explain_finish(api);
         function_pushes_finish(api);
         function_images_finish(api);
@@ -218,6 +220,8 @@ static void resume(struct api *api)
         struct err err;
 
         api->objects_needed = api->objects_held > 0;
+        if (api->config.maintenance)
+                return;
         if (object_store_on(api))
                 object_check(api, sources_may_create(api), storage_checked, api);
         reconcile(api);
@@ -227,6 +231,7 @@ static void resume(struct api *api)
         function_pushes_resume(api);
         report(api, runs_recover(api, api->config.draining_generation, &err), "run accepted runs again",
                &err);
+        gc_begin(api);
 }
 
 void api_server_gone(struct api *api)

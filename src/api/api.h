@@ -58,6 +58,8 @@ struct api_config {
         uint64_t source_bytes_max; /* packed; 0: 64 MiB */
         uint32_t calls_max;        /* API calls in flight; 0: 1024; past it 503 */
         uint32_t runs_waiting_max; /* runs that wait for a function to be READY; 0: 1000; past it 429 */
+        bool maintenance;          /* go on with nothing by itself, for an administrator's work */
+        uint64_t gc_grace_s;       /* what nothing refers to goes when it is older */
         uint32_t reconcile_ms;     /* before what could not go on is looked at again; 0: 1000 */
 
         /* Optional hooks, called on the control loop. metrics appends OpenMetrics text. problem hears of what
@@ -92,6 +94,16 @@ void api_recover(struct api *api, api_published published, void *arg);
 
 /* From now on /readyz answers 200: every loop takes connections. Any thread. */
 void api_ready(struct api *api);
+
+/* What the collector of garbage found when it last looked, by kind (api/gc.c), and has removed so far. */
+enum { API_GC_KINDS = 5 };
+struct api_gc_counts {
+        struct api_gc_count {
+                uint64_t count, bytes;
+        } kept[API_GC_KINDS]; /* layers, blobs, sources, objects, unfinished uploads */
+        uint64_t removed, removed_bytes;
+};
+void api_gc_counts(const struct api *api, struct api_gc_counts *ret);
 
 /* The older server that still drained is gone: its accepted runs that are not over are run again. Control
  * loop. */

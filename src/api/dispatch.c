@@ -3,6 +3,7 @@
  * to its resource.
  */
 #include "api/function_image.h"
+#include "api/gc.h"
 #include "api/internal.h"
 #include "api/resource.h"
 #include "api/runs.h"
@@ -105,6 +106,10 @@ void api_dispatch(struct api_call *call)
                 api_call_field(call, "X-Request-Id", call->caller.request_id.p);
         if (call->route.target == TARGET_METRICS) {
                 metrics_reply(call);
+                return;
+        }
+        if (call->route.target == TARGET_GC) {
+                gc_call(call);
                 return;
         }
         code = caller_fill(call, &err);

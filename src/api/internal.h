@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 struct function_job;
+struct gc_pass;
 struct image_job;
 struct push_queue;
 struct layer_check;
@@ -36,6 +37,9 @@ struct api {
         struct source_fetch *fetches;  /* under way (source_fetch.c) */
         char object_id[UUID_LEN + 1];  /* object_store.h */
         struct object_job *object_jobs;
+        struct gc_pass *gc; /* that is under way (gc.c) */
+        struct loop_timer *gc_timer;
+        struct api_gc_counts gc_counts;
         bool objects_checked;         /* the object store has been found to work */
         bool objects_needed;          /* rows name objects: without its bucket something is lost */
         struct hamt endpoints;        /* id -> endpoint_entry (endpoints.c) */

@@ -231,6 +231,11 @@ void object_delete(struct api *api, const char *url, object_done done, void *arg
         object_job(api, "s3-delete", url, NULL, -1, 0, done, arg);
 }
 
+void object_abort(struct api *api, const char *url)
+{
+        object_job(api, "s3-delete", url, json_pack("{sb}", "uploadsOnly", 1), -1, 0, NULL, NULL);
+}
+
 static json_t *prefix_input(struct api *api)
 {
         const struct api_storage *storage = api->config.storage;

@@ -40,6 +40,8 @@ void object_put(struct api *api, const char *url, int fd, uint64_t size, const c
                 void *arg);
 void object_get(struct api *api, const char *url, int fd, uint64_t bytes_max, object_done done, void *arg);
 void object_delete(struct api *api, const char *url, object_done done, void *arg);
+/* Unfinished uploads of an object alone; nobody hears of it. */
+void object_abort(struct api *api, const char *url);
 /* All of this server's objects and unfinished uploads. */
 void object_list(struct api *api, object_done done, void *arg);
 /* The store works. `create`: make the bucket if it is not there. */

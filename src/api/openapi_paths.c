@@ -27,6 +27,7 @@ static const struct {
         {422, "A field or parameter breaks a rule; `code` says which (601 to 606)."},
         {429, "There is no room for the run now."},
         {500, "The server failed."},
+        {502, "The function store has to be put right: its bucket, credentials, rights or certificate."},
         {503, "The server is starting, ending or has no room; try again."},
 };
 
@@ -200,7 +201,7 @@ static json_t *list_operation(struct openapi *openapi, const struct model_resour
 
 static json_t *create_operation(struct openapi *openapi, const struct model_resource *model)
 {
-        static const int not_found[] = {404, 0};
+        static const int not_found[] = {404, 0}, bad_gateway[] = {502, 0};
         static const int statuses[] = {400, 401, 409, 412, 413, 415, 422, 500, 503, 0};
         json_t *responses = json_object(), *parameters = scope_parameters(openapi);
 
@@ -209,6 +210,8 @@ static json_t *create_operation(struct openapi *openapi, const struct model_reso
         put_errors(openapi, responses, statuses);
         if (api_resource_of(model->kind)->names_others)
                 put_errors(openapi, responses, not_found);
+        if (api_resource_of(model->kind)->prepares != NULL)
+                put_errors(openapi, responses, bad_gateway);
         add_parameter(openapi, parameters, "ifNoneMatch");
         json_t *create = operation(openapi, "create", model, "Create", responses);
         put_body(openapi, create, model);
@@ -259,11 +262,14 @@ static json_t *get_operation(struct openapi *openapi, const struct model_resourc
 static json_t *update_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 404, 409, 412, 413, 415, 422, 500, 503, 0};
+        static const int bad_gateway[] = {502, 0};
         json_t *responses = json_object(), *parameters = scope_parameters(openapi);
 
         put_response(openapi, responses, api_resource_of(model->kind)->updated, "It is changed.",
                      schema_reference(model->kind_name), "ETag");
         put_errors(openapi, responses, statuses);
+        if (api_resource_of(model->kind)->prepares != NULL)
+                put_errors(openapi, responses, bad_gateway);
         add_parameter(openapi, parameters, "ifMatch");
         add_parameter(openapi, parameters, "ifNoneMatch");
         json_t *update = operation(openapi, "update", model, "Replace", responses);
@@ -357,6 +363,26 @@ static json_t *system_operation(struct openapi *openapi, const struct system_pat
         return get;
 }
 
+static json_t *gc_operation(struct openapi *openapi, const char *id, const char *summary)
+{
+        static const int statuses[] = {401, 409, 500, 503, 0};
+        json_t *responses = json_object(), *operation = json_object();
+        json_t *thing = json_pack("{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "type", "object",
+                                  "properties", "kind", "type", "string", "name", "type", "string", "bytes",
+                                  "type", "integer", "age", "type", "integer");
+        json_t *schema = json_pack("{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s, s:o}, s:{s:s}, s:{s:s}}}", "type",
+                                   "object", "properties", "dryRun", "type", "boolean", "bytes", "type",
+                                   "integer", "removed", "type", "array", "items", thing, "kept", "type",
+                                   "object", "problem", "type", "string");
+
+        put_response(openapi, responses, 200, summary, schema, NULL);
+        put_errors(openapi, responses, statuses);
+        openapi_put(openapi, operation, "operationId", json_string(id));
+        openapi_put(openapi, operation, "summary", json_string(summary));
+        openapi_put(openapi, operation, "responses", responses);
+        return operation;
+}
+
 json_t *openapi_paths(struct openapi *openapi)
 {
         size_t count;
@@ -368,5 +394,12 @@ json_t *openapi_paths(struct openapi *openapi)
         for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
                 openapi_put(openapi, paths, system_paths[i].path,
                             json_pack("{s:o}", "get", system_operation(openapi, &system_paths[i])));
+        openapi_put(
+                openapi, paths, "/v1/gc",
+                json_pack(
+                        "{s:o, s:o}", "get",
+                        gc_operation(openapi, "previewGarbage", "What the collector of garbage would remove"),
+                        "post",
+                        gc_operation(openapi, "collectGarbage", "Remove what nothing refers to, and tell")));
         return paths;
 }

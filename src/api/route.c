@@ -121,9 +121,11 @@ static bool system_find(const struct str *segments, size_t count, struct api_rou
                 route->target = TARGET_OPENAPI;
         else if (count == 2 && str_eq(segments[0], STR("v1")) && str_eq(segments[1], STR("version")))
                 route->target = TARGET_VERSION;
+        else if (count == 2 && str_eq(segments[0], STR("v1")) && str_eq(segments[1], STR("gc")))
+                route->target = TARGET_GC;
         else
                 return false;
-        route->methods = "GET";
+        route->methods = route->target == TARGET_GC ? "GET,POST" : "GET";
         return true;
 }
 
@@ -166,7 +168,7 @@ enum err_code api_route_find(struct str method, struct str path, struct api_rout
 
 bool api_route_has_body(const struct api_route *route)
 {
-        return route->verb == VERB_CREATE || route->verb == VERB_UPDATE;
+        return route->target != TARGET_GC && (route->verb == VERB_CREATE || route->verb == VERB_UPDATE);
 }
 
 enum err_code api_content_type_check(struct str content_type, struct err *err)

@@ -17,6 +17,7 @@ enum api_target {
         TARGET_HEALTH,
         TARGET_READY,
         TARGET_METRICS,
+        TARGET_GC,
         TARGET_OPENAPI
 };
 enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };

@@ -50,6 +50,15 @@ void source_fetches_finish(struct api *api)
                 fetch_remove(api->fetches);
 }
 
+bool source_is_fetching(const struct api *api, const char *file)
+{
+        const struct source_fetch *fetch = api->fetches;
+
+        while (fetch != NULL && strcmp(fetch->file, file) != 0)
+                fetch = fetch->next;
+        return fetch != NULL;
+}
+
 /* The key is made of the digest: another content has another. */
 static enum err_code content_check(const struct source_fetch *fetch, const json_t *info, struct err *err)
 {

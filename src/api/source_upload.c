@@ -33,6 +33,15 @@ void source_uploads_finish(struct api *api)
         }
 }
 
+bool source_is_uploading(const struct api *api, struct str key)
+{
+        const struct source_upload *upload = api->uploads;
+
+        while (upload != NULL && !str_eq(str_of(upload->key), key))
+                upload = upload->next;
+        return upload != NULL;
+}
+
 static void upload_end(struct source_upload *upload, enum err_code code, const struct err *err)
 {
         struct api *api = upload->api;

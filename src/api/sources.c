@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A file or layer that rows hold. */
@@ -343,32 +344,63 @@ bool source_remake_claim(struct api *api, const char *layer)
         return first;
 }
 
-static void sweep_file(struct api *api, const char *name)
+/* A name that a source's file has. */
+static bool is_key(const char *name)
 {
-        char layer[SPAWN_NAME_MAX], hash[SOURCE_HEX_LEN / 2];
+        char hash[SOURCE_HEX_LEN / 2];
 
-        if (name[0] != '.') {
-                if (strlen(name) != SOURCE_HEX_LEN || !hex_decode(str_of(name), hash) ||
-                    hamt_get(&api->sources, str_of(name)) != NULL)
-                        return;
-                const struct runtime_table *runtimes = reference_runtimes(api->config.references);
-                for (size_t i = 0; i < runtimes->count; i++) {
-                        source_layer(api, name, runtimes->runtimes[i].language, NULL, layer);
-                        builder_drop(api->config.builder, layer);
-                }
-        }
-        unlinkat(api->sources_fd, name, 0); /* "." and ".." do not go this way */
+        return strlen(name) == SOURCE_HEX_LEN && hex_decode(str_of(name), hash);
 }
 
-enum err_code sources_sweep(struct api *api, struct err *err)
+void source_remove(struct api *api, const char *name)
+{
+        const struct runtime_table *runtimes = reference_runtimes(api->config.references);
+        char layer[SPAWN_NAME_MAX];
+
+        for (size_t i = 0; is_key(name) && i < runtimes->count; i++) {
+                source_layer(api, name, runtimes->runtimes[i].language, NULL, layer);
+                builder_drop(api->config.builder, layer);
+        }
+        unlinkat(api->sources_fd, name, 0);
+}
+
+/* Files of other names than ours are somebody else's. */
+static bool is_held(struct api *api, const char *name)
+{
+        if (name[0] == '.')
+                return source_is_fetching(api, name);
+        return !is_key(name) || hamt_get(&api->sources, str_of(name)) != NULL;
+}
+
+enum err_code sources_each(struct api *api, source_each each, void *arg, struct err *err)
 {
         own_fd int fd = openat(api->sources_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        time_t now = time(NULL);
+        struct stat status;
 
         if (dir == NULL)
                 return err_sys(err, "list the folder of sources");
         take_fd(&fd);
-        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
-                sweep_file(api, entry->d_name);
+        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+                if (fstatat(api->sources_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    !S_ISREG(status.st_mode))
+                        continue;
+                each(arg, entry->d_name, (uint64_t)status.st_blocks * 512,
+                     now > status.st_mtime ? now - status.st_mtime : 0, is_held(api, entry->d_name));
+        }
         return ERR_OK;
+}
+
+static void sweep_file(void *arg, const char *name, uint64_t bytes, int64_t age_s, bool needed)
+{
+        (void)bytes;
+        (void)age_s;
+        if (!needed)
+                source_remove(arg, name);
+}
+
+enum err_code sources_sweep(struct api *api, struct err *err)
+{
+        return sources_each(api, sweep_file, api, err);
 }

@@ -54,6 +54,8 @@ struct source_place {
  * ERR_NOT_FOUND: update the function; else as build/s3.h says. */
 typedef void (*source_fetched)(void *arg, enum err_code code, const struct err *err);
 void source_fetch(struct api *api, const struct source_place *place, source_fetched done, void *arg);
+/* The file of one under way? */
+bool source_is_fetching(const struct api *api, const char *file);
 /* Those under way are forgotten. */
 void source_fetches_finish(struct api *api);
 
@@ -75,6 +77,15 @@ void source_handler_set(struct api *api, const char *layer, struct str handler);
 /* True for the first who asks: only that one may drop the layer to have it made once more, since another
  * function may run from what was made meanwhile. */
 bool source_remake_claim(struct api *api, const char *layer);
+
+/* An upload of this key is under way. */
+bool source_is_uploading(const struct api *api, struct str key);
+
+/* Every file; held: somebody needs it. */
+typedef void (*source_each)(void *arg, const char *name, uint64_t bytes, int64_t age_s, bool held);
+enum err_code sources_each(struct api *api, source_each each, void *arg, struct err *err);
+/* One that nobody holds, with its layers. */
+void source_remove(struct api *api, const char *name);
 
 /* Removes files that no row holds, with their layers. After every function was loaded. */
 enum err_code sources_sweep(struct api *api, struct err *err);

@@ -221,7 +221,9 @@ static enum err_code run(const char *kind, struct s3 *s3, const json_t *input, i
         if (strcmp(kind, "s3-check") == 0)
                 return run_check(s3, input, ret_info, err);
         *ret_info = json_object();
-        return s3_delete(s3, text_of(input, "key"), err);
+        return json_is_true(json_object_get(input, "uploadsOnly"))
+                       ? s3_abort_uploads(s3, text_of(input, "key"), err)
+                       : s3_delete(s3, text_of(input, "key"), err);
 }
 
 enum err_code s3_job_run(const char *kind, int input_fd, int log_fd, int data_fd, json_t **ret_info,

@@ -7,7 +7,7 @@
  *
  *      s3-put      "key", "size", "sha256"; data: the file. Info {"there": it was there already}
  *      s3-get      "key", "bytesMax"; data: the file to fill. Info {"size", "sha256"}
- *      s3-delete   "key"
+ *      s3-delete   "key", "uploadsOnly": what was begun to be uploaded, not the object itself
  *      s3-list     "prefix". Result {"objects": [[key, size, age in seconds]...], "uploads": [[key, age]...],
  *                  "more": there was no room for all}
  *      s3-check    "prefix", "create". Info {"created": the bucket was made}

@@ -5,10 +5,12 @@
  */
 #include "image/builder.h"
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "image/job_log.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +56,7 @@ struct job {
         char serial[BUILDER_SERIAL_MAX];
         bool slow, cancelled;
         struct spawn_build *build; /* of JOB_RUN */
+        uint64_t begun_ms;         /* when it was asked for */
         uint64_t deadline_ms;
         int input_fd, data_fd;
         builder_line line;
@@ -72,7 +75,10 @@ struct builder {
         struct job *jobs; /* in the order they came; ended ones leave at once */
         size_t count;
         size_t running;
-        size_t slow; /* of the running ones */
+        size_t slow;           /* of the running ones */
+        uint64_t store_id;     /* of the list that was asked for; 0: none */
+        builder_stored stored; /* who asked */
+        void *stored_arg;
         struct loop_timer *retry;
         bool pumping;
 };
@@ -385,6 +391,7 @@ static uint64_t submit(struct builder *builder, struct job *job)
         }
         job->builder = builder;
         job->id = builder->id_next++;
+        job->begun_ms = clock_mono_ms();
         while (*slot != NULL)
                 slot = &(*slot)->next;
         *slot = job;
@@ -584,4 +591,44 @@ void builder_deliver(struct builder *builder, const union spawn_frame *frame)
         else if (job != NULL && frame->head.op == SPAWN_BUILT)
                 deliver_built(job, &frame->built);
         pump(builder);
+}
+
+enum err_code builder_store_list(struct builder *builder, builder_stored done, void *arg, struct err *err)
+{
+        union spawn_frame frame = {.head = {.op = SPAWN_STORE_LIST, .id = builder->id_next}};
+
+        if (builder->store_id != 0)
+                return err_set(err, ERR_CONFLICT, "what is kept is being listed already");
+        if (spawn_send(builder->link_fd, &frame, NULL, 0, err) != ERR_OK)
+                return err_wrap(err, ERR_UNAVAILABLE, "ask dispatch-spawn");
+        builder->store_id = builder->id_next++;
+        builder->stored = done;
+        builder->stored_arg = arg;
+        return ERR_OK;
+}
+
+void builder_deliver_store(struct builder *builder, const union spawn_frame *frame, int fd)
+{
+        enum err_code code = (enum err_code)frame->store.code;
+
+        if (frame->head.id != builder->store_id)
+                return;
+        builder->store_id = 0;
+        own_fd int copy = code == ERR_OK && fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+        if (code == ERR_OK && copy < 0)
+                code = ERR_SYSTEM;
+        builder->stored(builder->stored_arg, code, take_fd(&copy));
+}
+
+void builder_blob_drop(struct builder *builder, const char *folder, const char *name)
+{
+        union spawn_frame frame = {.blob = {.head = {.op = SPAWN_BLOB_DROP}}};
+
+        if (name_copy(frame.blob.folder, folder) && name_copy(frame.blob.name, name))
+                (void)spawn_send(builder->link_fd, &frame, NULL, 0, NULL);
+}
+
+uint64_t builder_oldest_ms(const struct builder *builder)
+{
+        return builder->jobs != NULL ? clock_mono_ms() - builder->jobs->begun_ms + 1 : 0;
 }

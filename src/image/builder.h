@@ -98,6 +98,17 @@ void builder_check(struct builder *builder, const char *layer, builder_done done
 /* Removes a layer, after the jobs that were asked for it before; nobody hears of it. */
 void builder_drop(struct builder *builder, const char *layer);
 
+/* All layers and blobs that spawn keeps, as a file (spawn/garbage.h has its form; the descriptor is the
+ * caller's then), once, later. One at a time: ERR_CONFLICT, ERR_UNAVAILABLE at once otherwise. */
+typedef void (*builder_stored)(void *arg, enum err_code code, int fd);
+enum err_code builder_store_list(struct builder *builder, builder_stored done, void *arg, struct err *err);
+/* Its answer, which arrived on the control link with a descriptor (or -1) that stays the caller's. */
+void builder_deliver_store(struct builder *builder, const union spawn_frame *frame, int fd);
+/* Removes a blob; nobody hears of it, and it may be lost. */
+void builder_blob_drop(struct builder *builder, const char *folder, const char *name);
+/* How long ago the oldest job that has not ended was asked for, in ms; 0: there is none. */
+uint64_t builder_oldest_ms(const struct builder *builder);
+
 /* For tests: other deadlines than the constants above, for jobs that start from now on. */
 void builder_deadlines_set(struct builder *builder, uint64_t deadline_ms, uint64_t kill_ms);
 

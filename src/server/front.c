@@ -207,6 +207,8 @@ static enum err_code absolute(const char *path, char out[PATH_MAX], struct err *
 
 static void add_listeners(struct arguments *arguments, const struct server_options *options)
 {
+        if (getenv(SERVER_ENV_MAINTENANCE) != NULL)
+                return;
         if (!options->disable_http) {
                 add_listen(arguments, "api", options->host, options->port);
                 add_listen(arguments, "gateway", gateway_host(options), options->gateway_port);

@@ -43,6 +43,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "dispatch-server: %s\n", err.text);
                 return EXIT_FAILURE;
         }
+        if (argc >= 2 && strcmp(argv[1], "gc") == 0)
+                return server_gc(argc - 1, argv + 1);
         if (options_read(&options, argc, argv, environ, &err) != ERR_OK) {
                 fprintf(stderr, "dispatch-server: %s\n", err.text);
                 return EXIT_OPTIONS;

@@ -118,6 +118,8 @@ static const struct option options_table[] = {
                "larger sources are uploaded in parts of this size"),
         NUMBER("s3-timeout-ms", s3_timeout_ms, "30000", 1000, 600000,
                "time without a byte before the object store counts as not answering"),
+        NUMBER("gc-grace", gc_grace_s, "3600", 0, 31536000,
+               "seconds after which layers, sources and objects that nothing refers to are removed"),
         NUMBER("loops", loops, "0", 0, 256, "event loops; 0: one a processor"),
         NUMBER("run-timeout-ms", run_timeout_ms, "60000", 1, DAY_MS,
                "deadline of a run whose function sets none"),

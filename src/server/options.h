@@ -25,7 +25,7 @@ struct server_options {
         char *minio_username, *minio_password, *minio_address;
         char *s3_endpoint, *s3_bucket, *s3_region, *s3_prefix, *s3_ca;
         char *s3_access_key, *s3_secret_key, *s3_secret_key_file, *s3_session_token;
-        uint64_t s3_part_mib, s3_timeout_ms;
+        uint64_t s3_part_mib, s3_timeout_ms, gc_grace_s;
         uint64_t port, gateway_port, tls_port, gateway_tls_port, loops;
         uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;

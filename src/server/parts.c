@@ -55,6 +55,28 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
                    name, help, name, strcmp(type, "counter") == 0 ? "_total" : "", (unsigned long long)value);
 }
 
+/* Nothing before the first look: the API may still be on its way. */
+static void store_metrics(const struct server *server, struct buf *out)
+{
+        static const char *const kinds[API_GC_KINDS] = {"layers", "blobs", "sources", "objects", "uploads"};
+        struct api_gc_counts counts;
+        char name[32], help[80];
+
+        if (server->api == NULL)
+                return;
+        api_gc_counts(server->api, &counts);
+        for (size_t i = 0; i < API_GC_KINDS; i++) {
+                snprintf(name, sizeof(name), "kept_%s", kinds[i]);
+                snprintf(help, sizeof(help), "%s that are kept.", kinds[i]);
+                metric(out, name, "gauge", help, counts.kept[i].count);
+                snprintf(name, sizeof(name), "kept_%s_bytes", kinds[i]);
+                snprintf(help, sizeof(help), "Size of %s that are kept.", kinds[i]);
+                metric(out, name, "gauge", help, counts.kept[i].bytes);
+        }
+        metric(out, "gc_removed", "counter", "Things that the collector of garbage removed.", counts.removed);
+        metric(out, "gc_removed_bytes", "counter", "Their size.", counts.removed_bytes);
+}
+
 static void metrics(void *arg, struct buf *out)
 {
         const struct server *server = arg;
@@ -68,6 +90,7 @@ static void metrics(void *arg, struct buf *out)
         metric(out, "run_failures", "counter", "Runs that the engine ended.", counts.failures);
         metric(out, "run_records_lost", "counter", "Records of runs that crashes took with them.",
                recorder_lost(server->recorder));
+        store_metrics(server, out);
 }
 
 /* The server sees its folder at a place of its own (spawn/view.h); who reads a message knows it as
@@ -184,6 +207,8 @@ static enum err_code make_api(struct server *server, struct err *err)
                                           .run_timeout_ms = (uint32_t)options->run_timeout_ms,
                                           .body_bytes_max = options->request_bytes_max,
                                           .source_bytes_max = options->source_bytes_max,
+                                          .gc_grace_s = options->gc_grace_s,
+                                          .maintenance = getenv(SERVER_ENV_MAINTENANCE) != NULL,
                                           .metrics = metrics,
                                           .problem = problem,
                                           .arg = server};

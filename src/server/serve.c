@@ -398,6 +398,8 @@ static void link_ready(void *arg, int events)
                         continue;
                 bool reloads = frame.head.op == SPAWN_CREDENTIAL &&
                                server_tls_take(&server->tls, &frame.credential, count > 0 ? fds[0] : -1);
+                if (frame.head.op == SPAWN_STORE)
+                        builder_deliver_store(server->builder, &frame, count > 0 ? fds[0] : -1);
                 for (size_t i = 0; i < count; i++)
                         close(fds[i]);
                 if (reloads)

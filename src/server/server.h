@@ -16,6 +16,14 @@
 #define SERVER_ENV_STATE   "DISPATCH_STATE_DIR"
 #define SERVER_ENV_RUNTIME "DISPATCH_RUNTIME_DIR"
 
+/* Set: the server serves its Unix socket alone, goes on with nothing and collects no garbage by itself. */
+#define SERVER_ENV_MAINTENANCE "DISPATCH_SERVER_MAINTENANCE"
+
+/* `dispatch-server gc [--dry-run] [--json] [OPTION]...`: has the server that runs on the state directory
+ * collect garbage, or one that is started for it. Returns the exit status: 0, 1: it did not work, 2: wrong
+ * options, 3: the object store could not be looked through. */
+int server_gc(int argc, char **argv);
+
 /* Does not return when all is well. */
 enum err_code server_front(const struct server_options *options, int argc, char *const *argv,
                            struct err *err);

@@ -136,6 +136,7 @@ static void on_committed(struct worker *worker, enum err_code code)
         /* What is left of the folder of a job that is root goes with build_finish. */
         if (code == ERR_OK && !build->root.open)
                 build->staging[0] = '\0';
+        garbage_keep(build->instance.spawn, build->report.layer);
         /* A layer of that name is the same layer: names are digests. */
         if (code == ERR_OK || code == ERR_CONFLICT)
                 build_finish(build, ERR_OK, build->report.text);
@@ -509,6 +510,7 @@ static void build_init(struct build *build, struct spawn *spawn, struct link *li
                                             .channel_fd = -1};
         build->asked = *asked;
         build->of = spawn_kind_find(asked->kind);
+        garbage_uses(&build->instance, asked->layers, asked->layer_count, "");
         build->report_fd = -1;
 }
 

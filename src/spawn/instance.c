@@ -186,6 +186,7 @@ void instance_free(struct instance *instance)
         cgroup_release(instance->cgroup);
         if (instance->channel_fd >= 0)
                 close(instance->channel_fd);
+        garbage_ended(instance->spawn);
         events_free_later(&instance->spawn->events, instance);
 }
 
@@ -365,6 +366,7 @@ void instance_start(struct spawn *spawn, struct link *link, const struct spawn_s
                                       .id = start->head.id,
                                       .begun_us = clock_mono_us(),
                                       .channel_fd = -1};
+        garbage_uses(instance, start->layers, start->layer_count, start->code);
         enum err_code code = instance_create(instance, start, allow, &err);
         if (code != ERR_OK) {
                 instance_failed(instance, code, err.text);

@@ -7,6 +7,7 @@
 
 #include "sandbox/sandbox.h"
 #include "spawn/events.h"
+#include "spawn/garbage.h"
 #include "wire/spawn.h"
 
 #include <stdbool.h>
@@ -43,11 +44,12 @@ struct instance {
         struct instance *next; /* in its bucket */
         uint64_t id;
         uint64_t begun_us;
-        unsigned slot;              /* its user id is the range's first + slot */
-        struct egress_link *egress; /* its network; NULL: only lo */
-        int channel_fd;             /* the server's end, until it is sent */
-        bool failed;                /* to start */
-        bool killed;                /* by SPAWN_KILL */
+        unsigned slot;                   /* its user id is the range's first + slot */
+        struct egress_link *egress;      /* its network; NULL: only lo */
+        int channel_fd;                  /* the server's end, until it is sent */
+        bool failed;                     /* to start */
+        bool killed;                     /* by SPAWN_KILL */
+        uint64_t uses[GARBAGE_USES_MAX]; /* layers (garbage.h), ends with 0 */
         struct sandbox sandbox;
         struct cgroup *cgroup;
 };

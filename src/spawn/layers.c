@@ -34,6 +34,8 @@ bool layers_exists(int layers_fd, const char *name, char info[SPAWN_INFO_MAX])
         ssize_t len = fd >= 0 ? fgetxattr(fd, info_attribute, info, SPAWN_INFO_MAX - 1) : 0;
 
         info[len > 0 ? len : 0] = '\0';
+        if (fd >= 0)
+                (void)futimens(fd, NULL); /* wanted now: its age begins anew (garbage.h) */
         return fd >= 0;
 }
 
@@ -67,11 +69,14 @@ enum err_code layers_commit(const struct worker_task *task, struct err *err)
                 return err_disk(err, "make folders in the new layer '%s'", task->layer);
         if (info_keep(fd, task->info) < 0)
                 return err_disk(err, "keep what was built with the new layer '%s'", task->layer);
+        (void)futimens(fd, NULL); /* an archive may have said otherwise */
         if (syncfs(fd) < 0)
                 return err_disk(err, "write the new layer '%s' to the disk", task->layer);
         if (renameat2(task->staging_fd, task->from, task->layers_fd, task->layer, RENAME_NOREPLACE) < 0) {
-                if (errno == EEXIST)
+                if (errno == EEXIST) {
+                        (void)utimensat(task->layers_fd, task->layer, NULL, AT_SYMLINK_NOFOLLOW);
                         return err_set(err, ERR_CONFLICT, "the layer is there");
+                }
                 return err_disk(err, "put the new layer '%s' in its place", task->layer);
         }
         if (fsync(task->layers_fd) < 0)

@@ -48,6 +48,7 @@ void link_close(struct link *link)
         }
         link->last = NULL;
         instances_link_closed(&link->spawn->instances, link);
+        garbage_link_closed(link->spawn, link);
 }
 
 static void frame_keep(struct link *link, const union spawn_frame *frame, int *fd)
@@ -114,19 +115,14 @@ static void layer_answer(struct link *link, const struct spawn_layer *asked)
 
         answer.head.op = SPAWN_LAYER;
         answer.layer.exists = layers_exists(link->spawn->state.layers_fd, asked->layer, answer.layer.info);
+        if (asked->head.op == SPAWN_LAYER_STAT)
+                garbage_keep(link->spawn, asked->layer);
         link_send(link, &answer, &none);
 }
 
 static void layer_drop(struct link *link, const struct spawn_layer *asked)
 {
-        struct err err;
-        enum err_code code =
-                state_discard(&link->spawn->state, link->spawn->state.layers_fd, asked->layer, &err);
-
-        if (code != ERR_OK && code != ERR_NOT_FOUND)
-                log_error("%s", err.text);
-        if (code == ERR_OK)
-                spawn_remover_wake(link->spawn);
+        garbage_drop(link->spawn, asked->layer);
         layer_answer(link, asked);
 }
 
@@ -159,6 +155,13 @@ static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds
         case SPAWN_LAYER_DROP:
                 layer_drop(link, &frame->layer);
                 return true;
+        case SPAWN_STORE_LIST:
+                garbage_list(link->spawn, link, frame->head.id);
+                return true;
+        case SPAWN_BLOB_DROP:
+                garbage_blob_drop(link->spawn, &frame->blob);
+                return true;
+        case SPAWN_STORE:
         case SPAWN_HELLO:
         case SPAWN_SERVER_GONE:
         case SPAWN_STARTED:

@@ -8,6 +8,7 @@
 #include "sandbox/sandbox.h"
 #include "spawn/buildroot.h"
 #include "spawn/events.h"
+#include "spawn/garbage.h"
 #include "spawn/instance.h"
 #include "spawn/listen.h"
 #include "spawn/options.h"
@@ -47,6 +48,8 @@ struct spawn {
         uint64_t jobs_started;
         struct worker remover;
         bool remover_wanted; /* something was discarded since it started */
+        struct garbage garbage;
+        struct listing *listings; /* lists that are being made */
 
         struct server *servers; /* the current one first, then those that drain */
         struct events_timer restart;

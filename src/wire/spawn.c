@@ -255,6 +255,21 @@ static enum err_code check_built(const union spawn_frame *frame, struct err *err
         return ERR_OK;
 }
 
+static enum err_code check_store(const union spawn_frame *frame, struct err *err)
+{
+        return frame->store.code < ERR_CODE_COUNT && frame->store.reserved == 0 ? ERR_OK : bad(err, "list");
+}
+
+static enum err_code check_blob(const union spawn_frame *frame, struct err *err)
+{
+        const struct spawn_blob *blob = &frame->blob;
+
+        return spawn_name_valid(blob->folder, sizeof(blob->folder)) &&
+                               spawn_name_valid(blob->name, sizeof(blob->name))
+                       ? ERR_OK
+                       : bad(err, "blob");
+}
+
 static enum err_code check_layer(const union spawn_frame *frame, struct err *err)
 {
         const struct spawn_layer *layer = &frame->layer;
@@ -308,6 +323,9 @@ static const struct {
         {SPAWN_BUILD, sizeof(struct spawn_build), check_build},
         {SPAWN_LAYER_STAT, sizeof(struct spawn_layer), check_layer},
         {SPAWN_LAYER_DROP, sizeof(struct spawn_layer), check_layer},
+        {SPAWN_STORE, sizeof(struct spawn_store), check_store},
+        {SPAWN_STORE_LIST, sizeof(struct spawn_head), check_nothing},
+        {SPAWN_BLOB_DROP, sizeof(struct spawn_blob), check_blob},
 };
 
 enum { OPS_COUNT = sizeof(ops) / sizeof(ops[0]) };

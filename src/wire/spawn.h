@@ -44,6 +44,7 @@ enum spawn_op {
         SPAWN_LAYER,  /* struct spawn_layer: answer to LAYER_STAT and LAYER_DROP */
         SPAWN_CREDENTIAL, /* struct spawn_credential + the file: certificates and keys that root alone may
                              read */
+        SPAWN_STORE,      /* struct spawn_store + the list, a file: answer to STORE_LIST */
 
         /* server to spawn */
         SPAWN_READY = 64,   /* struct spawn_head: the server answers requests */
@@ -52,7 +53,9 @@ enum spawn_op {
         SPAWN_KILL,  /* struct spawn_head: SIGKILL to the whole instance or job; EXITED or BUILT follows */
         SPAWN_BUILD, /* struct spawn_build + the descriptors that it names */
         SPAWN_LAYER_STAT, /* struct spawn_layer */
-        SPAWN_LAYER_DROP  /* struct spawn_layer: remove it; instances that use it keep it */
+        SPAWN_LAYER_DROP, /* struct spawn_layer: remove it, once no instance or job uses it any more */
+        SPAWN_STORE_LIST, /* struct spawn_head: all layers and blobs (spawn/garbage.h has the form) */
+        SPAWN_BLOB_DROP   /* struct spawn_blob: remove it; no answer */
 };
 
 struct spawn_head {
@@ -204,6 +207,18 @@ struct spawn_credential {
         char text[SPAWN_TEXT_MAX];
 };
 
+struct spawn_store {
+        struct spawn_head head;
+        uint32_t code; /* enum err_code; the list comes with ERR_OK */
+        uint32_t reserved;
+};
+
+struct spawn_blob {
+        struct spawn_head head;
+        char folder[SPAWN_NAME_MAX]; /* of an organization */
+        char name[SPAWN_NAME_MAX];   /* its SHA-256 in hex */
+};
+
 union spawn_frame {
         struct spawn_head head;
         struct spawn_hello hello;
@@ -216,6 +231,8 @@ union spawn_frame {
         struct spawn_built built;
         struct spawn_layer layer;
         struct spawn_credential credential;
+        struct spawn_store store;
+        struct spawn_blob blob;
 };
 
 /*
