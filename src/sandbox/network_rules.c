@@ -34,6 +34,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct text *text, const c
         va_list args;
 
         va_start(args, fmt);
+        /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
         int len = vsnprintf(text->out + text->used, NETWORK_RULES_MAX - text->used, fmt, args);
         va_end(args);
         assert(len >= 0 && (size_t)len < NETWORK_RULES_MAX - text->used);

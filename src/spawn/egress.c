@@ -286,6 +286,8 @@ static enum err_code router_make(struct egress *egress, struct err *err)
         struct spawn *spawn = egress->spawn;
         char name[STATE_CGROUP_NAME_MAX];
 
+        if (spawn->dns_fd < 0)
+                return err_set(err, ERR_SYSTEM, "network egress needs dispatch-dns beside dispatch-spawn");
         state_cgroup_name(&spawn->state, name);
         enum err_code code = marker_make(spawn, err);
         if (code == ERR_OK)

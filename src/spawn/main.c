@@ -149,9 +149,7 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->system_fd = beside_open("dispatch-system");
         if (spawn->system_fd < 0)
                 return err_sys(err, "open dispatch-system beside dispatch-spawn");
-        spawn->dns_fd = beside_open("dispatch-dns");
-        if (spawn->dns_fd < 0)
-                return err_sys(err, "open dispatch-dns beside dispatch-spawn");
+        spawn->dns_fd = beside_open("dispatch-dns"); /* -1: egress says so when it needs it */
         spawn->inside_fd = beside_open("dispatch-inside");
         if (spawn->inside_fd < 0)
                 return err_sys(err, "open dispatch-inside beside dispatch-spawn");
