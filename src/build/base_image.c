@@ -7,6 +7,7 @@
 #include "build/base_image.h"
 
 #include "base/own.h"
+#include "build/apt_sources.h"
 #include "build/debroot.h"
 #include "build/dpkg.h"
 #include "build/oci_write.h"
@@ -142,22 +143,13 @@ static int options_read(struct base_image *image, int argc, char **argv)
 static bool host_suite(char out[DEBROOT_SUITE_MAX])
 {
         own_buf struct buf text = {.max = RELEASE_FILE_MAX};
-        bool debian = false;
+        struct str id, codename;
 
-        out[0] = '\0';
         if (dpkg_read_file(AT_FDCWD, "/etc/os-release", &text, NULL) != ERR_OK)
                 return false;
-        struct str rest = {text.data, text.len};
-        while (rest.len > 0) {
-                struct str value = str_trim(str_cut(&rest, '\n'), " \r");
-                struct str key = str_cut(&value, '=');
-                value = str_trim(value, "\"'");
-                if (str_eq(key, STR("ID")))
-                        debian = str_eq(value, STR("debian"));
-                else if (str_eq(key, STR("VERSION_CODENAME")))
-                        snprintf(out, DEBROOT_SUITE_MAX, "%.*s", STR_ARG(value));
-        }
-        return debian && out[0] != '\0';
+        apt_sources_release((struct str){text.data, text.len}, &id, &codename);
+        snprintf(out, DEBROOT_SUITE_MAX, "%.*s", STR_ARG(codename));
+        return str_eq(id, STR("debian")) && out[0] != '\0';
 }
 
 static enum err_code suite_find(struct base_image *image, struct err *err)

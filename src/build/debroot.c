@@ -13,10 +13,10 @@ enum { ARGS_MAX = 40, RELEASE_MAX = 4 << 20 };
 
 /* NOLINTBEGIN(bugprone-suspicious-missing-comma): the longest arguments are several literals.
  * What no function reads, and what one machine or one moment leaves. The folders of manual pages stay: some
- * packages put links there. */
+ * packages put links there. Nothing of mmdebstrap's own in /tmp may go: without its apt.conf, its apt-get
+ * would be the host's. */
 static const char *const fixed_arguments[] = {
         "--variant=apt",
-        "--format=tar",
         "--skip=output/dev",
         "--dpkgopt=path-exclude=/usr/share/man/man[1-9]/*.gz",
         "--dpkgopt=path-exclude=/usr/share/man/[a-ln-z]*",
@@ -29,7 +29,7 @@ static const char *const fixed_arguments[] = {
         "--customize-hook=cd \"$1\" && rm -rf etc/hostname etc/resolv.conf etc/machine-id etc/passwd- "
         "etc/group- "
         "etc/shadow- etc/gshadow- var/log/* var/cache/ldconfig/* var/cache/debconf/* var/cache/apt/*.bin "
-        "var/lib/apt/lists/* var/lib/dpkg/*-old var/lib/systemd var/lib/dbus/machine-id run/* tmp/*",
+        "var/lib/dpkg/*-old var/lib/systemd var/lib/dbus/machine-id",
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 
@@ -68,7 +68,7 @@ void debroot_why_line(struct debroot_why *why, struct str line)
 {
         struct str said = str_trim(line, " ");
 
-        if (!str_starts(said, STR("E:")) && !str_starts(said, STR("dpkg:")))
+        if (!str_starts(said, STR("E:")) && !str_starts(said, STR("dpkg: error")))
                 return;
         if (str_starts(said, STR("E:")))
                 said = str_trim(str_slice(said, 2, said.len), " ");
@@ -120,15 +120,21 @@ static void arguments_fill(const struct debroot *root, const char *include, cons
         add(arguments, "mmdebstrap");
         for (size_t i = 0; i < sizeof(fixed_arguments) / sizeof(fixed_arguments[0]); i++)
                 add(arguments, fixed_arguments[i]);
-        if (root->in_job) {
+        if (root->folder != NULL) {
                 add(arguments, "--mode=root");
-                add(arguments, "--skip=chroot/mount,check/qemu,cleanup/tmp");
+                add(arguments, "--format=directory");
+                add(arguments, "--skip=chroot/mount,check/empty,check/qemu,output/mknod");
+                /* They are there, and not to be touched. */
+                add(arguments, "--dpkgopt=path-exclude=/dev");
+                add(arguments, "--dpkgopt=path-exclude=/proc");
+        } else {
+                add(arguments, "--format=tar");
         }
         add(arguments, include);
         if (root->keyring != NULL)
                 add(arguments, keyring);
         add(arguments, root->suite);
-        add(arguments, "-");
+        add(arguments, root->folder != NULL ? root->folder : "-");
         for (const char *const *mirror = root->mirrors; mirror != NULL && *mirror != NULL; mirror++)
                 add(arguments, *mirror);
 }
@@ -155,7 +161,10 @@ enum err_code debroot_make(const struct debroot *root, struct err *err)
                 return err_set(err, ERR_INVALID, "too many packages for one root");
         snprintf(keyring, sizeof(keyring), "--keyring=%s", root->keyring != NULL ? root->keyring : "");
         arguments_fill(root, include, keyring, &arguments);
-        struct tool tool = {.argv = arguments.items, .data = on_data, .line = on_line, .arg = &made};
+        struct tool tool = {.argv = arguments.items,
+                            .data = root->folder != NULL ? NULL : on_data,
+                            .line = on_line,
+                            .arg = &made};
         enum err_code code = environment_set(root->epoch, err);
         if (code == ERR_OK)
                 code = tool_run(&tool, &status, err);

@@ -26,7 +26,8 @@ struct debroot {
         const char *keyring;        /* a file of keys; NULL: the distribution's */
         const char *packages;       /* for mmdebstrap's --include */
         uint64_t epoch;
-        bool in_job; /* it may neither mount nor make devices: nothing of the host is seen by what runs */
+        const char *folder; /* of a job that may not mount, in which /proc and /dev are there already; NULL: a
+                               tar goes to `data` */
         enum err_code (*data)(void *arg, const void *bytes, size_t len, struct err *err);
         void (*line)(void *arg, struct str line); /* mmdebstrap's own; may be NULL */
         void *arg;
@@ -47,7 +48,8 @@ bool debroot_date(struct str release, uint64_t *ret);
 /* Runs mmdebstrap. ERR_UNAVAILABLE with its last error when it fails. */
 enum err_code debroot_make(const struct debroot *root, struct err *err);
 
-/* Keeps what a package tool says about its failure: lines that begin with "E:" (apt, mmdebstrap) or "dpkg:".
+/* Keeps what a package tool says about its failure: lines that begin with "E:" (apt, mmdebstrap) or "dpkg:
+ * error".
  */
 struct debroot_why {
         char text[DEBROOT_WHY_MAX]; /* "" until there is one */

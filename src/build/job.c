@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "build/builtin.h"
+#include "build/debroot_job.h"
 #include "build/export.h"
 #include "build/handler.h"
 #include "build/s3_job.h"
@@ -143,6 +144,8 @@ static enum err_code run(const struct job *job, struct tree *tree, struct spawn_
                 code = run_source(job, tree, report, err);
         else if (strcmp(job->kind, "builtin") == 0)
                 code = run_builtin(job, tree, report, err);
+        else if (strcmp(job->kind, "debroot") == 0)
+                return debroot_job_run(job, err); /* it is no tree of ours, and copied before it is kept */
         else if (s3_job_is(job->kind))
                 code = run_s3(job, report, err);
         else if (export_is(job->kind))

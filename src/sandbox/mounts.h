@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -34,6 +35,7 @@ struct mounts {
         int code_fd;                    /* at /function */
         int runtime_fd;                 /* at /runtime */
         int out_fd;                     /* at /out, writable */
+        bool out_is_root;               /* and it gets /proc and /dev too, for who changes his root to it */
         int image_fd;                   /* at /image, of a build job */
         int part_fds[MOUNTS_PARTS_MAX]; /* at /layers/0 and so on, of a build job */
         int dev_fd;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /*
@@ -90,6 +91,40 @@ static int masks_attach(const struct mounts_host *host)
         return 0;
 }
 
+/* A second view of what is attached there already. */
+static int attach_again(const char *from, const char *where)
+{
+        int fd = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+        if (fd < 0 || (mkdir(where, 0755) < 0 && errno != EEXIST) || attach(fd, where) < 0)
+                return -1;
+        close(fd);
+        return 0;
+}
+
+/* The devices alone, in a folder that can take what else a tool wants in /dev. */
+static int devices_attach(const char *where)
+{
+        static const char *const names[] = {"null", "zero", "full", "random", "urandom"};
+        char from[32], to[64];
+
+        if ((mkdir(where, 0755) < 0 && errno != EEXIST) || tmpfs_attach(where, 1, MOUNT_ATTR_NOEXEC) < 0)
+                return -1;
+        /* In a sticky folder nobody may open another's file with O_CREAT, devices included. */
+        if (chmod(where, 0755) < 0)
+                return -1;
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                snprintf(from, sizeof(from), "dev/%s", names[i]);
+                snprintf(to, sizeof(to), "%s/%s", where, names[i]);
+                int device_fd = open_tree(AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+                if (device_fd < 0 || mknodat(AT_FDCWD, to, S_IFREG | 0666, 0) < 0 ||
+                    attach(device_fd, to) < 0)
+                        return -1;
+                close(device_fd);
+        }
+        return 0;
+}
+
 int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, uint32_t tmp_mib,
                  const char **ret_step)
 {
@@ -125,6 +160,8 @@ int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, ui
                 return -1;
         *step = "attach /out";
         if (attach(mounts->out_fd, "out") < 0)
+                return -1;
+        if (mounts->out_is_root && (attach_again("proc", "out/proc") < 0 || devices_attach("out/dev") < 0))
                 return -1;
         *step = "attach /image";
         if (attach(mounts->image_fd, "image") < 0)

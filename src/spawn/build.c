@@ -330,6 +330,7 @@ static enum err_code root_mounts_open(struct build *build, struct mounts *mounts
                 code = host_open(spawn, root_kind(build), &mounts->root_fd, err);
         if (code == ERR_OK && asked->layer_count == 0)
                 code = rootjob_out_open(&build->root, &mounts->out_fd, err);
+        mounts->out_is_root = mounts->out_fd >= 0 && build->of->chroot;
         if (code == ERR_OK && asked->language[0] != '\0')
                 code = runtime_open(build, &mounts->runtime_fd, err);
         if (code == ERR_OK)
