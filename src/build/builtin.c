@@ -91,11 +91,22 @@ static void builtin_finish(struct builtin *builtin)
         own_fd_release(&builtin->admin_fd);
 }
 
+/* A JDK's modules as files for jlink(1), which makes JDKs: a quarter of its size. */
+static bool is_jmod(struct str path)
+{
+        static const char folder[] = "/jmods/";
+
+        return str_starts(path, STR("/usr/lib/jvm/")) &&
+               memmem(path.p, path.len, folder, sizeof(folder) - 1) != NULL;
+}
+
 static bool is_wanted(struct str path)
 {
         size_t longest = 0;
         bool wanted = false;
 
+        if (is_jmod(path))
+                return false;
         for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
                 if (rules[i].prefix.len < longest || !str_starts(path, rules[i].prefix))
                         continue;
@@ -273,9 +284,11 @@ static void note_version(const struct builtin *builtin, const struct runtime *ru
                          struct builtin_result *ret)
 {
         struct str rest = str_of(runtime->packages);
-        struct str relation = dpkg_relation_next(&rest);
-        ptrdiff_t found = dpkg_find(&builtin->dpkg, dpkg_alternative_next(&relation));
+        struct str relation = dpkg_relation_next(&rest), name;
+        ptrdiff_t found = -1;
 
+        while (found < 0 && (name = dpkg_alternative_next(&relation)).len > 0)
+                found = dpkg_find(&builtin->dpkg, name);
         if (found >= 0)
                 snprintf(ret->version, sizeof(ret->version), "%.*s",
                          STR_ARG(builtin->dpkg.packages[found].version));

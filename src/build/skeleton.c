@@ -89,12 +89,16 @@ static enum err_code copy_links(struct image *image, int dir_fd, struct err *err
 enum err_code skeleton_certificates(struct image *image, struct err *err)
 {
         static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
+        static const char java_tool[] = "/usr/share/ca-certificates-java/ca-certificates-java.jar";
+        static const char java[] = "/etc/ssl/certs/java/cacerts"; /* the same, made by that package */
         own_fd int fd = openat(image->host_fd, certificates + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         enum err_code code;
 
         if (fd < 0)
                 return ERR_OK; /* a host without certificates */
         code = image_copy(image, bundle, bundle, err);
+        if (code == ERR_OK && image_has(image, java_tool))
+                code = image_copy(image, java, java, err);
         /* Twice: names that are hashes lead to links beside them, which lead to the certificates. */
         for (int pass = 0; code == ERR_OK && pass < 2; pass++)
                 code = copy_links(image, fd, err);

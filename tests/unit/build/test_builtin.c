@@ -240,6 +240,41 @@ static void keeps_the_hosts_choice_of_an_alternative(void **state)
         assert_string_equal(get_link(host->place.out_fd, "etc/alternatives/pick"), "/usr/bin/tool");
 }
 
+static void takes_what_a_jdk_needs_and_no_more(void **state)
+{
+        struct host *host = *state;
+
+        put_text(host->fd, "var/lib/dpkg/info/tool.list",
+                 "/usr/bin/tool\n/usr/bin/tool-b\n/usr/lib/jvm/j/lib/modules\n/usr/lib/jvm/j/jmods/"
+                 "java.base.jmod\n"
+                 "/etc/java-17/security/java.security\n"
+                 "/usr/share/ca-certificates-java/ca-certificates-java.jar\n");
+        put_text(host->fd, "usr/lib/jvm/j/lib/modules", "modules");
+        put_text(host->fd, "usr/lib/jvm/j/jmods/java.base.jmod", "large");
+        put_text(host->fd, "etc/java-17/security/java.security", "rules");
+        put_text(host->fd, "etc/ssl/certs/java/cacerts", "keys");
+        make(host);
+        assert_null(get_text(host->place.out_fd, "etc/ssl/certs/java/cacerts"));
+        assert_string_equal(get_text(host->place.out_fd, "usr/lib/jvm/j/lib/modules"), "modules");
+        assert_null(get_text(host->place.out_fd, "usr/lib/jvm/j/jmods/java.base.jmod"));
+        assert_string_equal(get_text(host->place.out_fd, "etc/java-17/security/java.security"), "rules");
+
+        put_text(host->fd, "usr/share/ca-certificates-java/ca-certificates-java.jar", "tool");
+        assert_int_equal(mkdirat(host->place.fd, "again", 0755), 0);
+        own_fd int fd = openat(host->place.fd, "again", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(make_in(host, fd), ERR_OK);
+        assert_string_equal(get_text(fd, "etc/ssl/certs/java/cacerts"), "keys");
+}
+
+static void names_the_version_of_the_alternative_that_is_there(void **state)
+{
+        struct host *host = *state;
+
+        snprintf(host->runtime.packages, sizeof(host->runtime.packages), "default-lang | lang, tool");
+        make(host);
+        assert_string_equal(host->result.version, "1.0-1");
+}
+
 static void copies_the_certificates_that_lead_somewhere(void **state)
 {
         struct host *host = *state;
@@ -432,6 +467,8 @@ int main(void)
                 TEST(keeps_a_diversion_whose_package_is_in_the_image),
                 TEST(takes_the_best_alternative_that_is_in_the_image),
                 TEST(keeps_the_hosts_choice_of_an_alternative),
+                TEST(takes_what_a_jdk_needs_and_no_more),
+                TEST(names_the_version_of_the_alternative_that_is_there),
                 TEST(copies_the_certificates_that_lead_somewhere),
                 TEST(has_one_digest_for_one_host_and_another_after_a_change),
                 TEST(says_what_to_do_without_the_interpreter),
