@@ -7,6 +7,8 @@ import pytest
 
 import harness
 
+JAVA = pytest.mark.skipif(not os.path.exists("/usr/bin/javac") or not os.path.exists(os.path.join(harness.BUILD, "runtimes", "java", "manifest")),
+                          reason="no JDK: sudo tools/install-deps test")
 README = os.path.join(harness.ROOT, "examples", "README.md")
 
 
@@ -49,7 +51,8 @@ def ran(tmp_path_factory):
         server.finish()
 
 
-@pytest.mark.parametrize("heading", ["images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order"])
+@pytest.mark.parametrize("heading", ["images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order",
+                                     pytest.param("java", marks=JAVA)])
 def test_the_commands_of_the_readme_do_what_it_says(ran, heading):
     assert ran[heading]
     for command, expected, done in ran[heading]:
@@ -58,13 +61,13 @@ def test_the_commands_of_the_readme_do_what_it_says(ran, heading):
 
 
 def test_every_section_of_the_readme_is_tested(ran):
-    assert set(ran) == {"images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order"}
+    assert set(ran) == {"images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order", "java"}
 
 
 def test_every_example_is_in_the_readme():
     with open(README, encoding="utf-8") as file:
         text = file.read()
-    for language in ("python3", "nodejs", "native"):
+    for language in ("python3", "nodejs", "java", "native"):
         for name in os.listdir(os.path.join(harness.ROOT, "examples", language)):
-            if re.search(r"\.(py|js|mjs|sh|c)$", name):
+            if re.search(r"\.(py|js|mjs|java|sh|c)$", name):
                 assert f"({language}/{name})" in text, name

@@ -140,13 +140,15 @@ def test_the_sandbox_is_a_sandbox(java, make, name):
         for (java.net.NetworkInterface each : Collections.list(java.net.NetworkInterface.getNetworkInterfaces())) outside += each.isLoopback() ? 0 : 1;
         seen.add(outside);
         seen.add(HexFormat.of().formatHex(java.security.MessageDigest.getInstance("SHA-256").digest("x".getBytes())).substring(0, 8));
-        seen.add(javax.net.ssl.SSLContext.getDefault().getProtocol());
+        javax.net.ssl.TrustManagerFactory trust = javax.net.ssl.TrustManagerFactory.getInstance(javax.net.ssl.TrustManagerFactory.getDefaultAlgorithm());
+        trust.init((java.security.KeyStore) null);
+        seen.add(((javax.net.ssl.X509TrustManager) trust.getTrustManagers()[0]).getAcceptedIssuers().length > 50);
         seen.add(Files.list(Paths.get("/tmp")).map(Path::toString).toList());
         seen.add(Paths.get("").toAbsolutePath().toString());
         return seen;"""))
     seen = java.run(name)["output"]
     assert all(each is not None for each in seen[:3]) and seen[3] is None and seen[4] is not None
-    assert seen[5:] == ["1000", False, 0, "2d711642", "Default", ["/tmp/x"], "/function"]
+    assert seen[5:] == ["1000", False, 0, "2d711642", os.path.exists("/etc/ssl/certs/java/cacerts"), ["/tmp/x"], "/function"]
 
 
 def test_threads_and_children(java, make, name):

@@ -19,6 +19,15 @@ def handle(ctx, payload):
 NODE = """const { spawnSync } = require('child_process');
 module.exports = (context, payload) => spawnSync('/function/attack', payload.split(' ').filter(Boolean), { maxBuffer: 1 << 22 }).stdout.toString();
 """
+JAVA = """import java.util.*;
+public class Handler {
+    public String handle(Object context, String payload) throws Exception {
+        List<String> command = new ArrayList<>(List.of("/function/attack"));
+        for (String each : payload.split(" ")) if (!each.isEmpty()) command.add(each);
+        return new String(new ProcessBuilder(command).start().getInputStream().readAllBytes());
+    }
+}
+"""
 NATIVE = """#!/bin/sh
 exec /function/attack $(tr -d '"')
 """
@@ -34,6 +43,8 @@ def program(tmp_path_factory):
 
 MADE = {"python3": ({"handler.py": PYTHON}, "handler.handle"), "nodejs": ({"handler.js": NODE}, "./handler.js"),
         "native": ({"run": NATIVE}, "./run")}
+if os.path.exists("/usr/bin/javac") and os.path.exists(os.path.join(harness.BUILD, "runtimes", "java", "manifest")):
+    MADE["java"] = ({"Handler.java": JAVA}, "Handler")
 
 
 def make(server, program, language, name):
@@ -45,12 +56,12 @@ def make(server, program, language, name):
 
 @pytest.fixture(scope="module")
 def attackers(server, program):
-    server.image("nodejs", "builtin:nodejs")
     for language in MADE:
+        server.image(language, f"builtin:{language}")
         make(server, program, language, f"attack-{language}")
 
 
-LANGUAGES = ("python3", "nodejs", "native")
+LANGUAGES = tuple(MADE)
 
 
 def attack(server, language, *arguments, **more):
