@@ -342,18 +342,17 @@ int cgroup_clone_fd(const struct cgroup *cgroup)
         return cgroup->clone_fd;
 }
 
-enum err_code cgroup_join(struct cgroup *cgroup, pid_t pid, struct err *err)
+int cgroup_enter(const struct cgroup *cgroup)
 {
-        char text[16];
+        char file[CGROUP_PATH_MAX + sizeof("/tasks")];
 
-        snprintf(text, sizeof(text), "%d", (int)pid);
+        snprintf(file, sizeof(file), "%s/tasks", cgroup->path);
         for (size_t i = 0; i < cgroup->tree->hierarchy_count; i++) {
-                enum err_code code = cgroup_write(cgroup->tree->hierarchies[i].fd, cgroup->path,
-                                                  "cgroup.procs", text, err);
-                if (code != ERR_OK)
-                        return code;
+                own_fd int fd = openat(cgroup->tree->hierarchies[i].fd, file, O_WRONLY | O_CLOEXEC);
+                if (fd < 0 || write(fd, "0", 1) != 1)
+                        return -1;
         }
-        return ERR_OK;
+        return 0;
 }
 
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret)

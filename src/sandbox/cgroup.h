@@ -47,9 +47,12 @@ unsigned cgroup_tree_version(const struct cgroup_tree *tree);
 enum err_code cgroup_create(struct cgroup_tree *tree, const char *organization, const char *function,
                             const struct cgroup_limits *limits, struct cgroup **ret, struct err *err);
 
-/* For CLONE_INTO_CGROUP; -1 where that does not apply: then cgroup_join, before the process runs. */
+/* For CLONE_INTO_CGROUP; -1 where that does not apply: then cgroup_enter, in the new process. */
 int cgroup_clone_fd(const struct cgroup *cgroup);
-enum err_code cgroup_join(struct cgroup *cgroup, pid_t pid, struct err *err);
+/* This process, of one thread, enters. A thread that moves itself need not wait until no process of the host
+ * forks or ends, which takes the kernel 10 ms and more and stops all others that fork meanwhile. Allocates
+ * nothing; reports by errno. */
+int cgroup_enter(const struct cgroup *cgroup);
 
 /* A measure that cannot be read is 0. */
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret);

@@ -124,6 +124,8 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 fail(control_fd, "set the parent-death signal");
         go_await(control_fd);
         umask(022);
+        if (cgroup_clone_fd(spec->cgroup) < 0 && cgroup_enter(spec->cgroup) < 0)
+                fail(control_fd, "enter its cgroup");
         /* In its cgroup by now, which so becomes the top of all that its cgroup namespace shows. */
         if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP |
                     (own_network ? CLONE_NEWNET : 0)) < 0)

@@ -108,8 +108,6 @@ static enum err_code child_prepare(const struct sandbox *sandbox, const struct s
         char score[16];
         enum err_code code = user_map(sandbox->pid, spec, err);
 
-        if (code == ERR_OK && cgroup_clone_fd(spec->cgroup) < 0)
-                code = cgroup_join(spec->cgroup, sandbox->pid, err);
         if (code != ERR_OK)
                 return code;
         snprintf(score, sizeof(score), "%d", OOM_SCORE);
