@@ -334,7 +334,7 @@ static void pass_start(struct api *api, struct api_call *call, bool dry)
         struct err err;
 
         if (pass == NULL) {
-                err_set(&err, ERR_CONFLICT,
+                err_set(&err, ERR_UNAVAILABLE,
                         "garbage is being collected already: try again when that is over");
                 if (call != NULL)
                         api_call_fail(call, &err);

@@ -365,7 +365,7 @@ static json_t *system_operation(struct openapi *openapi, const struct system_pat
 
 static json_t *gc_operation(struct openapi *openapi, const char *id, const char *summary)
 {
-        static const int statuses[] = {401, 409, 500, 503, 0};
+        static const int statuses[] = {401, 500, 503, 0};
         json_t *responses = json_object(), *operation = json_object();
         json_t *thing = json_pack("{s:s, s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}}", "type", "object",
                                   "properties", "kind", "type", "string", "name", "type", "string", "bytes",
@@ -394,12 +394,12 @@ json_t *openapi_paths(struct openapi *openapi)
         for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
                 openapi_put(openapi, paths, system_paths[i].path,
                             json_pack("{s:o}", "get", system_operation(openapi, &system_paths[i])));
-        openapi_put(
-                openapi, paths, "/v1/gc",
-                json_pack(
-                        "{s:o, s:o}", "get",
-                        gc_operation(openapi, "previewGarbage", "What the collector of garbage would remove"),
-                        "post",
-                        gc_operation(openapi, "collectGarbage", "Remove what nothing refers to, and tell")));
+        json_t *preview =
+                gc_operation(openapi, "previewGarbage", "What the collector of garbage would remove");
+        json_t *collect = gc_operation(openapi, "collectGarbage", "Remove what nothing refers to, and tell");
+        openapi_put(openapi, collect, "requestBody",
+                    json_pack("{s:b, s:o}", "required", 0, "content",
+                              content(json_pack("{s:s}", "type", "object"))));
+        openapi_put(openapi, paths, "/v1/gc", json_pack("{s:o, s:o}", "get", preview, "post", collect));
         return paths;
 }
