@@ -1,7 +1,6 @@
 """The agent of functions that are images, over the invocation channel: the image's process is a server of the test's."""
 import json
 import os
-import pathlib
 import signal
 import socket
 import stat
@@ -477,5 +476,5 @@ def test_a_healthz_that_stays_bad_is_told(original):
 
 
 def test_the_program_is_static_so_that_it_runs_in_any_image():
-    program = pathlib.Path(conftest.runtime_folder("http")) / "dispatch-agent-http"
+    program = conftest.BUILD / "runtimes" / "http" / "dispatch-agent-http"
     assert b"ld-linux" not in program.read_bytes()[:4096]
