@@ -17,6 +17,12 @@
 
 enum { ID = 0x1234, TTL_MAX = 3600 };
 
+/* Bytes, not text. */
+static void put(void *at, const char *bytes, size_t len)
+{
+        memcpy(at, bytes, len);
+}
+
 static struct dns_query query;
 static struct dns_answer answer;
 
@@ -93,12 +99,12 @@ static void names_of_255_bytes_are_read_and_longer_ones_not(void **state)
         }
         bytes[at] = 61;
         memset(bytes + at + 1, 'x', 61);
-        memcpy(bytes + at + 62, "\0\0\1\0\1", 5);
+        put(bytes + at + 62, "\0\0\1\0\1", 5);
         assert_true(dns_query_read(bytes, at + 67, &query));
         assert_int_equal(strlen(query.name), 253);
         bytes[at] = 62;
         memset(bytes + at + 1, 'x', 62);
-        memcpy(bytes + at + 63, "\0\0\1\0\1", 5);
+        put(bytes + at + 63, "\0\0\1\0\1", 5);
         assert_false(dns_query_read(bytes, at + 68, &query));
 }
 
@@ -191,7 +197,7 @@ static void more_addresses_than_there_is_room_for_are_told(void **state)
         (void)state;
         ask();
         for (int i = 0; i <= EGRESS_ADDRESSES_MAX; i++, at += 16)
-                memcpy(bytes + at, RECORD_A "\1\2\3\4", 16);
+                put(bytes + at, RECORD_A "\1\2\3\4", 16);
         assert_true(read_answer(bytes, at));
         assert_int_equal(answer.count, EGRESS_ADDRESSES_MAX);
         assert_true(answer.overfull);
