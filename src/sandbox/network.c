@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -44,6 +46,9 @@ struct network {
         struct ipv4_range pool;
         int host_ns_fd, router_ns_fd;
         int host_fd, router_fd; /* rtnetlink */
+        int watch_fd;           /* nfnetlink of the host: what others do to its rules */
+        pid_t nft_pid;          /* that loaded ours last */
+        uint32_t uplink;        /* index of the host's interface */
         int sets_fd;            /* nfnetlink of the router; -1: not needed yet */
         struct network_group *groups;
         uint32_t last_group;
@@ -163,7 +168,7 @@ static enum err_code router_make(struct network *network, struct err *err)
         if (route_address_add(network->router_fd, ROUTE_LO_INDEX, network_gateway(network)) < 0)
                 return refused("give the router its address", err);
         network_rules_router(&network->pool, rules);
-        return network_rules_load(network->router_ns_fd, rules, err);
+        return network_rules_load(network->router_ns_fd, rules, NULL, err);
 }
 
 /* What the kernel does with packets between its interfaces, on the host, once the rules are there. */
@@ -179,30 +184,122 @@ static enum err_code host_forward(struct err *err)
         return ERR_OK;
 }
 
+/* They go when the interface is down. A pool that another server took a moment ago is looked for again. */
+static enum err_code host_routes_make(const struct network *network, struct err *err)
+{
+        const struct ipv4_range up = {at(network, OFFSET_UP), 32};
+        uint32_t host = at(network, OFFSET_HOST);
+
+        if (route_add(network->host_fd, network->uplink, &up, 0, host, true) < 0)
+                return refused("set the host's end of the interface", err);
+        if (route_add(network->host_fd, network->uplink, &network->pool, up.address, host, false) == 0)
+                return ERR_OK;
+        if (errno == EEXIST)
+                return err_set(err, ERR_UNAVAILABLE,
+                               "network egress: something took the pool of addresses just now");
+        return refused("set the host's end of the interface", err);
+}
+
 static enum err_code uplink_make(struct network *network, struct err *err)
 {
-        const struct ipv4_range host = {at(network, OFFSET_HOST), 32}, up = {at(network, OFFSET_UP), 32},
-                                any = {0, 0};
+        const struct ipv4_range host = {at(network, OFFSET_HOST), 32}, any = {0, 0};
+        uint32_t up = at(network, OFFSET_UP);
         char ipv6[64];
 
-        /* Of a process that was killed a moment ago. */
-        (void)route_link_remove(network->host_fd, network->names.uplink);
         if (route_pair_make(network->host_fd, network->names.uplink, 0, 0, "up", network->router_ns_fd) < 0)
                 return refused("make a pair of interfaces", err);
-        uint32_t index = if_nametoindex(network->names.uplink);
+        network->uplink = if_nametoindex(network->names.uplink);
         snprintf(ipv6, sizeof(ipv6), "ipv6/conf/%s/disable_ipv6", network->names.uplink);
         if (setting_write(ipv6, "1") < 0)
                 return refused("turn IPv6 off for the interface", err);
-        if (route_address_add(network->host_fd, index, host.address) < 0 ||
-            route_add(network->host_fd, index, &up, 0, host.address) < 0 ||
-            route_add(network->host_fd, index, &network->pool, up.address, host.address) < 0)
+        if (route_address_add(network->host_fd, network->uplink, host.address) < 0)
                 return refused("set the host's end of the interface", err);
+        enum err_code code = host_routes_make(network, err);
+        if (code != ERR_OK)
+                return code;
         if (route_link_up(network->router_fd, ROUTE_PEER_INDEX) < 0 ||
-            route_address_add(network->router_fd, ROUTE_PEER_INDEX, up.address) < 0 ||
-            route_add(network->router_fd, ROUTE_PEER_INDEX, &host, 0, up.address) < 0 ||
-            route_add(network->router_fd, ROUTE_PEER_INDEX, &any, host.address, up.address) < 0)
+            route_address_add(network->router_fd, ROUTE_PEER_INDEX, up) < 0 ||
+            route_add(network->router_fd, ROUTE_PEER_INDEX, &host, 0, up, true) < 0 ||
+            route_add(network->router_fd, ROUTE_PEER_INDEX, &any, host.address, up, true) < 0)
                 return refused("set the router's end of the interface", err);
         return ERR_OK;
+}
+
+static enum err_code host_rules_load(struct network *network, struct err *err)
+{
+        char rules[NETWORK_RULES_MAX];
+
+        network_rules_host(&network->names, &network->pool, rules);
+        return network_rules_load(network->host_ns_fd, rules, &network->nft_pid, err);
+}
+
+static enum err_code watch_open(struct network *network, struct err *err)
+{
+        int group = NFNLGRP_NFTABLES;
+
+        network->watch_fd = netlink_open(NETLINK_NETFILTER);
+        if (network->watch_fd < 0 ||
+            setsockopt(network->watch_fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+                return refused("watch the host's rules", err);
+        return ERR_OK;
+}
+
+/* Whether a message says that something of our table is gone, by somebody else's hand. */
+static bool is_loss(const struct network *network, const struct nlmsghdr *head)
+{
+        uint16_t type = head->nlmsg_type & 0xff;
+        size_t skip = NLMSG_ALIGN(sizeof(struct nfgenmsg)), size = NLMSG_PAYLOAD(head, 0), len;
+
+        if (head->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || head->nlmsg_pid == (uint32_t)network->nft_pid ||
+            (type != NFT_MSG_DELTABLE && type != NFT_MSG_DELCHAIN && type != NFT_MSG_DELRULE &&
+             type != NFT_MSG_DELSET && type != NFT_MSG_DELSETELEM) ||
+            size < skip)
+                return false;
+        /* The name of the table is the first attribute of all of these. */
+        const char *table =
+                netlink_find((const char *)NLMSG_DATA(head) + skip, size - skip, NFTA_TABLE_NAME, &len);
+        return table != NULL && len == strlen(network->names.table) + 1 &&
+               memcmp(table, network->names.table, len) == 0;
+}
+
+bool network_watch(const struct network *network)
+{
+        _Alignas(8) unsigned char buffer[NETLINK_DUMP_BYTES];
+        bool lost = false;
+
+        for (;;) {
+                ssize_t got = recv(network->watch_fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+                /* More was said than there was room for: it may have been that. */
+                lost = lost || (got < 0 && errno == ENOBUFS);
+                if (got < 0 && errno != EINTR && errno != ENOBUFS)
+                        return lost;
+                unsigned len = got > 0 ? (unsigned)got : 0;
+                for (const struct nlmsghdr *head = (const struct nlmsghdr *)(const void *)buffer;
+                     NLMSG_OK(head, len); head = NLMSG_NEXT(head, len))
+                        lost = lost || is_loss(network, head);
+        }
+}
+
+int network_watch_fd(const struct network *network)
+{
+        return network->watch_fd;
+}
+
+enum err_code network_restore(struct network *network, struct err *err)
+{
+        if (route_link_down(network->host_fd, network->uplink) < 0)
+                return refused("take the interface down", err);
+        enum err_code code = host_rules_load(network, err);
+        if (code != ERR_OK)
+                return code;
+        if (route_link_up(network->host_fd, network->uplink) < 0)
+                return refused("bring the interface up", err);
+        return host_routes_make(network, err);
+}
+
+bool network_is_dropped(const struct network *network)
+{
+        return network_rules_dropped(network->host_ns_fd);
 }
 
 /* FNV-1a of the name: servers beside each other begin at different places. */
@@ -229,8 +326,6 @@ static void names_make(const char *name, struct network_names *ret)
 static enum err_code network_open(struct network *network, const char *name, const struct ipv4_range *range,
                                   struct err *err)
 {
-        char rules[NETWORK_RULES_MAX];
-
         network->host_ns_fd = ns_open_own();
         network->host_fd = netlink_open(NETLINK_ROUTE);
         if (network->host_ns_fd < 0 || network->host_fd < 0)
@@ -243,8 +338,9 @@ static enum err_code network_open(struct network *network, const char *name, con
         code = router_make(network, err);
         if (code != ERR_OK)
                 return code;
-        network_rules_host(&network->names, &network->pool, rules);
-        code = network_rules_load(network->host_ns_fd, rules, err);
+        code = watch_open(network, err);
+        if (code == ERR_OK)
+                code = host_rules_load(network, err);
         if (code == ERR_OK)
                 code = uplink_make(network, err);
         if (code == ERR_OK)
@@ -283,10 +379,10 @@ void network_destroy(struct network *network)
                 (void)route_link_remove(network->host_fd, network->names.uplink);
         if (network->router_ns_fd >= 0) {
                 network_rules_remove(&network->names, rules);
-                (void)network_rules_load(network->host_ns_fd, rules, NULL);
+                (void)network_rules_load(network->host_ns_fd, rules, NULL, NULL);
         }
-        const int fds[] = {network->host_fd, network->router_fd, network->sets_fd, network->router_ns_fd,
-                           network->host_ns_fd};
+        const int fds[] = {network->host_fd,  network->router_fd,    network->sets_fd,
+                           network->watch_fd, network->router_ns_fd, network->host_ns_fd};
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
                 if (fds[i] >= 0)
                         close(fds[i]);
@@ -306,7 +402,7 @@ enum err_code network_clear(const char *name, struct err *err)
                 return err_sys(err, "open the host's network");
         (void)route_link_remove(host_fd, names.uplink);
         network_rules_remove(&names, rules);
-        return network_rules_load(ns_fd, rules, err);
+        return network_rules_load(ns_fd, rules, NULL, err);
 }
 
 uint32_t network_gateway(const struct network *network)
@@ -362,10 +458,10 @@ static enum err_code link_open(struct network *network, struct network_link *lin
         snprintf(name, sizeof(name), "%c%u", link->group != NULL ? 'a' : 's', link->index);
         if (route_pair_make(network->router_fd, name, link->index, group, "eth0", link->ns_fd) < 0)
                 return refused("make a pair of interfaces", err);
-        if (route_add(network->router_fd, link->index, &self, 0, network_gateway(network)) < 0 ||
+        if (route_add(network->router_fd, link->index, &self, 0, network_gateway(network), true) < 0 ||
             route_link_up(route_fd, ROUTE_PEER_INDEX) < 0 ||
             route_address_add(route_fd, ROUTE_PEER_INDEX, link->address) < 0 ||
-            route_add(route_fd, ROUTE_PEER_INDEX, &any, network_gateway(network), link->address) < 0)
+            route_add(route_fd, ROUTE_PEER_INDEX, &any, network_gateway(network), link->address, true) < 0)
                 return refused("set a sandbox's interface", err);
         return ERR_OK;
 }

@@ -66,6 +66,15 @@ void network_destroy(struct network *network);
 /* Removes what a process that was killed has left of the network of that name. */
 enum err_code network_clear(const char *name, struct err *err);
 
+/* Others may remove rules of ours from the host (`nft flush ruleset`, as a restart of the nftables service
+ * does). The descriptor is readable when any rules were changed, network_watch says whether something of ours
+ * is gone, and network_restore closes the way out until all of it is back. */
+int network_watch_fd(const struct network *network);
+bool network_watch(const struct network *network);
+enum err_code network_restore(struct network *network, struct err *err);
+/* Whether another's firewall will drop what sandboxes send, as far as can be told. */
+bool network_is_dropped(const struct network *network);
+
 /* The address of the router, as sandboxes see it. */
 uint32_t network_gateway(const struct network *network);
 struct ipv4_range network_pool(const struct network *network);

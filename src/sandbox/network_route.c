@@ -71,16 +71,27 @@ int route_address_add(int fd, uint32_t index, uint32_t address)
         return netlink_send(fd, &request);
 }
 
-int route_link_up(int fd, uint32_t index)
+static int link_set(int fd, uint32_t index, unsigned flags)
 {
         struct netlink_request request = {.used = 0};
-        struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+        struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = flags, .ifi_change = IFF_UP};
 
         netlink_begin(&request, RTM_NEWLINK, NLM_F_ACK, &link, sizeof(link));
         return netlink_send(fd, &request);
 }
 
-int route_add(int fd, uint32_t index, const struct ipv4_range *to, uint32_t gateway, uint32_t source)
+int route_link_up(int fd, uint32_t index)
+{
+        return link_set(fd, index, IFF_UP);
+}
+
+int route_link_down(int fd, uint32_t index)
+{
+        return link_set(fd, index, 0);
+}
+
+int route_add(int fd, uint32_t index, const struct ipv4_range *to, uint32_t gateway, uint32_t source,
+              bool replace)
 {
         struct netlink_request request = {.used = 0};
         struct rtmsg body = {.rtm_family = AF_INET,
@@ -91,7 +102,7 @@ int route_add(int fd, uint32_t index, const struct ipv4_range *to, uint32_t gate
                              .rtm_type = RTN_UNICAST,
                              .rtm_flags = gateway != 0 ? RTNH_F_ONLINK : 0};
 
-        netlink_begin(&request, RTM_NEWROUTE, ANEW, &body, sizeof(body));
+        netlink_begin(&request, RTM_NEWROUTE, replace ? ANEW : NEW, &body, sizeof(body));
         if (to->prefix > 0)
                 put_address(&request, RTA_DST, to->address);
         netlink_put_u32(&request, RTA_OIF, index);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "sandbox/network.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { ROUTE_LO_INDEX = 1, ROUTE_PEER_INDEX = 2 };
@@ -18,11 +19,15 @@ int route_pair_make(int fd, const char *name, uint32_t index, uint32_t group, co
 int route_link_remove(int fd, const char *name);
 
 int route_link_up(int fd, uint32_t index);
+/* Takes the interface's routes with it. */
+int route_link_down(int fd, uint32_t index);
 /* A host's address on the interface. */
 int route_address_add(int fd, uint32_t index, uint32_t address);
-/* To a range by the interface: directly (gateway 0), or by a gateway that is on it; in the place of one that
- * is there. source: 0, or the address that packets of this host's own get. */
-int route_add(int fd, uint32_t index, const struct ipv4_range *to, uint32_t gateway, uint32_t source);
+/* To a range by the interface: directly (gateway 0), or by a gateway that is on it. `replace`: in the
+ * place of one that is there; else that is EEXIST. source: 0, or the address that packets of this host's own
+ * get. */
+int route_add(int fd, uint32_t index, const struct ipv4_range *to, uint32_t gateway, uint32_t source,
+              bool replace);
 
 /* The first pool in the range that overlaps with no route of the namespace, beginning at its `start`th
  * (modulo their number). ERR_CONFLICT: there is none. */

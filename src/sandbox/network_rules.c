@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 256 };
+enum { MESSAGE_MAX = 4096, REASON_MAX = 200 };
 
 /* Text of known size: what does not fit is a mistake of ours. */
 struct text {
@@ -166,11 +166,10 @@ void network_rules_remove(const struct network_names *names, char out[NETWORK_RU
 }
 
 /* Between fork and exec. */
-_Noreturn static void nft_run(int ns_fd, int text_fd, int message_fd)
+_Noreturn static void nft_run(int ns_fd, char *const argv[], int text_fd, int message_fd)
 {
         static const char *const places[] = {"/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft",
                                              "/usr/local/sbin/nft"};
-        char *const argv[] = {"nft", "-f", "-", NULL};
         char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C", NULL};
         sigset_t none;
 
@@ -185,7 +184,7 @@ _Noreturn static void nft_run(int ns_fd, int text_fd, int message_fd)
         _exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Its first line, and the end of the pipe: nft is gone by then, or is to be. */
+/* How it begins, until the end of the pipe: nft is gone by then, or is to be. */
 static bool message_read(int fd, char out[MESSAGE_MAX])
 {
         uint64_t end = clock_mono_ms() + NETWORK_NFT_MS;
@@ -205,8 +204,35 @@ static bool message_read(int fd, char out[MESSAGE_MAX])
                 used += take;
         }
         out[used] = '\0';
-        out[strcspn(out, "\n")] = '\0';
         return true;
+}
+
+/* Runs it to its end; what it said is in `message`. ERR_TIMEOUT: it was killed. */
+static enum err_code nft(int ns_fd, char *const argv[], int text_fd, char message[MESSAGE_MAX],
+                         pid_t *ret_pid, int *ret_status, struct err *err)
+{
+        int ends[2];
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return err_sys(err, "make a pipe for nft");
+        own_fd int in = ends[0], out = ends[1];
+        pid_t pid = fork();
+        if (pid < 0)
+                return err_sys(err, "fork for nft");
+        if (pid == 0)
+                nft_run(ns_fd, argv, text_fd, out);
+        close(take_fd(&out));
+        bool ended = message_read(in, message);
+        if (!ended)
+                (void)kill(pid, SIGKILL);
+        while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
+                ;
+        if (!ended)
+                return err_set(err, ERR_TIMEOUT, "network egress: nft did not end within %d s",
+                               NETWORK_NFT_MS / 1000);
+        if (ret_pid != NULL)
+                *ret_pid = pid;
+        return ERR_OK;
 }
 
 static int text_file(const char *text)
@@ -229,8 +255,8 @@ static enum err_code nft_ended(int status, const char *message, struct err *err)
         if (strstr(message, "Operation not permitted") != NULL)
                 return err_set(err, ERR_SYSTEM,
                                "network egress needs the right to change the network (CAP_NET_ADMIN) on this "
-                               "host: nft: %s",
-                               message);
+                               "host: nft: %.*s",
+                               REASON_MAX, message);
         return err_set(
                 err, ERR_SYSTEM,
                 "network egress: nft does not take its rules (does the kernel have nf_tables, nft_fib, "
@@ -238,28 +264,31 @@ static enum err_code nft_ended(int status, const char *message, struct err *err)
                 message);
 }
 
-enum err_code network_rules_load(int ns_fd, const char *text, struct err *err)
+enum err_code network_rules_load(int ns_fd, const char *text, pid_t *ret_pid, struct err *err)
 {
+        static char *const argv[] = {"nft", "-f", "-", NULL};
         char message[MESSAGE_MAX] = "";
-        int ends[2], status;
+        int status;
 
         own_fd int text_fd = text_file(text);
-        if (text_fd < 0 || pipe2(ends, O_CLOEXEC) < 0)
+        if (text_fd < 0)
                 return err_sys(err, "give nft its rules");
-        own_fd int in = ends[0], out = ends[1];
-        pid_t pid = fork();
-        if (pid < 0)
-                return err_sys(err, "fork for nft");
-        if (pid == 0)
-                nft_run(ns_fd, text_fd, out);
-        close(take_fd(&out));
-        bool ended = message_read(in, message);
-        if (!ended)
-                (void)kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        if (!ended)
-                return err_set(err, ERR_SYSTEM, "network egress: nft did not end within %d s",
-                               NETWORK_NFT_MS / 1000);
+        enum err_code code = nft(ns_fd, argv, text_fd, message, ret_pid, &status, err);
+        if (code != ERR_OK)
+                return code == ERR_TIMEOUT ? err_wrap(err, ERR_SYSTEM, "load rules") : code;
+        message[strcspn(message, "\n")] = '\0';
         return nft_ended(status, message, err);
+}
+
+bool network_rules_dropped(int ns_fd)
+{
+        static char *const argv[] = {"nft", "list", "chain", "ip", "filter", "FORWARD", NULL};
+        char message[MESSAGE_MAX] = "";
+        int status;
+
+        own_fd int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (null_fd < 0 || nft(ns_fd, argv, null_fd, message, NULL, &status, NULL) != ERR_OK)
+                return false;
+        /* Their rules may let us through: then there is one that names our interfaces. */
+        return status == 0 && strstr(message, "policy drop") != NULL && strstr(message, "\"dp") == NULL;
 }

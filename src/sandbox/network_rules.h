@@ -9,6 +9,9 @@
 #include "base/err.h"
 #include "sandbox/network.h"
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 enum { NETWORK_RULES_MAX = 8192, NETWORK_NFT_MS = 10000 };
 
 #define NETWORK_TABLE "dispatch" /* in the router */
@@ -24,7 +27,11 @@ void network_rules_host(const struct network_names *names, const struct ipv4_ran
 /* Makes a table that is not there, so that it can be removed either way. */
 void network_rules_remove(const struct network_names *names, char out[NETWORK_RULES_MAX]);
 
-/* Takes the text in, whole or not at all, in the network namespace ns_fd. */
-enum err_code network_rules_load(int ns_fd, const char *text, struct err *err);
+/* Takes the text in, whole or not at all, in the network namespace ns_fd. *ret_pid, unless NULL: the process
+ * that did, by which its changes are known to who listens for such. */
+enum err_code network_rules_load(int ns_fd, const char *text, pid_t *ret_pid, struct err *err);
+
+/* Whether another's rules drop what is forwarded unless told otherwise, as Docker's do. */
+bool network_rules_dropped(int ns_fd);
 
 #endif

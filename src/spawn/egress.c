@@ -50,8 +50,8 @@ struct egress {
         struct network *network;
         struct egress_link *links;
         int sockets[2]; /* datagram, stream: on the router's address, for each dispatch-dns after the other */
-        struct events_source control, exit;
-        struct events_timer restart;
+        struct events_source control, exit, watch;
+        struct events_timer restart, again;
         pid_t pid; /* 0: it does not run */
         int pid_fd, control_fd;
         bool pool_told;
@@ -281,6 +281,39 @@ static enum err_code marker_make(const struct spawn *spawn, struct err *err)
         return fd < 0 ? err_disk(err, "make %s/%s", spawn->state.path, marker) : ERR_OK;
 }
 
+static void on_restore_again(struct events_timer *timer);
+
+static void restore(struct egress *egress)
+{
+        struct err err;
+
+        if (network_restore(egress->network, &err) == ERR_OK) {
+                log_warning(
+                        "somebody removed the rules of sandboxes' networks from this host; they are back");
+                return;
+        }
+        log_error("somebody removed the rules of sandboxes' networks from this host, and sandboxes reach "
+                  "nothing "
+                  "until they are back: %s",
+                  err.text);
+        egress->again.fire = on_restore_again;
+        events_timer_start(&egress->spawn->events, &egress->again, BACKOFF_MS_MAX);
+}
+
+static void on_restore_again(struct events_timer *timer)
+{
+        restore(OWNER_OF(timer, struct egress, again));
+}
+
+static void on_rules_changed(struct events_source *source, uint32_t epoll_events)
+{
+        struct egress *egress = OWNER_OF(source, struct egress, watch);
+
+        (void)epoll_events;
+        if (network_watch(egress->network))
+                restore(egress);
+}
+
 static enum err_code router_make(struct egress *egress, struct err *err)
 {
         struct spawn *spawn = egress->spawn;
@@ -298,9 +331,16 @@ static enum err_code router_make(struct egress *egress, struct err *err)
         if (code == ERR_OK)
                 code = network_listen(egress->network, SOCK_STREAM, DNS_PORT, &egress->sockets[1], err);
         if (code == ERR_OK)
+                code = events_add(&spawn->events, &egress->watch, network_watch_fd(egress->network), EPOLLIN,
+                                  on_rules_changed, err);
+        if (code == ERR_OK)
                 code = dns_start(egress, err);
         if (code != ERR_OK)
                 return code;
+        if (network_is_dropped(egress->network))
+                log_warning("the host's firewall drops what sandboxes with a network send (table ip filter, "
+                            "chain "
+                            "FORWARD, policy drop; Docker sets that): docs/network.md says what to allow");
         struct ipv4_range pool = network_pool(egress->network);
         char text[IPV4_TEXT_MAX];
         ipv4_range_format(&pool, text);
@@ -313,7 +353,9 @@ static void router_destroy(struct egress *egress)
         struct events *events = &egress->spawn->events;
 
         events_timer_stop(events, &egress->restart);
+        events_timer_stop(events, &egress->again);
         events_remove(events, &egress->exit);
+        events_remove(events, &egress->watch);
         dns_closed(egress);
         if (egress->pid != 0) {
                 (void)kill(egress->pid, SIGKILL);
@@ -338,7 +380,7 @@ static enum err_code egress_create(struct spawn *spawn, struct err *err)
                 return err_nomem(err);
         egress->spawn = spawn;
         egress->pid_fd = egress->control_fd = egress->sockets[0] = egress->sockets[1] = -1;
-        egress->control.fd = egress->exit.fd = -1;
+        egress->control.fd = egress->exit.fd = egress->watch.fd = -1;
         spawn->egress = egress;
         return ERR_OK;
 }

@@ -588,6 +588,29 @@ def test_two_servers_and_the_hosts_own_rules_do_not_disturb_each_other(server, f
         world.sh("nft delete table inet theirs")
 
 
+def test_rules_that_somebody_removes_come_back_at_once(server, free):
+    for removal in ("nft flush ruleset", f"nft delete table inet {tables()[0]}", f"nft flush table inet {tables()[0]}"):
+        world.sh(removal)
+        harness.poll(lambda: tables() and "masquerade" in world.sh(f"nft list table inet {tables()[0]}"), what=removal)
+        harness.poll(lambda: free("call('allowed.example')") == "hello", what=f"the outside after {removal}")
+        assert free("[call('198.18.0.1', 7002), call('192.168.77.1', 7002)]") == ["EHOSTUNREACH", "EHOSTUNREACH"]
+
+
+def test_a_firewall_that_drops_what_is_forwarded_is_warned_of(another):
+    world.sh("nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'")
+    try:
+        another.image("python3", harness.PYTHON_BASE)
+        probe = inside(another, "free")
+        assert "the host's firewall drops what sandboxes with a network send" in another.log()
+        assert probe("call('198.18.0.10', 80, 1)") == "TIMEOUT"
+        world.sh("""nft 'add rule ip filter FORWARD iifname "dp*" accept'
+            nft 'add rule ip filter FORWARD oifname "dp*" ct state established,related accept'""")
+        assert probe("call('198.18.0.10')") == "hello"
+        assert probe("call('198.18.0.1', 7002)") == "EHOSTUNREACH"
+    finally:
+        world.sh("nft delete table ip filter")
+
+
 def test_nothing_is_left_after_a_stop(outside, another):
     before = uplinks(), tables(), world.sh("ip route")
     another.image("python3", harness.PYTHON_BASE)
