@@ -5,6 +5,9 @@
 #include "api/function_image.h"
 #include "api/functions.h"
 #include "api/gc.h"
+#include "api/image_build.h"
+#include "api/image_catalogue.h"
+#include "api/image_log.h"
 #include "api/images.h"
 #include "api/internal.h"
 #include "api/object_store.h"
@@ -51,7 +54,10 @@ enum err_code api_create(const struct api_config *config, struct api **ret, stru
         defaults_fill(&api->config);
         recorder_on_missing(config->recorder, layers_missing, api);
         endpoints_init(api);
+        api->logs_fd = -1;
         enum err_code code = sources_init(api, err);
+        if (code == ERR_OK)
+                code = image_logs_init(api, err);
         if (code == ERR_OK)
                 code = api_openapi_init(api, err);
         if (code == ERR_OK && (api->reconcile = loop_timer_create(config->control, reconcile, api)) == NULL)
@@ -83,6 +89,9 @@ void api_destroy(struct api *api)
         functions_checks_finish(api);
         layers_finish(api);
         images_finish(api);
+        image_builds_finish(api);
+        image_catalogues_finish(api);
+        image_logs_finish(api);
         endpoints_finish(api);
         sources_finish(api);
         buf_finish(&api->openapi);

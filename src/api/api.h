@@ -44,6 +44,7 @@ struct api_config {
         const struct registries *registries;
 
         const char *sources_dir;           /* the server's own folder, 0700; made when missing */
+        const char *logs_dir;              /* logs of builds; likewise; NULL: none are kept */
         const struct api_storage *storage; /* where sources are kept besides; NULL: nowhere */
         const char *organization;          /* default organization: "dispatch-server" */
         const char *project;               /* default project: "default" */
@@ -52,6 +53,10 @@ struct api_config {
         const char *version_json;          /* Version object of the contract */
         bool skip_auth;                    /* false: every call but version and health needs credentials */
         uint32_t draining_generation;
+
+        const char *build_env;     /* NAME=VALUE,... for what installs packages; NULL: nothing */
+        const char *package_allow; /* file with the packages that may be installed; NULL or "": all */
+        uint32_t build_timeout_ms, build_memory_mib, build_disk_mib; /* of such builds; 0: the builder's */
 
         uint32_t run_timeout_ms;   /* of functions that name none; 0: 60,000 */
         uint64_t body_bytes_max;   /* 0: 10 MiB */

@@ -27,11 +27,28 @@ void function_moved(struct api *api, const struct store_row *row, struct revisio
         runs_function_changed(api, row->id);
 }
 
+/* Of a function that serves and was not changed itself: what failed is another image, or the like. */
+static json_t *reasons_told(const struct store_row *row, const json_t *reasons)
+{
+        const json_t *active = json_object_get(row->internal, "active");
+        json_t *told = json_array();
+
+        if (active != NULL && json_integer_value(json_object_get(active, "number")) == row->revision)
+                (void)json_array_append_new(
+                        told,
+                        json_sprintf("image %.*s is another now, and the function does not work on it; it "
+                                     "goes on with the image as it was",
+                                     STR_ARG(json_str(row->document, "image"))));
+        (void)json_array_extend(told, (json_t *)reasons);
+        return told;
+}
+
 void function_fail_reasons(struct api *api, struct store_row *row, const json_t *reasons)
 {
+        own_json json_t *told = reasons_told(row, reasons);
         struct err err;
 
-        if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, reasons, &err) != ERR_OK) {
+        if (status_save(api->config.store, MODEL_FUNCTION, row, STATUS_ERROR, told, &err) != ERR_OK) {
                 api_stumble(api, "save a function's status", &err);
                 return;
         }
@@ -113,14 +130,28 @@ void functions_reconcile(struct api *api, enum model_kind kind, struct store_row
                 function_build_start(api, row, &image);
 }
 
+/* Does what serves of a function run on what its image is now? */
+static bool is_on_image(struct api *api, const struct store_row *row)
+{
+        struct store_key key = api_key(MODEL_IMAGE, str_of(row->organization), str_of(row->project),
+                                       json_str(row->document, "image"));
+        own_row struct store_row image = {0};
+        const json_t *layers = json_object_get(json_object_get(row->internal, "active"), "layers");
+
+        return store_get(api->config.store, &key, &image, NULL) != ERR_OK ||
+               json_equal(layers, json_object_get(image.internal, "layers"));
+}
+
+/* One that serves is built anew on another image; what served goes on until that works. */
 static void image_moved(struct api *api, enum model_kind kind, struct store_row *row)
 {
         bool serving = json_object_get(row->internal, "active") != NULL;
+        enum status status = status_of(row->document);
         struct err err;
 
-        if (status_of(row->document) == STATUS_READY)
-                return; /* it keeps the layers that it has until it is updated */
-        if (status_of(row->document) == STATUS_ERROR &&
+        if (status == STATUS_READY && is_on_image(api, row))
+                return;
+        if ((status == STATUS_ERROR || status == STATUS_READY) &&
             status_save(api->config.store, kind, row, serving ? STATUS_UPDATING : STATUS_INITIALIZED, NULL,
                         &err) != ERR_OK) {
                 api_stumble(api, "try a function again", &err);

@@ -6,6 +6,8 @@
 #include "api/images.h"
 #include "api/explain.h"
 #include "api/functions.h"
+#include "api/image_build.h"
+#include "api/image_log.h"
 #include "api/resource.h"
 #include "api/rows.h"
 
@@ -122,8 +124,10 @@ static void save(struct api *api, enum model_kind kind, struct store_row *row, e
 
         if (status_save(api->config.store, kind, row, to, reasons, &err) != ERR_OK) {
                 api_stumble(api, "save an image's status", &err);
-        } else if (!status_is_pending(to))
+        } else if (!status_is_pending(to)) {
+                image_log_moved(api, row->id);
                 wake(api, kind, row);
+        }
 }
 
 static void fail(struct api *api, enum model_kind kind, struct store_row *row, const char *text)
@@ -143,6 +147,49 @@ static bool ready(struct api *api, enum model_kind kind, struct store_row *row, 
                 return false;
         save(api, kind, row, STATUS_READY, NULL);
         return true;
+}
+
+static enum status busy_status(const struct store_row *row)
+{
+        enum status status = status_of(row->document);
+
+        return status == STATUS_INITIALIZED ? STATUS_CREATING : status;
+}
+
+void images_built(struct api *api, struct store_row *row, const char *language, json_t *layers, json_t *base)
+{
+        struct err err;
+
+        if (json_object_set(row->internal, "base", base) < 0 ||
+            !ready(api, MODEL_IMAGE, row, language, layers)) {
+                err_nomem(&err);
+                api_stumble(api, "finish an image", &err);
+        }
+}
+
+void images_failed(struct api *api, struct store_row *row, const char *text)
+{
+        fail(api, MODEL_IMAGE, row, text);
+}
+
+/* What its base image has is there: the image is that, or more. */
+static void base_found(struct api *api, enum model_kind kind, struct store_row *row, const char *language,
+                       json_t *layers)
+{
+        struct err err;
+
+        if (kind != MODEL_IMAGE) {
+                if (!ready(api, kind, row, language, layers)) {
+                        err_nomem(&err);
+                        api_stumble(api, "finish a base image", &err);
+                }
+        } else if (!image_build_wanted(row->document)) {
+                images_built(api, row, language, layers, layers);
+        } else {
+                if (busy_status(row) != status_of(row->document))
+                        save(api, kind, row, busy_status(row), NULL);
+                image_build_start(api, row, language, layers);
+        }
 }
 
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
@@ -191,9 +238,11 @@ static void job_apply(struct layer_job *job, const struct builder_result *result
                 return;
         }
         own_json json_t *layers = json_pack("[s]", result->layer);
-        if (layers == NULL || !ready(api, job->kind, &row, job->language, layers)) {
+        if (layers == NULL) {
                 err_nomem(&err);
                 api_stumble(api, "finish an image", &err);
+        } else {
+                base_found(api, job->kind, &row, job->language, layers);
         }
 }
 
@@ -204,13 +253,6 @@ static void job_done(void *arg, const struct builder_result *result)
         job_unlink(job);
         job_apply(job, result);
         job_free(job);
-}
-
-static enum status busy_status(const struct store_row *row)
-{
-        enum status status = status_of(row->document);
-
-        return status == STATUS_INITIALIZED ? STATUS_CREATING : status;
 }
 
 static void builtin_start(struct api *api, enum model_kind kind, struct store_row *row, struct str reference)
@@ -240,15 +282,6 @@ static void builtin_start(struct api *api, enum model_kind kind, struct store_ro
         builder_builtin(api->config.builder, base.language, job_done, job);
 }
 
-/* Nothing installs packages yet; an image that needs them must not pretend to have them. */
-static bool wants_packages(const json_t *document)
-{
-        const json_t *packages = json_object_get(json_object_get(document, "systemDependencies"), "packages");
-
-        return json_array_size(packages) > 0 ||
-               json_str(json_object_get(document, "runtimeDependencies"), "manifest").len > 0;
-}
-
 /* The image takes over what its base image has. */
 static void base_apply(struct api *api, struct store_row *row, const struct store_row *base)
 {
@@ -257,12 +290,9 @@ static void base_apply(struct api *api, struct store_row *row, const struct stor
 
         switch (status_of(base->document)) {
         case STATUS_READY:
-                if (!ready(api, MODEL_IMAGE, row,
+                base_found(api, MODEL_IMAGE, row,
                            json_string_value(json_object_get(base->internal, "language")),
-                           json_object_get(base->internal, "layers"))) {
-                        err_nomem(&err);
-                        api_stumble(api, "finish an image", &err);
-                }
+                           json_object_get(base->internal, "layers"));
                 break;
         case STATUS_ERROR:
                 status_reason_text(base->document, why, sizeof(why));
@@ -292,13 +322,6 @@ static void image_reconcile(struct api *api, struct store_row *row)
         own_row struct store_row base_row = {0};
         struct err err;
 
-        if (wants_packages(row->document)) {
-                fail(api, MODEL_IMAGE, row,
-                     "this version of Dispatch cannot install runtimeDependencies and systemDependencies: "
-                     "create "
-                     "the image without them");
-                return;
-        }
         enum err_code code = store_get(api->config.store, &key, &base_row, &err);
         if (code == ERR_OK)
                 base_apply(api, row, &base_row);
@@ -312,7 +335,8 @@ static void image_reconcile(struct api *api, struct store_row *row)
 
 void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
 {
-        if (!status_is_pending(status_of(row->document)) || job_running(api, row))
+        if (!status_is_pending(status_of(row->document)) || job_running(api, row) ||
+            image_build_running(api, row))
                 return;
         if (kind == MODEL_IMAGE)
                 image_reconcile(api, row);
@@ -377,8 +401,14 @@ static void reconcile_again(struct change *change)
 /* The reply says INITIALIZED or UPDATING, so the work starts on a row of its own. */
 static bool image_committed(struct change *change)
 {
-        if (change->verb != VERB_DELETE)
+        if (change->verb != VERB_CREATE)
+                image_build_stop(change->api, change->before.id);
+        if (change->verb == VERB_DELETE) {
+                image_log_remove(change->api, change->before.id);
+        } else {
+                image_log_begin(change->api, change->after.id);
                 reconcile_again(change);
+        }
         return false;
 }
 

@@ -3,7 +3,7 @@
  *
  * Level-triggered: images_reconcile looks at a row and does the next thing that it needs; it may be called at
  * any time and again. The row's internal part holds what the build made: {"language": L, "layers": [NAME,
- * ...]}.
+ * ...]}, of an image also "base", the first of these layers.
  */
 #ifndef DISPATCH_API_IMAGES_H
 #define DISPATCH_API_IMAGES_H
@@ -17,6 +17,11 @@ void images_reconcile(struct api *api, enum model_kind kind, struct store_row *r
 /* A layer that READY images name was missing and was made again, under api->layer_made: they name that now,
  * and functions that failed without it try again. */
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row);
+
+/* What image_build.h has come to: the image has these layers, the first of which are its base's (`base`); or
+ * it is in ERROR for this reason. */
+void images_built(struct api *api, struct store_row *row, const char *language, json_t *layers, json_t *base);
+void images_failed(struct api *api, struct store_row *row, const char *text);
 
 /* Forgets the jobs in flight; their builder is gone. */
 void images_finish(struct api *api);

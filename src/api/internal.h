@@ -11,10 +11,14 @@
 
 #include <stdatomic.h>
 
+struct catalogue_job;
 struct function_job;
 struct gc_pass;
 struct image_job;
 struct push_queue;
+struct image_build;
+struct image_progress;
+struct image_waiter;
 struct layer_check;
 struct layer_job;
 struct object_job;
@@ -52,8 +56,14 @@ struct api {
         uint64_t last_problem_ms;
         struct explanation *explanations; /* that could not be written yet (explain.c) */
         struct layer_job *layer_jobs;
-        struct layer_check *checks;   /* that are still to be made (layer_check.c) */
-        struct layer_repair *repairs; /* the same of images (layer_repair.c) */
+        struct layer_check *checks;       /* that are still to be made (layer_check.c) */
+        struct layer_repair *repairs;     /* the same of images (layer_repair.c) */
+        struct image_build *image_builds; /* of images with packages (image_build.c) */
+        struct json_t *tools;             /* language -> its tools' layer and when it was found */
+        struct catalogue_job *catalogue_jobs;
+        int logs_fd;                        /* the folder of logs; -1: none are kept (image_log.c) */
+        struct image_waiter *image_waiters; /* calls that follow one */
+        struct image_progress *image_progress;
         const char *layer_made;       /* while rows hear of it */
         bool layers_stale;            /* one was found missing */
         struct image_job *image_jobs; /* exports and pushes that callers wait for */

@@ -259,6 +259,68 @@ static json_t *get_operation(struct openapi *openapi, const struct model_resourc
         return get;
 }
 
+/* What there is of a resource below its own path. */
+static json_t *view_schema(enum api_view view)
+{
+        if (view == VIEW_LOGS)
+                return json_pack("{s:s, s:[s,s,s], s:{s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}, s:{s:s,s:s}}}",
+                                 "type", "object", "required", "text", "offset", "over", "properties", "text",
+                                 "type", "string", "description", "Lines from the offset that was asked for.",
+                                 "offset", "type", "integer", "description", "Where the next ones begin.",
+                                 "over", "type", "boolean", "description", "No more will come of this build.",
+                                 "progress", "type", "string", "description", "What it is doing now.");
+        if (view == VIEW_SBOM)
+                return json_pack("{s:s, s:s}", "type", "object", "description",
+                                 "A CycloneDX 1.5 bill of materials.");
+        json_t *package = json_pack(
+                "{s:s, s:[s,s,s,s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s,s:[s,s]}}}", "type",
+                "object", "required", "type", "name", "version", "from", "properties", "type", "type",
+                "string", "name", "type", "string", "version", "type", "string", "architecture", "type",
+                "string", "from", "type", "string", "enum", "base", "image");
+        return json_pack("{s:s, s:[s], s:{s:{s:s}, s:{s:s}, s:{s:s, s:o}}}", "type", "object", "required",
+                         "packages", "properties", "distribution", "type", "string", "release", "type",
+                         "string", "packages", "type", "array", "items", package);
+}
+
+static json_t *query_number(const char *name, int max, const char *about)
+{
+        json_t *schema = json_pack("{s:s, s:i}", "type", "integer", "minimum", 0);
+
+        if (max > 0)
+                (void)json_object_set_new(schema, "maximum", json_integer(max));
+        return json_pack("{s:s, s:s, s:s, s:o}", "name", name, "in", "query", "description", about, "schema",
+                         schema);
+}
+
+static json_t *view_operation(struct openapi *openapi, const struct model_resource *model, enum api_view view)
+{
+        static const int statuses[] = {400, 401, 404, 422, 500, 503, 0}, without_layers[] = {409, 0};
+        static const char *const about[VIEW_COUNT] = {
+                [VIEW_LOGS] = "What its last build printed",
+                [VIEW_PACKAGES] = "What is installed on it",
+                [VIEW_SBOM] = "The same as a bill of materials",
+        };
+        json_t *responses = json_object(), *parameters = scope_parameters(openapi), *get = json_object();
+
+        if (view == VIEW_LOGS) {
+                openapi_add(openapi, parameters, query_number("offset", 0, "Bytes that are known already."));
+                openapi_add(openapi, parameters,
+                            query_number("wait", 30, "Seconds to wait for more, while the build goes on."));
+        }
+        put_response(openapi, responses, 200, "It.", view_schema(view), NULL);
+        put_errors(openapi, responses, statuses);
+        if (view != VIEW_LOGS)
+                put_errors(openapi, responses, without_layers);
+        openapi_put(openapi, get, "operationId",
+                    json_sprintf("get%s%c%s", model->kind_name,
+                                 toupper((unsigned char)api_view_name(view)[0]), api_view_name(view) + 1));
+        openapi_put(openapi, get, "summary", json_sprintf("%s: %s", about[view], model->label));
+        openapi_put(openapi, get, "tags", json_pack("[s]", model->kind_name));
+        openapi_put(openapi, get, "responses", responses);
+        openapi_put(openapi, get, "parameters", parameters);
+        return get;
+}
+
 static json_t *update_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 404, 409, 412, 413, 415, 422, 500, 503, 0};
@@ -330,6 +392,15 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
         openapi_put(openapi, paths, path, all);
         snprintf(path, sizeof(path), "/v1/%.*s/{%s}", STR_ARG(collection->segment), model->parameter);
         openapi_put(openapi, paths, path, one);
+        for (int view = VIEW_LOGS; api_has_views(model->kind) && view < VIEW_COUNT; view++) {
+                json_t *item = json_object();
+
+                openapi_put(openapi, item, "parameters", json_pack("[o]", name_parameter(model)));
+                openapi_put(openapi, item, "get", view_operation(openapi, model, (enum api_view)view));
+                snprintf(path, sizeof(path), "/v1/%.*s/{%s}/%s", STR_ARG(collection->segment),
+                         model->parameter, api_view_name((enum api_view)view));
+                openapi_put(openapi, paths, path, item);
+        }
 }
 
 /* What needs neither credentials nor an organization. */

@@ -1,5 +1,7 @@
 /* api/resource.c: what all resources have in common: how a row is shown, listed and read. */
 #include "api/resource.h"
+#include "api/image_catalogue.h"
+#include "api/image_log.h"
 #include "api/page.h"
 #include "api/precondition.h"
 
@@ -189,6 +191,12 @@ static void call_get(const struct api_resource *resource, struct api_call *call)
 
         if (api_row_get(call, resource, &row, &err) != ERR_OK)
                 api_call_fail(call, &err);
+        else if (call->route.view == VIEW_LOGS)
+                image_log_call(call, &row);
+        else if (call->route.view == VIEW_PACKAGES)
+                image_packages_call(call, &row);
+        else if (call->route.view == VIEW_SBOM)
+                image_sbom_call(call, &row);
         else if (precondition_has(call, &row))
                 not_modified_reply(call, &row);
         else

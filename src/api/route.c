@@ -35,6 +35,33 @@ static const struct verb {
         {STR_INIT("DELETE"), VERB_DELETE, VERB_DELETE},
 };
 
+static const char *const views[VIEW_COUNT] = {
+        [VIEW_LOGS] = "logs", [VIEW_PACKAGES] = "packages", [VIEW_SBOM] = "sbom"};
+
+const char *api_view_name(enum api_view view)
+{
+        return views[view];
+}
+
+bool api_has_views(enum model_kind kind)
+{
+        return kind == MODEL_IMAGE || kind == MODEL_BASE_IMAGE;
+}
+
+static enum err_code view_find(struct str segment, struct api_route *route)
+{
+        if (route->target != TARGET_RESOURCE || !api_has_views(route->kind))
+                return ERR_NOT_FOUND;
+        for (size_t i = 0; i < VIEW_COUNT; i++) {
+                if (views[i] != NULL && str_eq(segment, str_of(views[i]))) {
+                        route->view = (enum api_view)i;
+                        route->methods = "GET";
+                        return ERR_OK;
+                }
+        }
+        return ERR_NOT_FOUND;
+}
+
 const struct api_collection *api_collections(size_t *ret_count)
 {
         *ret_count = sizeof(collections) / sizeof(collections[0]);
@@ -159,7 +186,7 @@ enum err_code api_route_find(struct str method, struct str path, struct api_rout
         enum err_code code = collection_find(segments[1], ret, one, err);
         if (code != ERR_OK)
                 return code;
-        if (count > 3)
+        if (count > 4 || (count == 4 && view_find(segments[3], ret) != ERR_OK))
                 return not_found(err);
         if (one)
                 ret->name = segments[2];

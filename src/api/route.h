@@ -20,11 +20,14 @@ enum api_target {
         TARGET_GC,
         TARGET_OPENAPI
 };
+/* What there is of one resource below its own path. */
+enum api_view { VIEW_WHOLE, VIEW_LOGS, VIEW_PACKAGES, VIEW_SBOM, VIEW_COUNT };
 enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };
 
 struct api_route {
         enum api_target target;
         enum model_kind kind; /* of TARGET_RESOURCE, TARGET_RUNS and TARGET_FUNCTION_IMAGE */
+        enum api_view view;
         enum api_verb verb;
         struct str name;     /* still percent-encoded; a view into the path; empty for collections */
         const char *methods; /* what the path allows: "GET,POST" */
@@ -38,6 +41,9 @@ struct api_collection {
         const char *methods;     /* of the collection */
         const char *one_methods; /* of one object */
 };
+/* "logs" and so on; NULL for VIEW_WHOLE. A kind has all of them or none. */
+const char *api_view_name(enum api_view view);
+bool api_has_views(enum model_kind kind);
 const struct api_collection *api_collections(size_t *ret_count);
 
 /* ERR_NOT_FOUND, ERR_NOT_IMPLEMENTED (a resource that this version has not), ERR_METHOD: ret->methods is set

@@ -4,11 +4,13 @@
 #include "base/buf.h"
 #include "base/own.h"
 #include "build/alternatives.h"
+#include "build/catalogue.h"
 #include "build/closure.h"
 #include "build/dpkg.h"
 #include "build/image.h"
 #include "build/ldcache.h"
 #include "build/skeleton.h"
+#include "build/tools.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,6 +77,8 @@ static const struct {
         {STR_INIT("/usr/share/zoneinfo/right/"), false},
         {STR_INIT("/var/"), false},
 };
+
+enum { NOTES_MAX = 4 << 20 };
 
 struct builtin {
         struct image image;
@@ -262,10 +266,33 @@ static enum err_code choose_packages(struct builtin *builtin, const struct runti
         return code;
 }
 
+/* What the image is made of, in the form of dpkg's own list, for whoever looks (build/catalogue.h). */
+static enum err_code note_packages(struct builtin *builtin, struct err *err)
+{
+        own_buf struct buf text = {.max = NOTES_MAX};
+        enum err_code code = ERR_OK;
+
+        for (size_t i = 0; code == ERR_OK && i < builtin->dpkg.package_count; i++) {
+                const struct dpkg_package *package = &builtin->dpkg.packages[i];
+
+                if (builtin->closure.chosen[i])
+                        code = buf_printf(&text,
+                                          "Package: %.*s\nStatus: install ok installed\nArchitecture: %.*s\n"
+                                          "Version: %.*s\n\n",
+                                          STR_ARG(package->name), STR_ARG(package->architecture),
+                                          STR_ARG(package->version));
+        }
+        if (code != ERR_OK)
+                return err_set(err, code, "write the list of packages");
+        return image_write(&builtin->image, "/" CATALOGUE_BUILTIN, (struct str){text.data, text.len}, err);
+}
+
 static enum err_code fill(struct builtin *builtin, struct err *err)
 {
         enum err_code code = copy_packages(builtin, err);
 
+        if (code == ERR_OK)
+                code = note_packages(builtin, err);
         if (code == ERR_OK)
                 code = skeleton_write(&builtin->image, err);
         if (code == ERR_OK)
@@ -332,6 +359,38 @@ static enum err_code make(struct builtin *builtin, const struct runtime *runtime
         ret->packages = builtin->closure.count;
         ret->unreadable = builtin->image.unreadable;
         return digest_tree(builtin->image.tree->root_fd, ret->digest, err);
+}
+
+static enum err_code make_tools(struct builtin *builtin, const struct runtime *runtime,
+                                struct builtin_result *ret, struct err *err)
+{
+        struct stat before = {0};
+        enum err_code code;
+
+        if (runtime->tools[0] == '\0')
+                return err_set(err, ERR_UNAVAILABLE, "the runtime of %s has no tools", runtime->language);
+        (void)fstatat(builtin->image.host_fd, "var/lib/dpkg/status", &before, 0);
+        code = open_database(builtin, err);
+        if (code == ERR_OK)
+                code = closure_init(&builtin->closure, &builtin->dpkg, err);
+        if (code == ERR_OK)
+                code = closure_add(&builtin->closure, str_of(runtime->tools), false, err);
+        if (code == ERR_OK)
+                code = tools_files(&builtin->image, str_of(runtime->tools_files), err);
+        if (code == ERR_OK)
+                code = tools_config(&builtin->image, str_of(runtime->tools_config), err);
+        if (code == ERR_OK)
+                code = check_unchanged(builtin, &before, err);
+        return code == ERR_OK ? digest_tree(builtin->image.tree->root_fd, ret->digest, err) : code;
+}
+
+enum err_code builtin_tools(const struct runtime *runtime, int host_fd, struct tree *tree,
+                            struct builtin_result *ret, struct err *err)
+{
+        __attribute__((cleanup(builtin_finish))) struct builtin builtin = {.admin_fd = -1};
+
+        image_init(&builtin.image, host_fd, tree);
+        return make_tools(&builtin, runtime, ret, err);
 }
 
 enum err_code builtin_make(const struct runtime *runtime, int host_fd, struct tree *tree,

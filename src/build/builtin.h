@@ -26,4 +26,10 @@ struct builtin_result {
 enum err_code builtin_make(const struct runtime *runtime, int host_fd, struct tree *tree,
                            struct builtin_result *ret, struct err *err);
 
+/* What installs dependencies in images of the language, by its manifest: files of the host, once its
+ * packages are there, and the host's configuration of them. For the top of an image while that happens;
+ * nothing in it stands in the way of what images have. Only the digest is filled in. */
+enum err_code builtin_tools(const struct runtime *runtime, int host_fd, struct tree *tree,
+                            struct builtin_result *ret, struct err *err);
+
 #endif

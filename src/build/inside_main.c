@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "build/inside.h"
+#include "build/inside_deps.h"
 #include "image/runtime.h"
 #include "wire/spawn.h"
 
@@ -16,9 +17,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
-enum { REPORT_FD = 3, ARGUMENTS_MAX = 256, DISK_MIB_LIMIT = 1 << 20, FILES_LIMIT = 10000000 };
+enum {
+        REPORT_FD = 3,
+        INPUT_FD,
+        LOG_FD,
+        ARGUMENTS_MAX = 256,
+        DISK_MIB_LIMIT = 1 << 20,
+        FILES_LIMIT = 10000000
+};
 
 static const char folder[] = "/function", runtime_folder[] = "/runtime";
 
@@ -95,6 +104,24 @@ static enum err_code compile(const struct arguments *arguments, struct tree *tre
         return tree_sync(tree, err);
 }
 
+static enum err_code install(const struct arguments *arguments, struct tree *tree, struct err *err)
+{
+        static struct runtime runtime;
+        char text[SPAWN_ARGV_MAX], *argv[ARGUMENTS_MAX + 1];
+        struct inside_deps deps = {
+                .argv = argv, .runtime = &runtime, .folder = folder, .input_fd = INPUT_FD, .log_fd = LOG_FD};
+        uint32_t argc = 0;
+        enum err_code code = runtime_load(&runtime, err);
+
+        if (code != ERR_OK)
+                return code;
+        runtime_deps_argv(&runtime, (uint32_t)arguments->memory_mib, text, &argc);
+        if (argc == 0 || argc > ARGUMENTS_MAX)
+                return err_set(err, ERR_INVALID, "the runtime of %s installs nothing", runtime.language);
+        argv_split(text, argc, argv);
+        return inside_deps_run(&deps, tree, err);
+}
+
 static enum err_code run(const char *kind, const struct arguments *arguments, struct err *err)
 {
         own_fd int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -102,11 +129,16 @@ static enum err_code run(const char *kind, const struct arguments *arguments, st
 
         if (fd < 0)
                 return err_sys(err, "open %s", folder);
-        if (strcmp(kind, "source") != 0)
-                return err_set(err, ERR_INVALID, "unknown kind of build");
         tree_init(&tree, fd, arguments->disk_mib << 20, arguments->files_max);
 
-        enum err_code code = compile(arguments, &tree, err);
+        enum err_code code;
+
+        if (strcmp(kind, "source") == 0)
+                code = compile(arguments, &tree, err);
+        else if (strcmp(kind, "deps") == 0)
+                code = install(arguments, &tree, err);
+        else
+                code = err_set(err, ERR_INVALID, "unknown kind of build");
 
         tree_finish(&tree);
         return code;
@@ -126,6 +158,8 @@ int main(int argc, char **argv)
                 return 2;
         }
         umask(022);
+        /* What it runs has the same user: nobody is to look into this process, or change it. */
+        (void)prctl(PR_SET_DUMPABLE, 0);
         report.code = run(argv[1], &arguments, &err);
         if (report.code != ERR_OK)
                 snprintf(report.text, sizeof(report.text), "%s", err.text);

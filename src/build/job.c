@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "build/builtin.h"
+#include "build/catalogue.h"
 #include "build/debroot_job.h"
 #include "build/export.h"
 #include "build/handler.h"
@@ -135,6 +136,35 @@ static enum err_code run_export(const struct job *job, struct spawn_report *repo
         return code == ERR_OK ? put_info(report, info, err) : code;
 }
 
+static enum err_code run_tools(const struct job *job, struct tree *tree, struct spawn_report *report,
+                               struct err *err)
+{
+        own_mem struct runtime *runtime = malloc(sizeof(*runtime));
+        struct builtin_result result = {0};
+
+        if (runtime == NULL)
+                return err_nomem(err);
+        enum err_code code = read_runtime(job, runtime, err);
+        if (code == ERR_OK)
+                code = builtin_tools(runtime, job->host_fd, tree, &result, err);
+        if (code != ERR_OK)
+                return code == ERR_NOT_FOUND ? ERR_UNAVAILABLE : code;
+        snprintf(report->layer, sizeof(report->layer), "tools-%s-%.32s", job->language, result.digest);
+        if (!spawn_name_valid(report->layer, sizeof(report->layer)))
+                return err_set(err, ERR_INVALID, "'%s' is too long for a language's name", job->language);
+        return ERR_OK;
+}
+
+/* Says all on the log. */
+static enum err_code run_catalogue(const struct job *job, struct err *err)
+{
+        own_fd int image_fd = open("/image", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (image_fd < 0)
+                return err_sys(err, "open the image");
+        return catalogue_write(image_fd, job->log_fd, err);
+}
+
 static enum err_code run(const struct job *job, struct tree *tree, struct spawn_report *report,
                          struct err *err)
 {
@@ -150,6 +180,10 @@ static enum err_code run(const struct job *job, struct tree *tree, struct spawn_
                 code = run_s3(job, report, err);
         else if (export_is(job->kind))
                 return run_export(job, report, err); /* what it leaves in /out is nobody's */
+        else if (strcmp(job->kind, "tools") == 0)
+                code = run_tools(job, tree, report, err);
+        else if (strcmp(job->kind, "catalogue") == 0)
+                return run_catalogue(job, err);
         else
                 code = err_set(err, ERR_INVALID, "unknown kind of build");
         if (code == ERR_OK)

@@ -4,6 +4,7 @@
  */
 #include "cli/commands.h"
 
+#include "cli/image.h"
 #include "cli/resource.h"
 
 /* clang-format off */
@@ -73,7 +74,8 @@ const struct flag flags_global[] = {
         {"protocol", '\0', FLAG_STRING, NULL, "what that image speaks on its port: http, or dispatch for the messages of the original (default is what its labels say)", false}
 
 #define FLAGS_IMAGE \
-        {"runtime-deps", '\0', FLAG_STRING, NULL, "file with the language's own list of packages (requirements.txt, package.json)", false}, \
+        {"runtime-deps", '\0', FLAG_STRING, NULL, "file with the language's own list of packages (requirements.txt, package.json, pom.xml)", false}, \
+        {"runtime-lock", '\0', FLAG_STRING, NULL, "the lock file that goes with it (default is the package-lock.json beside a package.json)", false}, \
         {"system-deps", '\0', FLAG_STRING, NULL, "JSON file with system packages: {\"packages\": [{\"name\": N, \"version\": V}]}", false}
 
 #define FLAGS_ENDPOINT(method_initial, path_initial) \
@@ -205,12 +207,16 @@ static const struct flag flags_get_run[] = {
         FLAGS_LIST,
 };
 static const struct flag flags_get[] = {FLAGS_LIST};
+static const struct flag flags_get_image[] = {
+        {"sbom", '\0', FLAG_BOOL, NULL, "print what is installed on it as a CycloneDX bill of materials", false},
+        FLAGS_LIST,
+};
 
 static const struct command commands_get[] = {
         {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "[NAME]", .args_max = 1,
-         .brief = "List base images, or show one", .flags = flags_get, .run = resource_get, .data = &resource_base_image},
+         .brief = "List base images, or show one; -o wide also what is installed on it", .flags = flags_get_image, .run = resource_get, .data = &resource_base_image},
         {.name = "image", .aliases = {"images"}, .args = "[NAME]", .args_max = 1,
-         .brief = "List images, or show one", .flags = flags_get, .run = resource_get, .data = &resource_image},
+         .brief = "List images, or show one; -o wide also what is installed on it", .flags = flags_get_image, .run = resource_get, .data = &resource_image},
         {.name = "function", .aliases = {"functions"}, .args = "[NAME]", .args_max = 1,
          .brief = "List functions, or show one", .flags = flags_get, .run = resource_get, .data = &resource_function},
         {.name = "run", .aliases = {"runs"}, .args = "[FUNCTION [RUN]]", .args_max = 2,
@@ -362,6 +368,21 @@ static const struct command commands_apply[] = {
         {.name = NULL},
 };
 
+static const struct flag flags_logs_image[] = {
+        {"follow", 'f', FLAG_BOOL, NULL, "go on until the build is over", false},
+        {.name = NULL},
+};
+
+static const struct command commands_logs[] = {
+        {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Print what the last build of a base image printed", .flags = flags_logs_image,
+         .run = image_logs_run, .data = &resource_base_image},
+        {.name = "image", .aliases = {"images"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Print what the last build of an image printed", .flags = flags_logs_image,
+         .run = image_logs_run, .data = &resource_image},
+        {.name = NULL},
+};
+
 static const struct flag flags_logs[] = {
         {"follow", 'f', FLAG_BOOL, NULL, "go on printing the logs of new runs until interrupted", false},
         {"run", '\0', FLAG_STRING, NULL, "the run to print the logs of (default is the newest)", false},
@@ -474,11 +495,11 @@ static const struct command commands_root[] = {
          .run = login_run},
         {.name = "logout", .brief = "Forget the credentials of the current context", .run = logout_run, .local = true},
         {.name = "logs", .args = "FUNCTION", .args_min = 1, .args_max = 1,
-         .brief = "Print what a function's handler printed",
+         .brief = "Print what a function's handler printed, or the build of an image",
          .text = "Print what a function's handler printed in its newest run, or in the one that --run names: its\n"
                  "standard output to standard output, its standard error to standard error.",
-         .example = "  dispatch logs hello\n  dispatch logs hello --follow",
-         .flags = flags_logs, .run = logs_run},
+         .example = "  dispatch logs hello\n  dispatch logs hello --follow\n  dispatch logs image science --follow",
+         .flags = flags_logs, .commands = commands_logs, .run = logs_run},
         {.name = "manage", .brief = "Manage the client's configuration", .commands = commands_manage},
         {.name = "update", .args_max = ARGS_VALUES_MAX, .brief = "Change resources",
          .text = "Change resources: one by its name and what to change, or with -f all of a YAML file.",

@@ -38,6 +38,7 @@ static const struct {
         {"output-file", FILES},
         {"run", RUNS},
         {"runtime-deps", FILES},
+        {"runtime-lock", FILES},
         {"schema-in", FILES},
         {"schema-out", FILES},
         {"scheme", WORDS("http https")},

@@ -8,6 +8,7 @@
 #include "cli/resource.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { MANIFEST_MAX = 16 << 20 };
 
@@ -36,23 +37,54 @@ static enum err_code fill_base_image(struct cli *cli, json_t *body, bool update,
         return code == ERR_OK && !update ? set_null(body, "reason", err) : code;
 }
 
-/* {"manifest": the file's text} */
-static enum err_code set_runtime_dependencies(struct cli *cli, json_t *body, struct err *err)
+static enum err_code read_manifest(const char *path, json_t **ret, struct err *err)
 {
         static const char prefix[] = "failed to read runtime dependencies file";
-        const char *path = args_text(&cli->args, "runtime-deps");
         own_buf struct buf text = {.max = MANIFEST_MAX};
-
-        if (path == NULL || path[0] == '\0')
-                return ERR_OK;
 
         enum err_code code = file_read(path, &text, err);
         if (code != ERR_OK)
                 return err_wrap(err, code, "%s", prefix);
         if (!str_is_utf8((struct str){text.data, text.len}))
                 return err_set(err, ERR_INVALID, "%s: %s is not UTF-8", prefix, path);
-        return body_set(body, "runtimeDependencies",
-                        json_pack("{s:o}", "manifest", json_of((struct str){text.data, text.len})), err);
+        *ret = json_of((struct str){text.data, text.len});
+        return *ret != NULL ? ERR_OK : err_nomem(err);
+}
+
+/* The lock file of --runtime-lock, or the one that npm keeps beside its list; NULL: none. */
+static const char *lock_path(struct cli *cli, const char *manifest)
+{
+        const char *given = args_text(&cli->args, "runtime-lock"), *slash = strrchr(manifest, '/');
+        const char *name = slash != NULL ? slash + 1 : manifest;
+
+        if (given != NULL)
+                return given[0] != '\0' ? given : NULL;
+        if (strcmp(name, "package.json") != 0)
+                return NULL;
+        const char *path =
+                arena_printf(&cli->arena, "%.*spackage-lock.json", (int)(name - manifest), manifest);
+        return path != NULL && access(path, F_OK) == 0 ? path : NULL;
+}
+
+/* {"manifest": the file's text} and perhaps {"lock": the other one's} */
+static enum err_code set_runtime_dependencies(struct cli *cli, json_t *body, struct err *err)
+{
+        const char *path = args_text(&cli->args, "runtime-deps");
+        own_json json_t *manifest = NULL, *lock = NULL;
+
+        if (path == NULL || path[0] == '\0')
+                return ERR_OK;
+
+        const char *locked = lock_path(cli, path);
+        enum err_code code = read_manifest(path, &manifest, err);
+        if (code == ERR_OK && locked != NULL)
+                code = read_manifest(locked, &lock, err);
+        if (code != ERR_OK)
+                return code;
+        json_t *both = json_pack("{s:O}", "manifest", manifest);
+        if (lock != NULL)
+                (void)json_object_set(both, "lock", lock);
+        return body_set(body, "runtimeDependencies", both, err);
 }
 
 /* The list `packages` of the file, each with a name and perhaps a version. */

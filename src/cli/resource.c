@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "cli/dry.h"
+#include "cli/image.h"
 #include "cli/list.h"
 #include "cli/name.h"
 #include "cli/show.h"
@@ -140,6 +141,8 @@ enum err_code resource_get(struct cli *cli, struct err *err)
         if (code == ERR_OK && name != NULL && args_knows(&cli->args, "selector") &&
             args_text(&cli->args, "selector") != NULL)
                 code = err_set(err, ERR_INVALID, "--selector goes with a list, not with a name");
+        if (code == ERR_OK && name == NULL && args_knows(&cli->args, "sbom") && args_bool(&cli->args, "sbom"))
+                code = err_set(err, ERR_INVALID, "--sbom needs the name of one");
         if (code == ERR_OK && name == NULL)
                 code = list_query(cli, resource, &path, err);
         if (code == ERR_OK)
@@ -154,7 +157,15 @@ enum err_code resource_get(struct cli *cli, struct err *err)
                 cli->output = OUTPUT_WIDE;
         if (args_knows(&cli->args, "all") && args_bool(&cli->args, "all") && cli->output == OUTPUT_TABLE)
                 cli->output = OUTPUT_JSON;
-        return name != NULL ? show_one(cli, resource, reply, err) : show_list(cli, resource, reply, err);
+        if (name == NULL)
+                return show_list(cli, resource, reply, err);
+        if (args_knows(&cli->args, "sbom") && args_bool(&cli->args, "sbom"))
+                return image_show_sbom(cli, resource, name, err);
+        code = show_one(cli, resource, reply, err);
+        if (code == ERR_OK && cli->output == OUTPUT_WIDE && image_has_log(resource) &&
+            str_eq(json_str(reply, "status"), STR("READY")))
+                code = image_show_packages(cli, resource, name, err);
+        return code;
 }
 
 /* True if anything beyond the name says what to change. */

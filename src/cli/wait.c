@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "cli/commands.h"
+#include "cli/image.h"
 #include "cli/interrupt.h"
 #include "cli/resource.h"
 #include "cli/show.h"
@@ -21,8 +22,17 @@ struct waiting {
         const char *label, *name;
         const char *limit; /* the flag that says how long */
         bool on_terminal;
-        bool for_deleted; /* until it is gone, not until it is READY */
+        bool for_deleted;      /* until it is gone, not until it is READY */
+        struct image_log *log; /* of an image: what its build prints meanwhile; or NULL */
 };
+
+static void show_line(FILE *out, const char *text)
+{
+        own_buf struct buf line = {.max = 4096};
+
+        if (text_append_line(&line, str_of(text)) == ERR_OK && line.len > 0)
+                fprintf(out, " (%.*s)", (int)line.len, line.data);
+}
 
 static void show_progress(const struct waiting *waiting, struct str status)
 {
@@ -30,6 +40,8 @@ static void show_progress(const struct waiting *waiting, struct str status)
                 return;
         fprintf(waiting->cli->err, "\r\033[Kwaiting for %s %s: %.*s", waiting->label, waiting->name,
                 STR_ARG(status));
+        if (waiting->log != NULL && waiting->log->progress[0] != '\0')
+                show_line(waiting->cli->err, waiting->log->progress);
         fflush(waiting->cli->err);
 }
 
@@ -89,6 +101,41 @@ static enum err_code ask_again(struct waiting *waiting, const char *path, json_t
         return ERR_OK;
 }
 
+static void clear_line(void *arg)
+{
+        end_progress(arg);
+}
+
+/* Until something may have changed: a while, or what the build of an image prints. A server that has no log
+ * of it is asked again after a while. */
+static void pause_for(struct waiting *waiting, int64_t ms)
+{
+        unsigned wait_s = ms > 1000 ? (unsigned)(ms / 1000) : 1;
+        struct err err;
+
+        if (waiting->log != NULL && image_log_next(waiting->cli, waiting->log, wait_s, waiting->cli->err,
+                                                   clear_line, waiting, &err) == ERR_OK)
+                return;
+        waiting->log = NULL;
+        interrupt_pause_ms(ms);
+}
+
+/* What was printed since it was last asked for. */
+static void log_rest(struct waiting *waiting)
+{
+        uint64_t before;
+        struct err err;
+
+        do {
+                if (waiting->log == NULL)
+                        return;
+                before = waiting->log->offset;
+                if (image_log_next(waiting->cli, waiting->log, 0, waiting->cli->err, clear_line, waiting,
+                                   &err) != ERR_OK)
+                        return;
+        } while (waiting->log->offset > before);
+}
+
 static enum err_code poll_until(struct waiting *waiting, const char *path, int64_t wait_ms, json_t **object,
                                 struct err *err)
 {
@@ -107,8 +154,8 @@ static enum err_code poll_until(struct waiting *waiting, const char *path, int64
                                        "on with it",
                                        waiting->label, waiting->name, STR_ARG(status),
                                        (long long)(wait_ms / 1000), waiting->limit);
-                interrupt_pause_ms((uint64_t)pause < deadline_ms - now_ms ? pause
-                                                                          : (int64_t)(deadline_ms - now_ms));
+                pause_for(waiting,
+                          (uint64_t)pause < deadline_ms - now_ms ? pause : (int64_t)(deadline_ms - now_ms));
                 pause = pause * 3 / 2 < POLL_LAST_MS ? pause * 3 / 2 : POLL_LAST_MS;
                 code = ask_again(waiting, path, object, err);
         }
@@ -131,6 +178,7 @@ static enum err_code poll(struct waiting *waiting, const char *path, int64_t wai
 
         waiting->on_terminal = is_steerable(waiting->cli->err);
         code = poll_until(waiting, path, wait_ms, object, err);
+        log_rest(waiting);
         end_progress(waiting);
         return code;
 }
@@ -138,8 +186,12 @@ static enum err_code poll(struct waiting *waiting, const char *path, int64_t wai
 enum err_code resource_wait(struct cli *cli, const struct resource *resource, const char *name,
                             json_t **object, struct err *err)
 {
-        struct waiting waiting = {
-                .cli = cli, .label = resource_model(resource)->label, .name = name, .limit = "wait-timeout"};
+        struct image_log log = {.resource = resource, .name = name};
+        struct waiting waiting = {.cli = cli,
+                                  .label = resource_model(resource)->label,
+                                  .name = name,
+                                  .limit = "wait-timeout",
+                                  .log = image_has_log(resource) ? &log : NULL};
         int64_t wait_ms = WAIT_DEFAULT_MS;
         const char *path;
         enum err_code code = client_path(&cli->arena, resource_model(resource)->collection, name, &path, err);

@@ -21,6 +21,12 @@ enum {
         KEY_OPTIONAL,
         KEY_PROGRAM,
         KEY_FOR,
+        KEY_DEPS,
+        KEY_DEPS_FILE,
+        KEY_DEPS_LOCK,
+        KEY_TOOLS,
+        KEY_TOOLS_FILES,
+        KEY_TOOLS_CONFIG,
         KEY_COUNT
 };
 
@@ -39,6 +45,12 @@ static const struct {
         [KEY_OPTIONAL] = {"packages-optional", FIELD(packages_optional)},
         [KEY_PROGRAM] = {"program", FIELD(program)},
         [KEY_FOR] = {"for", FIELD(serves)},
+        [KEY_DEPS] = {"deps", FIELD(deps_argv)},
+        [KEY_DEPS_FILE] = {"deps-file", FIELD(deps_file)},
+        [KEY_DEPS_LOCK] = {"deps-lock", FIELD(deps_lock)},
+        [KEY_TOOLS] = {"tools", FIELD(tools)},
+        [KEY_TOOLS_FILES] = {"tools-files", FIELD(tools_files)},
+        [KEY_TOOLS_CONFIG] = {"tools-config", FIELD(tools_config)},
 #undef FIELD
 };
 
@@ -105,6 +117,8 @@ static enum err_code parse_value(size_t key, struct str value, struct runtime *r
                 return parse_argv(keys[key].name, value, ret->compile_argv, &ret->compile_argc, err);
         if (key == KEY_FOR && !str_eq(value, STR("images")))
                 return err_set(err, ERR_INVALID, "for takes 'images' alone");
+        if (key == KEY_DEPS)
+                return parse_argv(keys[key].name, value, ret->deps_argv, &ret->deps_argc, err);
         if (value.len >= keys[key].size)
                 return err_set(err, ERR_INVALID, "%s is longer than %zu bytes", keys[key].name,
                                keys[key].size - 1);
@@ -136,6 +150,12 @@ static enum err_code parse_line(struct str line, struct runtime *ret, uint32_t *
         return parse_value(key, str_trim(rest, " \t"), ret, err);
 }
 
+/* Without a folder; or nothing. */
+static bool file_name_valid(const char *name)
+{
+        return strchr(name, '/') == NULL && name[0] != '.';
+}
+
 enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err)
 {
         struct runtime runtime = {0};
@@ -155,6 +175,10 @@ enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *er
                 return err_set(err, ERR_INVALID, "language is missing or not a name");
         if (runtime.argc == 0)
                 return err_set(err, ERR_INVALID, "argv is missing");
+        if (!file_name_valid(runtime.deps_file) || !file_name_valid(runtime.deps_lock))
+                return err_set(err, ERR_INVALID, "deps-file and deps-lock are names of files");
+        if (runtime.deps_argc > 0 && runtime.deps_file[0] == '\0')
+                return err_set(err, ERR_INVALID, "deps needs deps-file");
         *ret = runtime;
         return ERR_OK;
 }
@@ -192,6 +216,13 @@ void runtime_compile_argv(const struct runtime *runtime, uint32_t memory_mib, ch
 {
         argv_fill(runtime->compile_argv, memory_mib, argv);
         *argc = runtime->compile_argc;
+}
+
+void runtime_deps_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                       uint32_t *argc)
+{
+        argv_fill(runtime->deps_argv, memory_mib, argv);
+        *argc = runtime->deps_argc;
 }
 
 enum err_code runtime_read(int dir_fd, struct runtime *ret, struct err *err)

@@ -22,6 +22,14 @@
  *      packages-optional=ca-certificates      the same, left out where the host has not got them
  *      program=/usr/bin/python3               what must be there in the end
  *      for=images                             no language: its instances run a function's own image
+ *      deps=/usr/bin/python3 /runtime/deps.py a command line like argv that installs what a function depends
+ *                                             on (docs/languages.md says how it is run)
+ *      deps-file=requirements.txt             the name that the list of dependencies has for it
+ *      deps-lock=package-lock.json            and what else a list may come with
+ *      tools=python3-pip-whl                  Debian packages that the host needs for it, like packages
+ *      tools-files=/usr/share/python-wheels   what of the host is put into the image while it runs: files and
+ *                                             folders, between blanks; absent ones are left out
+ *      tools-config=/etc/pip.conf             the same of its configuration
  *
  * Blocking (reads files): at start, and in dispatch-build. A loaded table is immutable and may be read by any
  * thread.
@@ -56,6 +64,13 @@ struct runtime {
         char serves[16];       /* "images" or "" */
         uint32_t compile_argc; /* 0: nothing is to be compiled */
         char compile_argv[SPAWN_ARGV_MAX];
+        uint32_t deps_argc; /* 0: it has no dependencies */
+        char deps_argv[SPAWN_ARGV_MAX];
+        char deps_file[RUNTIME_WORD_MAX];
+        char deps_lock[RUNTIME_WORD_MAX];
+        char tools[RUNTIME_PACKAGES_MAX];
+        char tools_files[RUNTIME_PACKAGES_MAX];
+        char tools_config[RUNTIME_PACKAGES_MAX];
 };
 
 struct runtime_table {
@@ -81,6 +96,10 @@ void runtime_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[
 /* The same for its compiler; *argc is 0 where it has none. */
 void runtime_compile_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                           uint32_t *argc);
+
+/* And for what installs dependencies. */
+void runtime_deps_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                       uint32_t *argc);
 
 /* One manifest; ERR_INVALID names the line. */
 enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err);

@@ -101,6 +101,7 @@ static const struct model_field base_image_fields[] = {
 
 static const struct model_field runtime_dependency_fields[] = {
         FIELD("manifest", STRING, .about = "Packages of the language, in the form of its package manager."),
+        FIELD("lock", STRING, .about = "What the package manager has locked them to, where it does."),
         END,
 };
 

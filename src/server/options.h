@@ -21,6 +21,8 @@ struct server_options {
                 *registry_insecure, *registry_local, *registry_ca, *storage, *file_sourceroot,
                 *image_references;
         char *runtime_dir, *helper_dir, *network_range;
+
+        char *build_env, *package_allow;
         char *tls_certificate, *tls_certificate_key; /* lists, separated by commas */
         char *minio_username, *minio_password, *minio_address;
         char *s3_endpoint, *s3_bucket, *s3_region, *s3_prefix, *s3_ca;
@@ -33,6 +35,7 @@ struct server_options {
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
                 idle_timeout_ms, handshake_timeout_ms;
         uint64_t connections_max;
+        uint64_t build_timeout_ms, build_memory_mib, build_disk_mib;
         bool enable_tls, disable_http, skip_auth, s3_path_style, disable_registry, debug, help, version;
 };
 

@@ -186,6 +186,7 @@ static enum err_code make_api(struct server *server, struct err *err)
         enum err_code code = storage_read(options, &server->storage, err);
         if (code != ERR_OK)
                 return code;
+        snprintf(server->logs, sizeof(server->logs), "%s/logs", getenv(SERVER_ENV_STATE));
         const struct api_config config = {.control = server->control,
                                           .store = server->store,
                                           .secrets = server->secrets,
@@ -195,6 +196,12 @@ static enum err_code make_api(struct server *server, struct err *err)
                                           .hub = server->hub,
                                           .references = server->references,
                                           .sources_dir = server->sources,
+                                          .logs_dir = server->logs,
+                                          .build_env = options->build_env,
+                                          .package_allow = options->package_allow,
+                                          .build_timeout_ms = (uint32_t)options->build_timeout_ms,
+                                          .build_memory_mib = (uint32_t)options->build_memory_mib,
+                                          .build_disk_mib = (uint32_t)options->build_disk_mib,
                                           .storage = &server->storage.api,
                                           .organization = options->organization,
                                           .project = "default",

@@ -66,7 +66,7 @@ struct server {
         struct loop_signal *signals[2];
         struct loop_timer *drain_timer;
         char version_json[512];
-        char sources[4096];
+        char sources[4096], logs[4096];
         struct storage storage;
         uint64_t started_ms;
         size_t workers_opening, workers_draining;

@@ -5,6 +5,8 @@
  *      └─────────┴──────────────────────┴────────────────────────┴─▶ the staging folder is discarded ─▶
  *                                                                    BUILT with the reason
  *
+ * Kind "deps" begins with the second.
+ *
  * The helper unpacks archives that anybody sent, so what it reports is as hostile as they are.
  */
 #include "spawn/build.h"
@@ -257,7 +259,10 @@ static enum buildroot_kind root_kind(const struct build *build)
                 return BUILDROOT_EGRESS;
         if (build->asked.network == SPAWN_NETWORK_HOST)
                 return BUILDROOT_NETWORK;
-        return strcmp(build->of->name, "builtin") == 0 ? BUILDROOT_BUILTIN : BUILDROOT_SOURCE;
+        /* What is made of the host's packages sees them. */
+        return strcmp(build->of->name, "builtin") == 0 || strcmp(build->of->name, "tools") == 0
+                       ? BUILDROOT_BUILTIN
+                       : BUILDROOT_SOURCE;
 }
 
 static enum err_code parts_open(const int *fds, uint32_t count, struct mounts *mounts, struct err *err)
@@ -365,6 +370,14 @@ static enum err_code roots_open(struct build *build, struct mounts *mounts, stru
         return code;
 }
 
+/* Installers run what they have unpacked; a compiler only writes. */
+static enum err_code out_open(const struct build *build, int out_fd, struct mounts *mounts, struct err *err)
+{
+        if (build->of->inside_only)
+                return mounts_open_programs(out_fd, &mounts->code_fd, err);
+        return mounts_open_writable(out_fd, build->inside ? &mounts->code_fd : &mounts->out_fd, err);
+}
+
 static enum err_code mounts_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         struct spawn *spawn = build->instance.spawn;
@@ -380,7 +393,7 @@ static enum err_code mounts_open(struct build *build, struct mounts *mounts, str
         if (code == ERR_OK)
                 code = layers_open(spawn->state.staging_fd, "staging folder", build->staging, &out_fd, err);
         if (code == ERR_OK)
-                code = mounts_open_writable(out_fd, build->inside ? &mounts->code_fd : &mounts->out_fd, err);
+                code = out_open(build, out_fd, mounts, err);
         if (code == ERR_OK)
                 code = mounts_open_dev(&spawn->host.mounts, &mounts->dev_fd, err);
         return code;
@@ -555,6 +568,7 @@ void build_start(struct spawn *spawn, struct link *link, const struct spawn_buil
                 return;
         }
         build_init(build, spawn, link, asked);
+        build->inside = build->of->inside_only;
         enum err_code code = job_create(build, fds, &err);
         if (code != ERR_OK)
                 build_finish(build, code, err.text);

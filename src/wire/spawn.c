@@ -187,6 +187,16 @@ static const struct spawn_kind kinds[] = {
          .parts = true,
          .network = true,
          .egress = true},
+        {.name = "tools", .may_fds = SPAWN_BUILD_LOG, .language = true, .prefix = "tools-"},
+        {.name = "deps",
+         .fds = SPAWN_BUILD_INPUT,
+         .may_fds = SPAWN_BUILD_LOG,
+         .language = true,
+         .named = true,
+         .image = true,
+         .egress = true,
+         .inside_only = true},
+        {.name = "catalogue", .fds = SPAWN_BUILD_LOG, .image = true},
 };
 
 const struct spawn_kind *spawn_kind_find(const char *name)

@@ -150,9 +150,10 @@ struct spawn_kind {
         bool parts;       /* or rather its layers one by one, the lowest at /layers/0 */
         bool root;   /* it is root of a range of user ids, with a bounded disk of its own (spawn/rootjob.h) */
         bool chroot; /* and may change its root, for a tool that makes one in /out */
-        bool network; /* it may have the host's network */
-        bool egress;  /* it may have a network that reaches the outside */
-        bool inside;  /* with an image: dispatch-inside follows dispatch-build (below) */
+        bool network;     /* it may have the host's network */
+        bool egress;      /* it may have a network that reaches the outside */
+        bool inside;      /* with an image: dispatch-inside follows dispatch-build (below) */
+        bool inside_only; /* or comes in its place */
         const char *prefix;
 };
 
@@ -252,7 +253,8 @@ union spawn_frame {
  * whose root is the image, with the staging folder writable at /function and the language's folder at
  * /runtime: dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB, descriptors as above. The job has
  * done what both have; the info is the first one's. Kind "source" does, and does not see its image before:
- * the tool is the manifest's compiler (image/runtime.h).
+ * the tool is the manifest's compiler (image/runtime.h). Kind "deps" is nothing but dispatch-inside,
+ * which runs the manifest's installer: see build/inside_deps.h and, for its input, image/deps_input.h.
  *
  * Lines on the log: a type, a space, UTF-8 text without control characters, a line feed; SPAWN_LINE_MAX bytes
  * at most, but for R. Types: L a line of the build's log, P progress, R the job's result as JSON.

@@ -12,7 +12,6 @@ def reason_of(server, kind, name):
 
 
 @pytest.mark.parametrize("more", [
-    {"runtimeDependencies": {"manifest": "requests\n"}},
     {"systemDependencies": {"packages": [{"name": "curl", "version": "7.88.1-10"}]}},
     {"systemDependencies": {"packages": [{"name": "curl"}]}},
 ])

@@ -2,6 +2,7 @@
 of the other end-to-end tests is held to it too (tests/openapi.py)."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -95,7 +96,7 @@ def test_rules_of_fields_are_those_that_are_checked(document):
 
 def test_each_path_of_the_server_is_there(server, document):
     for path in document["paths"]:
-        target = path.split("{")[0].rstrip("/") if "{" not in path else path.split("{")[0] + "none-such"
+        target = re.sub(r"\{[^}]*\}", "none-such", path)
         reply = harness.request(server.port, "PATCH", target)
         assert reply.status == 405, (path, reply)
         listed = {method.upper() for method in document["paths"][path] if method in METHODS}
@@ -127,6 +128,13 @@ def conversation(server, name):
             call(method, f"/v1/{kind}/!!")
         if kind in ("baseimage", "image", "function"):
             server.wait_status(kind, name)
+        if kind in ("baseimage", "image"):
+            call("POST", f"/v1/{kind}", {**body, "name": name + "-bad", "dockerUrl": "none/such", "baseImageName": "none/such"})
+            server.wait_status(kind, name + "-bad", "ERROR")
+            for view in ("logs", "packages", "sbom"):
+                for path in (f"{one}/{view}", f"{one}-bad/{view}", f"/v1/{kind}/none-such/{view}", f"/v1/{kind}/%zz/{view}",
+                             f"/v1/{kind}/!!/{view}"):
+                    call("GET", path)
         got = call("GET", one)
         call("GET", one, headers={"If-None-Match": got.headers["ETag"]})
         call("GET", f"/v1/{kind}/none-such")
