@@ -148,10 +148,9 @@ static void take_output(struct process *process, struct agent *agent, int which)
                 }
                 struct str text = {piece, (size_t)n};
                 keep_tail(&process->tail, text);
+                /* Otherwise nobody would keep it. */
                 if (process->running)
                         agent_log(agent, which + 1, text);
-                else
-                        agent_log_outside(agent, which + 1, text);
         }
 }
 

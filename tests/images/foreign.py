@@ -1,20 +1,17 @@
 """Images for tests of functions that are images: OCI layouts made of a few files."""
 import functools
 import glob
-import gzip
-import hashlib
 import io
-import json
 import os
-import platform
 import shutil
 import subprocess
 import tarfile
 
 import pytest
 
+import oci
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def layer(files):
@@ -43,36 +40,11 @@ def layer(files):
 
 
 class Layout:
-    """An OCI image layout in a folder, one image in it."""
+    """An image of such layers, written as an OCI layout."""
 
     def __init__(self, folder, layers, config):
-        self.folder = str(folder)
-        os.makedirs(os.path.join(self.folder, "blobs", "sha256"))
-        packed = []
-        for plain in layers:
-            digest, size = self.blob(gzip.compress(plain, 1, mtime=0))
-            packed.append({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": size})
-        image = {"architecture": ARCHITECTURES[platform.machine()], "os": "linux", "config": config,
-                 "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest() for plain in layers]}}
-        digest, size = self.blob(json.dumps(image).encode())
-        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": packed,
-                    "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": size}}
-        self.digest, size = self.blob(json.dumps(manifest).encode())
-        self.write("oci-layout", {"imageLayoutVersion": "1.0.0"})
-        self.write("index.json", {"schemaVersion": 2, "manifests": [{
-            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": self.digest, "size": size,
-            "annotations": {"org.opencontainers.image.ref.name": "latest"}}]})
-        os.chmod(self.folder, 0o755)
-
-    def blob(self, content):
-        digest = hashlib.sha256(content).hexdigest()
-        with open(os.path.join(self.folder, "blobs", "sha256", digest), "wb") as file:
-            file.write(content)
-        return "sha256:" + digest, len(content)
-
-    def write(self, name, document):
-        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
-            json.dump(document, file)
+        self.image = oci.Image(*layers, config=config)
+        self.folder = self.image.layout(folder)
 
     @property
     def reference(self):

@@ -2,14 +2,17 @@
 import concurrent.futures
 import json
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 import threading
 
 import pytest
 
 import foreign
 import harness
+import oci
 from harness import PATIENCE, poll
 
 METHODS = "GET,HEAD,POST,PUT,DELETE,PATCH"
@@ -51,8 +54,21 @@ def image(folder, files=None, layers=None, **config):
 
 
 @pytest.fixture(scope="module")
-def layouts(tmp_path_factory):
-    return tmp_path_factory.mktemp("layouts")
+def layouts():
+    """A folder that everybody can read, as a job that fetches is nobody in particular."""
+    folder = tempfile.mkdtemp(prefix="dispatch-layouts-")
+    os.chmod(folder, 0o755)
+    try:
+        yield pathlib.Path(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def server_of(layouts, *options):
+    known = subprocess.run([os.path.join(harness.BUILD, "dispatch-server"), "--help"], capture_output=True, text=True, check=True)
+    if "--image-folders" not in known.stdout:
+        pytest.skip("this server fetches no images")
+    return harness.Server(options=["--image-folders", str(layouts), *options])
 
 
 @pytest.fixture
@@ -67,10 +83,7 @@ def endpoint(server, name):
 
 def create(server, name, layout, *flags, wanted="READY"):
     """Creates the function and its endpoint; the function as it came out."""
-    done = server.cli("create", "function", name, "--function-image", layout.reference, *flags, check=False)
-    if "fetches no images" in done.stderr:
-        pytest.skip("this server fetches no images")
-    assert done.returncode == 0, done.stderr
+    server.cli("create", "function", name, "--function-image", layout.reference, *flags)
     function = server.wait_status("function", name, wanted, timeout_s=60)
     endpoint(server, name)
     return function
@@ -79,7 +92,7 @@ def create(server, name, layout, *flags, wanted="READY"):
 @pytest.fixture(scope="module")
 def running(layouts):
     """A server with the function `web`."""
-    server = harness.Server()
+    server = server_of(layouts)
     try:
         server.start()
         create(server, "web", image(layouts / "web", Env=["VERSION=one", "PATH=/"]), "--memory", "64")
@@ -263,7 +276,7 @@ def test_a_slow_start_is_waited_for(running, folder):
 
 
 def test_a_wrong_port_is_named_with_what_to_do(layouts):
-    server = harness.Server(options=["--start-timeout-ms", "2000"])
+    server = server_of(layouts, "--start-timeout-ms", "2000")
     try:
         server.start()
         function = create(server, "wrong", image(layouts / "wrong", Cmd=["9999"]), wanted="ERROR")
@@ -316,7 +329,7 @@ def test_an_update_that_fails_leaves_what_serves(running, folder):
 
 
 def test_it_serves_again_after_kill_9(layouts):
-    server = harness.Server()
+    server = server_of(layouts)
     try:
         server.start()
         create(server, "web", image(layouts / "killed", Env=["VERSION=one"]))
@@ -422,6 +435,42 @@ def test_node_is_a_function(running, folder):
     create(running, "node", foreign.Layout(folder, [foreign.layer(files)], {"Cmd": ["/usr/bin/node", "/app.js"]}))
     assert ask(running, "node", "/x").text.startswith("node v")
     assert last_run(running, "node")["logs"]["stdout"] == ["/x"]
+
+
+def test_the_example_is_a_function(running, python_image):
+    with open(os.path.join(harness.ROOT, "examples", "image", "web.py"), encoding="utf-8") as file:
+        layout = python_image({"app/web.py": file.read()}, Cmd=["python3", "web.py"], WorkingDir="/app", Env=["PATH=/usr/bin"])
+    create(running, "example", layout)
+    done = running.cli("exec", "example", input='{"name": "user"}')
+    message = json.loads(done.stdout)
+    assert message["payload"] == {"myField": "Hello, user", "secret": None}
+    assert message["context"]["logs"]["stdout"] == ["greeting user"]
+    assert ask(running, "example", "/status").json["path"] == "/status"
+    failed = running.api("POST", "/v1/runs?functionName=example", {"blocking": True, "input": [1]}).json
+    assert failed["error"] == {"type": "InputError", "message": "the input is no JSON object", "stacktrace": []}
+
+
+# Where it comes from
+
+def test_an_image_of_a_registry_with_a_password(layouts, folder, tmp_path):
+    oci.need("skopeo")
+    registry = oci.Registry(tmp_path, user=("puller", "let me in"))
+    server = server_of(layouts, "--registry-insecure", registry.name, "--registry-local", registry.name)
+    try:
+        server.start()
+        name = registry.push_image("team/web", image(folder, Env=["VERSION=one"]).image, "1")
+        server.cli("create", "function", "web", "--function-image", name)
+        function = server.wait_status("function", "web", "ERROR", timeout_s=60)
+        assert registry.name in reason(function) and "not authorised" in reason(function)
+        server.api("POST", "/v1/secret", {"name": "pull", "secrets": {"username": "puller", "password": "let me in"}})
+        server.cli("update", "function", "web", "--registry-secret", "pull", "--wait", timeout_s=120)
+        endpoint(server, "web")
+        assert ask(server, "web", "/").text == "hello from one"
+        server.cli("create", "function", "none", "--function-image", f"{registry.name}/team/none:1", "--registry-secret", "pull")
+        assert "no such image" in reason(server.wait_status("function", "none", "ERROR", timeout_s=60))
+    finally:
+        server.finish()
+        registry.finish()
 
 
 # Function images of the original
