@@ -1,10 +1,10 @@
 """The server as an operator meets it: starting, stopping, a second one, and a clear line for each way it can fail."""
 import glob
 import os
-import stat
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 
 import pytest
