@@ -106,29 +106,33 @@ static bool layer_valid(const struct build *build, const char *layer)
         return spawn_name_valid(layer, SPAWN_NAME_MAX) && strncmp(layer, prefix, (size_t)len) == 0;
 }
 
-/* The second report adds nothing to the first but its failure. */
+static bool report_valid(const struct build *build, const struct spawn_report *report)
+{
+        return report->code < ERR_CODE_COUNT && report->reserved == 0 &&
+               text_valid(report->text, sizeof(report->text)) &&
+               text_valid(report->info, sizeof(report->info)) &&
+               (report->code != ERR_OK || build->of->named || build->inside ||
+                layer_valid(build, report->layer));
+}
+
+/* The second sandbox adds nothing to what the first has reported, but its failure. */
 static bool report_read(struct build *build)
 {
-        struct spawn_report second, *report = build->inside ? &second : &build->report;
-        unsigned char bytes[sizeof(*report) + 1];
+        struct spawn_report report = {0};
+        unsigned char bytes[sizeof(report) + 1];
         ssize_t got = seqpacket_recv(build->report_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        bool named = build->of->named;
 
-        if (got != sizeof(*report))
+        if (got == sizeof(report))
+                memcpy(&report, bytes, sizeof(report));
+        if (got != sizeof(report) || !report_valid(build, &report)) {
+                memset(&build->report, 0, sizeof(build->report));
                 return false;
-        memcpy(report, bytes, sizeof(*report));
-        if (report->code < ERR_CODE_COUNT && report->reserved == 0 &&
-            text_valid(report->text, sizeof(report->text)) &&
-            text_valid(report->info, sizeof(report->info)) &&
-            (report->code != ERR_OK || named || build->inside || layer_valid(build, report->layer))) {
-                if (build->inside && second.code != ERR_OK)
-                        build->report = second;
-                else if (named)
-                        memcpy(build->report.layer, build->asked.layer, sizeof(build->report.layer));
-                return true;
         }
-        memset(&build->report, 0, sizeof(build->report));
-        return false;
+        if (!build->inside || report.code != ERR_OK)
+                build->report = report;
+        if (build->of->named)
+                memcpy(build->report.layer, build->asked.layer, sizeof(build->report.layer));
+        return true;
 }
 
 static void on_committed(struct worker *worker, enum err_code code)
@@ -468,6 +472,8 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
         const struct spawn *spawn = build->instance.spawn;
         /* In an image, whose libraries are its own, only a static program is sure to run. */
         bool in_image = build->root.open && asked->layer_count > 0;
+        if (build->inside && spawn->inside_fd < 0)
+                return err_set(err, ERR_SYSTEM, "the build needs dispatch-inside beside dispatch-spawn");
         int program_fd = build->inside ? spawn->inside_fd : in_image ? spawn->system_fd : spawn->helper_fd;
         int len = snprintf(argv, sizeof(argv), "%s%c%s%c%s%c%u%c%u%c%u",
                            build->inside ? "dispatch-inside" : "dispatch-build", 0, asked->kind, 0,
