@@ -149,7 +149,7 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->system_fd = beside_open("dispatch-system");
         if (spawn->system_fd < 0)
                 return err_sys(err, "open dispatch-system beside dispatch-spawn");
-        spawn->dns_fd = beside_open("dispatch-dns"); /* -1: egress says so when it needs it */
+        spawn->dns_fd = beside_open("dispatch-dns");       /* -1: egress says so when it needs it */
         spawn->inside_fd = beside_open("dispatch-inside"); /* -1: a build says so when it needs it */
         return ERR_OK;
 }
