@@ -27,6 +27,24 @@ static void start_holds(const struct spawn_start *start)
         }
 }
 
+/* A list of items that are names or ranges, and zeros. */
+static void allow_holds(const char allow[ALLOW_BYTES_MAX])
+{
+        struct ipv4_range range;
+        size_t at = 0, items = 0;
+
+        for (; allow[at] != '\0'; items++) {
+                size_t len = strnlen(allow + at, ALLOW_BYTES_MAX - at);
+                assert(at + len + 1 < ALLOW_BYTES_MAX);
+                struct str item = {allow + at, len};
+                assert(allow_host_valid(item) || ipv4_range_parse(item, &range));
+                at += len + 1;
+        }
+        assert(items <= ALLOW_ITEMS_MAX);
+        while (at < ALLOW_BYTES_MAX)
+                assert(allow[at++] == '\0');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         union spawn_frame *frame;
@@ -42,8 +60,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         frame = (union spawn_frame *)(void *)exact;
         if (spawn_frame_check(frame, size, NULL) == ERR_OK) {
                 assert(size == spawn_frame_size(frame->head.op));
-                if (frame->head.op == SPAWN_START)
+                if (frame->head.op == SPAWN_START || frame->head.op == SPAWN_START_EGRESS)
                         start_holds(&frame->start);
+                if (frame->head.op == SPAWN_START_EGRESS)
+                        allow_holds(frame->egress.allow);
         }
         free(exact);
         return 0;

@@ -280,15 +280,22 @@ enum err_code network_rules_load(int ns_fd, const char *text, pid_t *ret_pid, st
         return nft_ended(status, message, err);
 }
 
-bool network_rules_dropped(int ns_fd)
+/* Whether that chain of the table that iptables keeps has the words. */
+static bool chain_has(int ns_fd, const char *chain, const char *words)
 {
-        static char *const argv[] = {"nft", "list", "chain", "ip", "filter", "FORWARD", NULL};
-        char message[MESSAGE_MAX] = "";
+        char name[32], message[MESSAGE_MAX] = "";
+        char *const argv[] = {"nft", "list", "chain", "ip", "filter", name, NULL};
         int status;
 
+        snprintf(name, sizeof(name), "%s", chain);
         own_fd int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        if (null_fd < 0 || nft(ns_fd, argv, null_fd, message, NULL, &status, NULL) != ERR_OK)
-                return false;
+        return null_fd >= 0 && nft(ns_fd, argv, null_fd, message, NULL, &status, NULL) == ERR_OK &&
+               status == 0 && strstr(message, words) != NULL;
+}
+
+bool network_rules_dropped(int ns_fd)
+{
         /* Their rules may let us through: then there is one that names our interfaces. */
-        return status == 0 && strstr(message, "policy drop") != NULL && strstr(message, "\"dp") == NULL;
+        return chain_has(ns_fd, "FORWARD", "policy drop") && !chain_has(ns_fd, "FORWARD", "\"dp") &&
+               !chain_has(ns_fd, "DOCKER-USER", "\"dp");
 }
