@@ -15,7 +15,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { POLL_FIRST_MS = 50, POLL_LAST_MS = 1000, WAIT_DEFAULT_MS = 10 * 60 * 1000 };
+enum { POLL_FIRST_MS = 10, POLL_LAST_MS = 1000, WAIT_DEFAULT_MS = 10 * 60 * 1000 };
 
 struct waiting {
         struct cli *cli;

@@ -164,7 +164,9 @@ static void build_commit(struct build *build)
                                    .layers_fd = state->layers_fd,
                                    .staging_fd = state->staging_fd,
                                    .layer = build->report.layer,
-                                   .info = build->report.info};
+                                   .info = build->report.info,
+                                   .synced = strcmp(build->asked.kind, "source") == 0 &&
+                                             build->asked.layer_count == 0};
         struct err err;
 
         memcpy(task.from, build->staging, sizeof(task.from));

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "spawn/events.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct worker {
@@ -29,6 +30,7 @@ struct worker_task {
         const char *layer;             /* in layers */
         const char *info;              /* kept with the layer */
         const struct rootjob *rootjob; /* rootjob_commit's alone */
+        bool synced;                   /* the job itself has put its files on the disk */
 };
 
 /* The worker must not be running. */
