@@ -101,11 +101,11 @@ void api_recover(struct api *api, api_published published, void *arg);
 void api_ready(struct api *api);
 
 /* What the collector of garbage found when it last looked, by kind (api/gc.c), and has removed so far. */
-enum { API_GC_KINDS = 5 };
+enum { API_GC_KINDS = 6 };
 struct api_gc_counts {
         struct api_gc_count {
                 uint64_t count, bytes;
-        } kept[API_GC_KINDS]; /* layers, blobs, sources, objects, unfinished uploads */
+        } kept[API_GC_KINDS]; /* layers, blobs, sources, objects, unfinished uploads, logs */
         uint64_t removed, removed_bytes;
 };
 void api_gc_counts(const struct api *api, struct api_gc_counts *ret);

@@ -6,18 +6,20 @@
 
 #include "base/own.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { LIST_BYTES_MAX = 64 << 20, LIST_CHUNK = 65536, GC_DEPTH_MAX = 16 };
 
 /* Of one kind: what was found, and what goes of it. */
-enum gc_kind { GC_LAYER, GC_BLOB, GC_SOURCE, GC_OBJECT, GC_UPLOAD, GC_KINDS };
+enum gc_kind { GC_LAYER, GC_BLOB, GC_SOURCE, GC_OBJECT, GC_UPLOAD, GC_LOG, GC_KINDS };
 _Static_assert((int)GC_KINDS == (int)API_GC_KINDS, "api.h has a place for each");
-static const char *const kind_names[GC_KINDS] = {"layer", "blob", "source", "object", "upload"};
+static const char *const kind_names[GC_KINDS] = {"layer", "blob", "source", "object", "upload", "log"};
 
 struct gc_pass {
         struct api *api;
@@ -86,6 +88,7 @@ static bool row_wants(void *arg, struct store_row *row)
 {
         struct gc_pass *pass = arg;
 
+        want(pass, str_of(row->id)); /* its build's log */
         want_texts(pass, row->internal, 0);
         if (api_row_pending(row, STR("")) && pass->grace_s < GC_BUILD_S)
                 pass->grace_s = GC_BUILD_S;
@@ -186,6 +189,37 @@ static void on_source(void *arg, const char *name, uint64_t bytes, int64_t age, 
                 source_remove(pass->api, name);
 }
 
+/* ID.log (image_log.c) */
+static void log_judge(struct gc_pass *pass, const char *name)
+{
+        int dir_fd = pass->api->logs_fd;
+        struct str id = str_of(name);
+        time_t now = time(NULL);
+        struct stat status;
+
+        if (!str_ends(id, STR(".log")) || fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+                return;
+        id.len -= 4;
+        if (uuid_valid(id) &&
+            judge(pass, GC_LOG, str_of(name), (uint64_t)status.st_blocks * 512,
+                  now > status.st_mtime ? now - status.st_mtime : 0, hamt_get(&pass->wanted, id) != NULL))
+                unlinkat(dir_fd, name, 0);
+}
+
+static void logs_judge(struct gc_pass *pass)
+{
+        own_fd int fd = pass->api->logs_fd >= 0
+                                ? openat(pass->api->logs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                                : -1;
+        own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+        if (dir == NULL)
+                return;
+        take_fd(&fd);
+        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+                log_judge(pass, entry->d_name);
+}
+
 /* An object's name ends with its source's key. */
 static void object_judge(struct gc_pass *pass, const json_t *entry, enum gc_kind kind)
 {
@@ -272,6 +306,7 @@ static void pass_judge(struct gc_pass *pass)
         list_judge(pass);
         if (sources_each(api, on_source, pass, &err) != ERR_OK)
                 api_problem(api, "collect garbage among the sources", &err);
+        logs_judge(pass);
         objects_judge(pass);
         totals_add(&api->gc_counts, pass);
         if (pass->call != NULL) {

@@ -58,7 +58,8 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
 /* Nothing before the first look: the API may still be on its way. */
 static void store_metrics(const struct server *server, struct buf *out)
 {
-        static const char *const kinds[API_GC_KINDS] = {"layers", "blobs", "sources", "objects", "uploads"};
+        static const char *const kinds[API_GC_KINDS] = {"layers",  "blobs",   "sources",
+                                                        "objects", "uploads", "logs"};
         struct api_gc_counts counts;
         char name[32], help[80];
 

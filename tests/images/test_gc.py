@@ -108,6 +108,15 @@ def test_blobs_that_nothing_names_go(eager):
     harness.poll(lambda: not os.path.exists(blobs), what="the blob and its folder to go")
 
 
+def test_logs_of_builds_of_nothing_go(eager):
+    log = folder(eager, "server", "logs", "00000000-0000-4000-8000-000000000000.log")
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with open(log, "w", encoding="utf-8") as file:
+        file.write("a line\n")
+    assert ("log", os.path.basename(log)) in removed(collect(eager))
+    assert not os.path.exists(log)
+
+
 def test_images_that_are_deleted_leave_nothing_and_those_that_share_stay(name):
     with serving("--gc-grace", "0") as server:
         server.image("native", harness.NATIVE_BASE)
