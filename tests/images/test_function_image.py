@@ -447,7 +447,7 @@ def test_the_example_is_a_function(running, python_image):
     assert message["context"]["logs"]["stdout"] == ["greeting user"]
     assert ask(running, "example", "/status").json["path"] == "/status"
     failed = running.api("POST", "/v1/runs?functionName=example", {"blocking": True, "input": [1]}).json
-    assert failed["error"] == {"type": "InputError", "message": "the input is no JSON object", "stacktrace": []}
+    assert (failed["error"]["type"], failed["error"]["message"]) == ("InputError", "the input is no JSON object")
 
 
 # Where it comes from
