@@ -123,7 +123,7 @@ def processes(server, victim):
         return [pid for pid, name in tree if name == "dispatch-init"]
     if victim == "build":
         return [pid for pid, name in tree if name == "dispatch-build"]
-    own = ("dispatch-server", "dispatch-spawn", "dispatch-init", "dispatch-build", "dispatch-dns", "dispatch-inside")
+    own = ("dispatch-server", "dispatch-spawn", "dispatch-init", "dispatch-build", "dispatch-dns", "dispatch-inside", "dispatch-system")
     return [pid for pid, name in tree if name and name not in own]
 
 

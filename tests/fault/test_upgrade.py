@@ -18,7 +18,7 @@ def installed(disk):
     """A server that runs from a folder of its own, where its program can be replaced."""
     folder = os.path.join(disk, "bin")
     os.mkdir(folder)
-    for name in ("dispatch-server", "dispatch-spawn", "dispatch-init", "dispatch-build", "dispatch-dns", "dispatch-inside"):
+    for name in ("dispatch-server", "dispatch-spawn", "dispatch-init", "dispatch-build", "dispatch-dns", "dispatch-inside", "dispatch-system"):
         shutil.copy2(os.path.join(harness.BUILD, name), folder)
     own = [] if "--runtime-dir" in harness.SERVER_OPTIONS else ["--runtime-dir", os.path.join(harness.BUILD, "runtimes")]
     server = harness.Server(folder=disk, options=own)
