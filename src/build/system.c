@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "build/tool.h"
+#include "image/deb_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum {
-        WHY_MAX = 360,
-        ARGS_MAX = SYSTEM_PACKAGES_MAX + 40,
-        LISTING_MAX = 8 << 20,
-        NAME_MAX_LEN = 128,
-        VERSION_MAX_LEN = 128,
-        TREE_FDS = 32
-};
+enum { WHY_MAX = 360, ARGS_MAX = SYSTEM_PACKAGES_MAX + 40, LISTING_MAX = 8 << 20, TREE_FDS = 32 };
 
 /* Lists and archives have folders of their own, which go as a whole: those of the image stay as they are. */
 #define LISTS    "/var/lib/apt/dispatch-lists"
@@ -72,41 +66,6 @@ struct system {
         struct buf *output; /* of a command whose standard output is wanted */
         time_t begun;
 };
-
-static bool chars_are(struct str text, const char *more)
-{
-        for (size_t i = 0; i < text.len; i++) {
-                char c = text.p[i];
-                bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-                if (!plain && (c == '\0' || strchr(more, c) == NULL))
-                        return false;
-        }
-        return text.len > 0;
-}
-
-static bool name_valid(struct str name)
-{
-        struct str architecture = name, package = str_cut(&architecture, ':');
-
-        if (package.len < 2 || package.len > NAME_MAX_LEN || !chars_are(package, "+.-"))
-                return false;
-        if (package.len < name.len && !chars_are(architecture, "-"))
-                return false;
-        /* "name-" would be an order to apt-get to remove it. */
-        char first = package.p[0], last = package.p[package.len - 1];
-        return first != '-' && first != '+' && first != '.' && last != '-';
-}
-
-bool system_package_valid(struct str package)
-{
-        struct str version = package, name = str_cut(&version, '=');
-
-        if (!name_valid(name))
-                return false;
-        if (name.len == package.len)
-                return true;
-        return version.len <= VERSION_MAX_LEN && chars_are(version, "+.:~-") && version.p[0] != '-';
-}
 
 static void said(struct system *system, struct str line)
 {
@@ -226,7 +185,7 @@ static struct str origin_find(struct str uris, struct str name)
                 line = str_slice(line, 1, line.len);
                 uri = str_cut(&line, '\'');
                 struct str file = str_trim(line, " ");
-                if (str_eq(str_cut(&file, '_'), name) && chars_are(uri, "+.:~-_/%=?&@,"))
+                if (str_eq(str_cut(&file, '_'), name) && deb_text_plain(uri, "+.:~-_/%=?&@,"))
                         return uri;
         }
         return (struct str){"", 0};
@@ -242,8 +201,8 @@ enum err_code system_catalogue(struct str before, struct str after, struct str u
         while (code == ERR_OK && row_next(&after, &row)) {
                 struct str architecture = row, name = str_cut(&architecture, '\t'),
                            version = str_cut(&architecture, '\t');
-                if (has_row(before, row) || !chars_are(name, "+.-") || !chars_are(version, "+.:~-") ||
-                    !chars_are(architecture, "-"))
+                if (has_row(before, row) || !deb_text_plain(name, "+.-") ||
+                    !deb_text_plain(version, "+.:~-") || !deb_text_plain(architecture, "-"))
                         continue;
                 struct str origin = origin_find(uris, name);
                 code = buf_printf(out,
@@ -357,7 +316,7 @@ static enum err_code packages_split(char *input, char *packages[SYSTEM_PACKAGES_
                 if (count == SYSTEM_PACKAGES_MAX)
                         return err_set(err, ERR_INVALID, "more than %d system dependencies",
                                        SYSTEM_PACKAGES_MAX);
-                if (!system_package_valid(str_of(line)))
+                if (!deb_name_valid(str_of(line)))
                         return err_set(err, ERR_INVALID, "'%.80s' is no package of Debian", line);
                 packages[count++] = line;
         }

@@ -13,13 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#include <stdbool.h>
-
 enum { SYSTEM_INPUT_MAX = 64 * 1024, SYSTEM_PACKAGES_MAX = 512, SYSTEM_CATALOGUE_MAX = 4 << 20 };
-
-/* "name" or "name=version" as apt-get takes them: deb-control(5), deb-version(7). Nothing that could be an
- * option. */
-bool system_package_valid(struct str package);
 
 /* A package that is installed now and was not before, or in another version: lines of dpkg-query on both
  * sides ("name TAB version TAB architecture"), lines of apt-get --print-uris for where each came from.

@@ -1,6 +1,7 @@
 /* tests/unit/build/test_system.c: what apt-get is asked for, and what is made of its answers. */
 #include "build/system.h"
 
+#include "image/deb_name.h"
 #include "support.h"
 
 #include <string.h>
@@ -17,11 +18,11 @@ static void test_names_and_versions_of_packages(void **state)
 
         (void)state;
         for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-                if (!system_package_valid(str_of(good[i])))
+                if (!deb_name_valid(str_of(good[i])))
                         fail_msg("%s", good[i]);
         }
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-                if (system_package_valid(str_of(bad[i])))
+                if (deb_name_valid(str_of(bad[i])))
                         fail_msg("%s", bad[i]);
         }
 }
