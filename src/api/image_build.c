@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "image/deps_input.h"
 #include "image/package_list.h"
+#include "image/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,9 +32,9 @@ struct image_build {
         bool retried; /* the tools were gone: looked for once more */
         uint64_t job; /* of the builder, for cancelling; 0: none */
         char language[SPAWN_NAME_MAX];
-        char layer[SPAWN_NAME_MAX]; /* that is being made */
-        char *manifest, *lock;
-        json_t *base, *layers; /* lists of names */
+        char layer[SPAWN_NAME_MAX];     /* that is being made */
+        char *manifest, *lock, *system; /* of what is asked for; system: lines of image/system.h */
+        json_t *base, *layers;          /* lists of names */
 };
 
 static void build_free(struct image_build *build)
@@ -42,6 +43,7 @@ static void build_free(struct image_build *build)
         json_decref(build->layers);
         free(build->manifest);
         free(build->lock);
+        free(build->system);
         free(build->organization);
         free(build->project);
         free(build->name);
@@ -455,15 +457,141 @@ static void runtime_stage(struct image_build *build)
 
 /* --- the distribution's packages --- */
 
-static void system_stage(struct image_build *build, const json_t *document)
+/* Any layer of this build but the language's: `build->layer` names it. */
+static void layer_stage(struct image_build *build, struct builder_task *task, builder_done done)
 {
-        if (wants_system(document))
-                build_fail(build, ERR_UNPROCESSABLE,
-                           "this version of Dispatch cannot install systemDependencies: create the image "
-                           "without "
-                           "them");
+        const struct api_config *config = &build->api->config;
+
+        task->slow = true;
+        task->layer = build->layer;
+        task->network = SPAWN_NETWORK_EGRESS;
+        task->memory_mib = config->build_memory_mib > 0 ? config->build_memory_mib : IMAGE_SYSTEM_MEMORY_MIB;
+        task->cpu_millicores = IMAGE_BUILD_CPU_MILLICORES;
+        task->pids_max = IMAGE_SYSTEM_PIDS_MAX;
+        task->tmp_mib = IMAGE_SYSTEM_TMP_MIB;
+        task->disk_mib = config->build_disk_mib > 0 ? config->build_disk_mib : IMAGE_SYSTEM_DISK_MIB;
+        task->files_max = IMAGE_SYSTEM_FILES_MAX;
+        task->deadline_ms = config->build_timeout_ms;
+        task->data_fd = -1;
+        task->line = build_line;
+        build->job = builder_run(config->builder, task, done, build);
+}
+
+static void system_done(void *arg, const struct builder_result *result)
+{
+        struct image_build *build = arg;
+
+        build->job = 0;
+        if (result->code != ERR_OK)
+                build_fail(build, result->code, result->text);
+        else if (json_array_append_new(build->layers, json_string(build->layer)) < 0)
+                build_fail(build, ERR_NO_MEMORY, "out of memory");
         else
                 runtime_stage(build);
+}
+
+static void system_layer_name(struct image_build *build)
+{
+        unsigned char hash[crypto_hash_sha256_BYTES];
+        char hex[2 * crypto_hash_sha256_BYTES + 1];
+        crypto_hash_sha256_state state;
+        const json_t *layer;
+        size_t i;
+
+        crypto_hash_sha256_init(&state);
+        hash_part(&state, STR("system 1"));
+        hash_part(&state, str_of(build->organization));
+        hash_part(&state, str_of(build->system));
+        json_array_foreach(build->layers, i, layer) hash_part(&state, str_of(json_string_value(layer)));
+        crypto_hash_sha256_final(&state, hash);
+        hex_encode(hash, sizeof(hash), hex);
+        snprintf(build->layer, sizeof(build->layer), "system-%.*s", LAYER_HEX_LEN, hex);
+}
+
+static enum err_code system_input(const struct image_build *build, int *ret_fd, struct err *err)
+{
+        size_t len = strlen(build->system);
+        own_fd int fd = memfd_create("packages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || write(fd, build->system, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+                return err_sys(err, "write the list of packages");
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
+}
+
+/* On what is there by now: the base, or the root that has taken its place. */
+static void packages_stage(struct image_build *build)
+{
+        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
+        struct builder_task task = {.kind = "system",
+                                    .organization = spawn_name_valid(build->organization, SPAWN_GROUP_MAX)
+                                                            ? build->organization
+                                                            : "",
+                                    .layers = (const char(*)[SPAWN_NAME_MAX])layers,
+                                    .input_fd = -1};
+        const json_t *layer;
+        struct err err;
+        size_t i;
+
+        if (json_array_size(build->layers) > SPAWN_LAYERS_MAX) {
+                build_fail(build, ERR_TOO_LARGE, "the base image has too many layers to add packages to it");
+                return;
+        }
+        json_array_foreach(build->layers, i, layer)
+                snprintf(layers[task.layer_count++], SPAWN_NAME_MAX, "%s", json_string_value(layer));
+        if (system_input(build, &task.input_fd, &err) != ERR_OK) {
+                build_fail(build, err.code, err.text);
+                return;
+        }
+        system_layer_name(build);
+        layer_stage(build, &task, system_done);
+}
+
+static void root_done(void *arg, const struct builder_result *result)
+{
+        struct image_build *build = arg;
+
+        build->job = 0;
+        if (result->code != ERR_OK) {
+                build_fail(build, result->code, result->text);
+                return;
+        }
+        json_decref(build->layers);
+        json_decref(build->base);
+        build->layers = json_pack("[s]", build->layer);
+        build->base = json_pack("[s]", build->layer);
+        if (build->layers == NULL || build->base == NULL)
+                build_fail(build, ERR_NO_MEMORY, "out of memory");
+        else
+                packages_stage(build);
+}
+
+static void system_stage(struct image_build *build)
+{
+        struct builder_task task = {.kind = "debroot", .language = build->language, .input_fd = -1};
+
+        if (build->system[0] == '\0')
+                runtime_stage(build);
+        else if (image_system_root(build->layers, build->layer))
+                layer_stage(build, &task, root_done);
+        else
+                packages_stage(build);
+}
+
+/* The lines of the job, NUL-terminated; "" without such dependencies. */
+static char *system_lines(const json_t *document, struct err *err)
+{
+        own_buf struct buf lines = {.max = IMAGE_SYSTEM_INPUT_MAX};
+        const json_t *packages = json_object_get(json_object_get(document, "systemDependencies"), "packages");
+
+        if (image_system_input(packages, &lines, err) != ERR_OK)
+                return NULL;
+        const char *text = lines.len > 0 ? buf_text(&lines) : "";
+        char *copy = text != NULL ? strdup(text) : NULL;
+        if (copy == NULL)
+                (void)err_nomem(err);
+        return copy;
 }
 
 static char *text_copy(struct str text)
@@ -510,5 +638,9 @@ void image_build_start(struct api *api, struct store_row *row, const char *langu
                 api_stumble(api, "begin an image", &err);
                 return;
         }
-        system_stage(build, row->document);
+        build->system = system_lines(row->document, &err);
+        if (build->system == NULL)
+                build_fail(build, err.code, err.text);
+        else
+                system_stage(build);
 }
