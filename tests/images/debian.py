@@ -31,6 +31,21 @@ def missing():
     return None
 
 
+def missing_host():
+    """Why system dependencies cannot be installed on a built-in image here, or None."""
+    if os.geteuid() != 0:
+        return "sandboxes need root"
+    for program in ("mmdebstrap", "nft", "mke2fs"):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    if not os.path.exists("/dev/loop-control"):
+        return "there are no loop devices"
+    with open("/etc/os-release", encoding="utf-8") as file:
+        if "ID=debian\n" not in file.read():
+            return "this host is not Debian"
+    return missing()
+
+
 def need():
     if missing():
         pytest.skip(missing())
