@@ -13,6 +13,7 @@ import pytest
 import foreign
 import harness
 import oci
+import world
 from harness import PATIENCE, poll
 
 METHODS = "GET,HEAD,POST,PUT,DELETE,PATCH"
@@ -209,6 +210,21 @@ def test_secrets_are_files_and_not_in_the_environment(running, folder):
 def test_a_low_port_is_as_good_as_another(running, folder):
     create(running, "low", image(folder, Env=["PORT=80"]))
     assert ask(running, "low", "/env?PORT").text == "80"
+
+
+def test_a_network_to_the_outside_changes_nothing_else(running, folder):
+    if world.why_not():
+        pytest.skip(world.why_not())
+    create(running, "egress", image(folder, Env=["PORT=80"]), "--network", "egress")
+    assert ask(running, "egress", "/").status == 200
+    assert "nameserver" in ask(running, "egress", "/read?/etc/resolv.conf").text
+
+
+def test_an_image_may_have_many_layers(running, folder):
+    layers = [foreign.layer({f"part{i}": str(i), "last": str(i)}) for i in range(30)]
+    create(running, "many", image(folder, layers=[*layers, foreign.layer({"server": (foreign.server_program(), 0o755)})]))
+    assert [ask(running, "many", f"/read?/part{i}").text for i in (0, 15, 29)] == ["0", "15", "29"]
+    assert ask(running, "many", "/read?/last").text == "29"
 
 
 # Limits
