@@ -183,6 +183,13 @@ static enum err_code image_url_make(struct change *change, struct err *err)
 {
         struct str reference = foreign_image_of(change->document);
         struct str id = json_str(change->document, "faasId");
+
+        /* What was pushed is in the registry until something else is (function_push.c). */
+        if (change->verb == VERB_UPDATE && reference.len == 0 &&
+            foreign_image_of(change->before.document).len == 0 &&
+            json_str(change->document, "functionImageURL").len > 0)
+                return ERR_OK;
+
         json_t *url = reference.len > 0
                               ? json_of(reference)
                               : json_sprintf("%s/%.*s", change->api->config.image_registry, STR_ARG(id));

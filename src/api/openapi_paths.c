@@ -18,6 +18,7 @@ static const struct {
 } errors[] = {
         {400, "The request, its query, its JSON or a JSON type in it is malformed."},
         {401, "Credentials are needed, or are not valid."},
+        {403, "The registry wants other credentials."},
         {404, "It is not there, or something that it names is not."},
         {405, "The path does not have this method."},
         {409, "The name is taken, or the revision in the body is an old one, or the function is in ERROR."},
@@ -27,8 +28,9 @@ static const struct {
         {422, "A field or parameter breaks a rule; `code` says which (601 to 606)."},
         {429, "There is no room for the run now."},
         {500, "The server failed."},
-        {502, "The function store has to be put right: its bucket, credentials, rights or certificate."},
+        {502, "What the server needs for it, a registry or the function store, answers as it should not."},
         {503, "The server is starting, ending or has no room; try again."},
+        {504, "It took longer than it may."},
 };
 
 static json_t *reference(const char *part, const char *name)
@@ -403,6 +405,60 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
         }
 }
 
+static json_t *export_operation(struct openapi *openapi, const struct model_resource *model)
+{
+        static const int statuses[] = {400, 401, 404, 409, 413, 422, 500, 503, 504, 0};
+        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+
+        openapi_put(openapi, responses, "200",
+                    json_pack("{s:s, s:{s:{s:{s:s}}}, s:{s:{s:o}}}", "description",
+                              "A tar of an OCI image layout; its ETag is the image's digest.", "content",
+                              "application/x-tar", "schema", "contentEncoding", "binary", "headers", "ETag",
+                              "$ref", reference("headers", "ETag")));
+        put_errors(openapi, responses, statuses);
+        openapi_add(openapi, parameters,
+                    json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:i}}", "name", "tag", "in", "query",
+                              "description", "What the layout calls the image; `latest` unless it is given.",
+                              "schema", "type", "string", "pattern", "^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+                              "maxLength", 127));
+        json_t *get = operation(openapi, "export", model, "Export as an OCI image", responses);
+        openapi_put(openapi, get, "parameters", parameters);
+        return get;
+}
+
+static json_t *push_operation(struct openapi *openapi, const struct model_resource *model)
+{
+        static const int statuses[] = {400, 401, 403, 404, 409, 413, 415, 422, 500, 502, 503, 504, 0};
+        json_t *responses = json_object();
+        json_t *pushed =
+                json_pack("{s:s, s:{s:{s:s}, s:{s:s}}, s:[s, s]}", "type", "object", "properties", "image",
+                          "type", "string", "digest", "type", "string", "required", "image", "digest");
+        json_t *sent =
+                json_pack("{s:s, s:{s:{s:s}, s:{s:s}}, s:[s]}", "type", "object", "properties", "reference",
+                          "type", "string", "registrySecret", "type", "string", "required", "reference");
+
+        put_response(openapi, responses, 200,
+                     "The registry has it. With `Accept: application/x-ndjson` lines of {\"progress\"} come "
+                     "before, and "
+                     "an error then is the last line, as its body.",
+                     pushed, NULL);
+        put_errors(openapi, responses, statuses);
+        json_t *push = operation(openapi, "push", model, "Push as an OCI image", responses);
+        openapi_put(openapi, push, "requestBody",
+                    json_pack("{s:b, s:o}", "required", 1, "content", content(sent)));
+        openapi_put(openapi, push, "parameters", scope_parameters(openapi));
+        return push;
+}
+
+/* A function as an image. */
+static json_t *image_path(struct openapi *openapi)
+{
+        const struct model_resource *model = model_resource(MODEL_FUNCTION);
+
+        return json_pack("{s:[o], s:o, s:o}", "parameters", name_parameter(model), "get",
+                         export_operation(openapi, model), "post", push_operation(openapi, model));
+}
+
 /* What needs neither credentials nor an organization. */
 static const struct system_path {
         const char *path, *id, *summary, *type, *schema; /* schema: of `components`, or NULL */
@@ -462,6 +518,9 @@ json_t *openapi_paths(struct openapi *openapi)
 
         for (size_t i = 0; i < count; i++)
                 put_collection(openapi, paths, &collections[i]);
+        char path[TEXT_MAX];
+        snprintf(path, sizeof(path), "/v1/function/{%s}/image", model_resource(MODEL_FUNCTION)->parameter);
+        openapi_put(openapi, paths, path, image_path(openapi));
         for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
                 openapi_put(openapi, paths, system_paths[i].path,
                             json_pack("{s:o}", "get", system_operation(openapi, &system_paths[i])));

@@ -18,6 +18,7 @@
 
 struct client {
         CURL *curl;
+        const struct call *call; /* that is under way */
         const struct settings *settings;
         char base_url[512];
         char where[512]; /* what error texts call the server */
@@ -40,7 +41,14 @@ static void header_list_finish(struct header_list *headers)
 static size_t keep_reply(char *bytes, size_t size, size_t count, void *context)
 {
         struct client *client = context;
+        long status = 0;
 
+        if (client->call->sink != NULL)
+                curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status >= 200 && status < 300)
+                return client->call->sink(client->call->sink_arg, (struct str){bytes, size * count})
+                               ? size * count
+                               : 0;
         return buf_append(&client->reply, bytes, size * count) == ERR_OK ? size * count : 0;
 }
 
@@ -239,11 +247,15 @@ static enum err_code add_headers(struct client *client, const struct call *call,
 {
         enum err_code code = ERR_OK;
 
-        add_header(headers, "Accept: application/json");
+        if (call->accept != NULL)
+                code = add_value(headers, "Accept", call->accept, err);
+        else
+                add_header(headers, "Accept: application/json");
         add_header(headers, "Expect:"); /* do not wait for a 100 before a large body */
         if (strcmp(call->method, "GET") != 0)
                 add_header(headers, "Content-Type: application/json");
-        code = add_value(headers, "X-Dispatch-Org", client->settings->organization, err);
+        if (code == ERR_OK)
+                code = add_value(headers, "X-Dispatch-Org", client->settings->organization, err);
         if (code == ERR_OK)
                 code = add_value(headers, "X-Dispatch-Project", client->settings->project, err);
         if (code == ERR_OK)
@@ -387,6 +399,7 @@ static enum err_code exchange(struct client *client, const struct call *call, st
         enum err_code code;
 
         curl_easy_reset(client->curl);
+        client->call = call;
         client->curl_error[0] = '\0';
         client->next[0] = '\0';
         buf_clear(&client->reply);
@@ -477,6 +490,8 @@ static enum err_code read_reply(struct client *client, const struct call *call, 
         curl_easy_getinfo(client->curl, CURLINFO_CONTENT_TYPE, &content_type);
 
         bool success = status >= 200 && status < 300;
+        if (success && call->sink != NULL)
+                return ERR_OK;
         struct str text = str_trim((struct str){client->reply.data, client->reply.len}, " \r\n\t");
         if (text.len > 0 && !is_json(content_type))
                 return bad_content_type(content_type, err);

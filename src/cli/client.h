@@ -40,6 +40,11 @@ struct call {
         bool may_take_long;       /* the server answers when a function has ended */
         long timeout_ms;          /* for the whole of it; 0: none */
         bool no_cookie;           /* without credentials do not say "Cookie: unset" */
+        const char *accept;       /* media type of the reply, or NULL: JSON */
+        /* Gets the body of a 2xx as it comes, whatever it is, of any length; false ends the exchange. NULL:
+         * it is kept. */
+        bool (*sink)(void *arg, struct str bytes);
+        void *sink_arg;
 };
 
 /*

@@ -390,6 +390,23 @@ static const struct flag flags_logs[] = {
         {.name = NULL},
 };
 
+static const struct flag flags_export[] = {
+        {"registry-secret", '\0', FLAG_STRING, NULL, "secret with the credentials for docker:// (username and password, or .dockerconfigjson)", false},
+        {.name = NULL},
+};
+
+static const struct command commands_export[] = {
+        {.name = "function", .aliases = {"functions"}, .args = "NAME DESTINATION", .args_min = 2, .args_max = 2,
+         .brief = "Copy a function out of Dispatch, as an image that runs anywhere",
+         .text = "Make an OCI image of a function: the files of its image, the language's agent and its source. It serves\n"
+                 "HTTP on port 8080 wherever it runs. DESTINATION is oci:PATH[:TAG] for a folder, oci-archive:PATH[:TAG] for a\n"
+                 "file, both on this machine, or docker://REFERENCE for a registry, which the server pushes to.",
+         .example = "  dispatch export function hello oci-archive:hello.tar:v1 && podman pull oci-archive:hello.tar:v1\n"
+                    "  dispatch export function hello docker://registry.example.com/team/hello:v1 --registry-secret registry",
+         .flags = flags_export, .run = export_run},
+        {.name = NULL},
+};
+
 static const struct command commands_context[] = {
         {.name = "current", .brief = "Print the current context", .run = context_current, .local = true},
         {.name = "delete", .args = "CONTEXT", .args_min = 1, .args_max = 1,
@@ -486,6 +503,7 @@ static const struct command commands_root[] = {
          .example = "  dispatch exec hello <<< '{\"name\": \"user\"}'\n"
                     "  dispatch exec hello --input '{\"name\": \"user\"}' --wait",
          .flags = flags_exec, .run = exec_run},
+        {.name = "export", .brief = "Copy a function out of Dispatch, as an image that runs anywhere", .commands = commands_export},
         {.name = "get", .brief = "List resources, or show one", .commands = commands_get},
         {.name = "iam", .brief = "Manage organizations, policies and service accounts", .commands = commands_iam},
         {.name = "login", .brief = "Check credentials, and keep a service account in the current context",

@@ -9,6 +9,7 @@ enum err_code exec_run(struct cli *cli, struct err *err);
 enum err_code runs_get(struct cli *cli, struct err *err);
 enum err_code emit_run(struct cli *cli, struct err *err);
 enum err_code driver_create(struct cli *cli, struct err *err);
+enum err_code export_run(struct cli *cli, struct err *err);
 enum err_code logs_run(struct cli *cli, struct err *err);
 enum err_code version_run(struct cli *cli, struct err *err);
 enum err_code completion_run(struct cli *cli, struct err *err);

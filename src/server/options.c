@@ -81,8 +81,10 @@ static const struct option options_table[] = {
         SWITCH("disable-registry", disable_registry, "push images nowhere"),
         TEXT("registry-auth-file", registry_auth_file, "",
              "file of credentials for registries, in the form of docker's config.json"),
-        TEXT("registry-auth", registry_auth, "",
-             "credentials for --image-registry: {\"username\", \"password\"} as JSON, or base64 of it"),
+        SECRET("registry-auth", registry_auth,
+               "credentials for --image-registry: {\"username\", \"password\"} as JSON, or base64 of it; "
+               "better in "
+               "a file"),
         LIST("registry-insecure", registry_insecure, "",
              "registries, HOST[:PORT], that may speak plain HTTP or have any certificate"),
         LIST("registry-local", registry_local, "",
