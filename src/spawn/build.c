@@ -476,6 +476,8 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
         bool in_image = build->root.open && asked->layer_count > 0;
         if (build->inside && spawn->inside_fd < 0)
                 return err_set(err, ERR_SYSTEM, "the build needs dispatch-inside beside dispatch-spawn");
+        if (in_image && spawn->system_fd < 0)
+                return err_set(err, ERR_SYSTEM, "the build needs dispatch-system beside dispatch-spawn");
         int program_fd = build->inside ? spawn->inside_fd : in_image ? spawn->system_fd : spawn->helper_fd;
         int len = snprintf(argv, sizeof(argv), "%s%c%s%c%s%c%u%c%u%c%u",
                            build->inside ? "dispatch-inside" : "dispatch-build", 0, asked->kind, 0,

@@ -146,11 +146,9 @@ static enum err_code programs_open(struct spawn *spawn, struct err *err)
         spawn->host.init_fd = beside_open("dispatch-init");
         if (spawn->host.init_fd < 0)
                 return err_sys(err, "open dispatch-init beside dispatch-spawn");
-        spawn->system_fd = beside_open("dispatch-system");
-        if (spawn->system_fd < 0)
-                return err_sys(err, "open dispatch-system beside dispatch-spawn");
         spawn->dns_fd = beside_open("dispatch-dns");       /* -1: egress says so when it needs it */
         spawn->inside_fd = beside_open("dispatch-inside"); /* -1: a build says so when it needs it */
+        spawn->system_fd = beside_open("dispatch-system");
         return ERR_OK;
 }
 
