@@ -60,9 +60,9 @@ static void want(struct gc_pass *pass, struct str name)
 }
 
 /* Every text is a name that is wanted; of "sha256:HEX" the digest too. */
-static void want_texts(struct gc_pass *pass, const json_t *value, unsigned depth)
+static void want_texts(struct gc_pass *pass, json_t *value, unsigned depth)
 {
-        const json_t *member;
+        json_t *member;
         const char *key;
         size_t i;
 
@@ -78,7 +78,7 @@ static void want_texts(struct gc_pass *pass, const json_t *value, unsigned depth
         {
                 want_texts(pass, member, depth + 1);
         }
-        json_object_foreach((json_t *)(uintptr_t)value, key, member)
+        json_object_foreach(value, key, member)
         {
                 want_texts(pass, member, depth + 1);
         }
@@ -323,7 +323,7 @@ static void objects_listed(void *arg, const struct object_result *result)
         if (result->code != ERR_OK)
                 snprintf(pass->problem, sizeof(pass->problem), "function store: %s", result->text);
         else if (result->listing != NULL)
-                pass->objects = json_incref((json_t *)(uintptr_t)result->listing);
+                pass->objects = json_incref(result->listing);
         pass_judge(pass);
 }
 

@@ -20,7 +20,7 @@ struct object_result {
         enum err_code code;
         const char *text;
         const json_t *info;
-        const json_t *listing;
+        json_t *listing;
 };
 /* Later, exactly once; or before the call returns when the job could not be queued. */
 typedef void (*object_done)(void *arg, const struct object_result *result);

@@ -281,12 +281,13 @@ int server_gc(int argc, char **argv)
 {
         own_options struct server_options options = {0};
         struct command command = {0};
+        static char name[] = "dispatch-server";
         struct err err;
         int status = EXIT_OPTIONS;
 
         if (!command_parse(argc, argv, &command))
                 return EXIT_FAILURE;
-        command.argv[0] = (char *)(uintptr_t) "dispatch-server";
+        command.argv[0] = name;
         if (command.help)
                 status = fputs(usage, stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         else if (options_read(&options, command.argc, command.argv, environ, &err) != ERR_OK)
