@@ -135,7 +135,7 @@ def test_wait_applies_to_each_document(api, dispatch, tmp_path):
     api.reply("POST", "/v1/image", {"name": "x", "status": "CREATING"}, status=201)
     api.reply("GET", "/v1/image/x", {"name": "x", "status": "READY"})
     assert dispatch("create", "-f", "f.yaml", "--wait").out == "Created Image: x\n"
-    assert api.lines == ["POST /v1/image", "GET /v1/image/x"]
+    assert api.lines == ["POST /v1/image", "GET /v1/image/x/logs?offset=0&wait=1", "GET /v1/image/x"]
 
 
 def test_help_without_a_file(api, dispatch):
