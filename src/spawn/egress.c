@@ -55,6 +55,7 @@ struct egress {
         pid_t pid; /* 0: it does not run */
         int pid_fd, control_fd;
         bool pool_told;
+        bool files_made;   /* for the top of roots */
         unsigned failures; /* in a row */
         uint64_t started_ms;
         uint64_t failed_ms; /* when the router could not be made; 0: it was */
@@ -369,6 +370,7 @@ static void router_destroy(struct egress *egress)
         }
         network_destroy(egress->network);
         egress->network = NULL;
+        egress->files_made = false;
         (void)unlinkat(egress->spawn->state.fd, marker, 0);
 }
 
@@ -519,10 +521,13 @@ enum err_code egress_files_open(struct spawn *spawn, int *ret_fd, struct err *er
         own_fd int fd = sys_open_beneath(parent, folder, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return err_sys(err, "open %s/mnt/%s", spawn->state.path, folder);
-        enum err_code code = egress_files_write(spawn, fd, err);
-        if (code == ERR_OK)
-                *ret_fd = take_fd(&fd);
-        return code;
+        /* Once: sandboxes that run read them at any time. */
+        enum err_code code = spawn->egress->files_made ? ERR_OK : egress_files_write(spawn, fd, err);
+        if (code != ERR_OK)
+                return code;
+        spawn->egress->files_made = true;
+        *ret_fd = take_fd(&fd);
+        return ERR_OK;
 }
 
 void egress_clear(struct spawn *spawn)

@@ -25,8 +25,7 @@ const struct network_link *egress_link_network(const struct egress_link *link);
 /* Once its sandbox is gone. NULL is fine. */
 void egress_link_destroy(struct spawn *spawn, struct egress_link *link);
 
-/* Writes etc/resolv.conf and etc/hosts of such sandboxes below a folder, which is left as it is if it has
- * them. */
+/* Writes etc/resolv.conf and etc/hosts of such sandboxes below a folder that none of them uses yet. */
 enum err_code egress_files_write(const struct spawn *spawn, int dir_fd, struct err *err);
 /* A folder with these alone, for the top of an overlay; spawn's own. */
 enum err_code egress_files_open(struct spawn *spawn, int *ret_fd, struct err *err);

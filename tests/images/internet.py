@@ -5,6 +5,7 @@ called, on each address and port of SERVE (ADDRESS:PORT,...). It prints a line w
 ZONE: {"names": {NAME: {"a": [ADDRESS], "ttl": SECONDS, "txt": BYTES, "rcode": N, "cname": NAME, "mute": true, "wrong":
 "id" | "question"}}, "log": FILE}. A name "*.d.example" stands for those below. Each question is a line of the log: the
 transport, the name, the type and the port that it came from."""
+import contextlib
 import json
 import socket
 import socketserver
@@ -98,8 +99,9 @@ class Greeter(socketserver.BaseRequestHandler):
 
     def handle(self):
         self.request.sendall(f"hello {self.client_address[0]}\n".encode())
-        while data := self.request.recv(65536):
-            self.request.sendall(data)
+        with contextlib.suppress(ConnectionError):
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
 
 
 class Threading(socketserver.ThreadingTCPServer):

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -653,6 +654,31 @@ def test_sandboxes_leave_no_interface_behind(server, free):
         assert interfaces() - before
         assert server.api("DELETE", f"/v1/function/short-{turn}").status == 200
     harness.poll(lambda: interfaces() <= before, what="the end of their interfaces")
+
+
+def test_names_are_resolved_while_other_sandboxes_start(server):
+    watch = inside(server, "watch")
+    server.function("starting", PROBE, timeout=40000, network={"mode": "egress"}, isolation="run")
+    done = threading.Event()
+
+    def starts():
+        while not done.is_set():
+            server.run("starting", "result = None")
+    others = [threading.Thread(target=starts) for _ in range(3)]
+    for other in others:
+        other.start()
+    try:
+        assert watch("""
+end, seen = time.monotonic() + 3, set()
+while time.monotonic() < end:
+    with open("/etc/resolv.conf") as file:
+        seen.add(file.read().startswith("nameserver "))
+seen.add(resolve("allowed.example") == ["198.18.0.10"])
+result = sorted(seen)""") == [True]
+    finally:
+        done.set()
+        for other in others:
+            other.join()
 
 
 def test_a_route_of_the_hosts_is_kept_out_of_the_pool(outside):
