@@ -52,7 +52,7 @@ static enum err_code sources_read(const struct job *job, const char *codename, s
 
         if (code != ERR_OK)
                 return code;
-        char *rest = text->len > 0 ? (char *)(uintptr_t)buf_text(text) : NULL;
+        char *rest = text->len > 0 && buf_text(text) != NULL ? text->data : NULL;
         for (char *line; rest != NULL && (line = strsep(&rest, "\n")) != NULL;) {
                 if (line[0] != '\0' && count < DEBROOT_SOURCES_MAX)
                         lines[count++] = line;
@@ -87,6 +87,6 @@ enum err_code debroot_job_run(const struct job *job, struct err *err)
                                .epoch = EPOCH,
                                .folder = "/out",
                                .line = say,
-                               .arg = (void *)(uintptr_t)job};
+                               .arg = (void *)job};
         return root.packages != NULL ? debroot_make(&root, err) : err_nomem(err);
 }

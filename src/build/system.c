@@ -36,6 +36,7 @@ static const char *const environment[] = {
         NULL,
 };
 
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): two folders are names of their own. */
 static const char *const apt_arguments[] = {
         "apt-get",
         "--quiet=1",
@@ -57,6 +58,7 @@ static const char *const apt_arguments[] = {
         "-oDpkg::Options::=--force-unsafe-io",
         "-oDpkg::Options::=--log=/dev/null",
 };
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
 struct system {
         void (*say)(void *arg, char type, struct str text);
