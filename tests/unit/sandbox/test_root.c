@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,20 @@
 
 enum { OTHER_UID = 0x61000000, LOG_MAX = 65536, TEXT_MAX = 4096 };
 
+static bool possible(void)
+{
+        if (!harness_possible())
+                return false;
+        if (access("/dev/loop-control", W_OK) == 0 &&
+            (access("/usr/sbin/mke2fs", X_OK) == 0 || access("/sbin/mke2fs", X_OK) == 0))
+                return true;
+        print_message("skipped: there are no loop devices here, or no mke2fs\n");
+        return false;
+}
+
 #define NEED_ROOT()                                                                                          \
         do {                                                                                                 \
-                if (!harness_possible())                                                                     \
+                if (!possible())                                                                             \
                         skip();                                                                              \
         } while (0)
 
@@ -388,6 +400,54 @@ static void a_job_is_killed_with_all_that_it_started(void **state)
         harness_server_close(&server);
 }
 
+/* Loop devices whose file is in this test's state directory. */
+static unsigned loops_count(const struct harness *harness)
+{
+        unsigned count = 0;
+
+        for (int i = 0; i < 64; i++) {
+                char path[64], text[TEXT_MAX];
+                snprintf(path, sizeof(path), "/sys/block/loop%d/loop/backing_file", i);
+                text_of(AT_FDCWD, path, text);
+                count += strstr(text, harness->path) != NULL;
+        }
+        return count;
+}
+
+static void nothing_of_a_disk_is_left_when_spawn_is_killed(void **state)
+{
+        struct harness *harness = *state;
+        struct played server;
+        union spawn_frame frame = frame_make(5);
+        own_fd int in = memfd_create("input", MFD_CLOEXEC);
+        char byte;
+        int ends[2];
+
+        NEED_ROOT();
+        image_make(harness, "sleep 1000");
+        harness_up(harness, &server);
+        assert_int_equal(write(in, "evil", 4), 4);
+        assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+        assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+        int fds[2] = {in, ends[1]};
+        frame_send(server.links[0], &frame, fds);
+        close(ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        assert_int_equal(loops_count(harness), 1);
+        assert_int_equal(kill(harness->spawn, SIGKILL), 0);
+        assert_int_equal(harness_spawn_wait(harness), -1);
+        harness_server_close(&server);
+        close(ends[0]);
+        for (int i = 0; i < 500 && loops_count(harness) > 0; i++)
+                (void)poll(NULL, 0, 10);
+        assert_int_equal(loops_count(harness), 0);
+        assert_true(harness_processes_end(harness));
+        /* The next one clears the rest. */
+        harness_up(harness, &server);
+        assert_true(staging_empties(harness));
+        harness_server_close(&server);
+}
+
 static void an_image_without_apt_and_bad_names_are_told(void **state)
 {
         struct harness *harness = *state;
@@ -420,6 +480,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(the_disk_and_its_files_are_bounded, harness_setup,
                                                 harness_teardown),
                 cmocka_unit_test_setup_teardown(a_job_is_killed_with_all_that_it_started, harness_setup,
+                                                harness_teardown),
+                cmocka_unit_test_setup_teardown(nothing_of_a_disk_is_left_when_spawn_is_killed, harness_setup,
                                                 harness_teardown),
                 cmocka_unit_test_setup_teardown(an_image_without_apt_and_bad_names_are_told, harness_setup,
                                                 harness_teardown),
