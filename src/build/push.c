@@ -60,7 +60,7 @@ static struct str last_words(struct str said)
 
 static bool says(struct str words, const char *what)
 {
-        return words.len > 0 && memmem(words.p, words.len, what, strlen(what)) != NULL;
+        return words.p != NULL && words.len > 0 && memmem(words.p, words.len, what, strlen(what)) != NULL;
 }
 
 static const struct {

@@ -262,14 +262,14 @@ static bool key_is_of(struct str key, struct str registry)
                (str_eq(registry, STR("docker.io")) && str_eq_nocase(host, STR("index.docker.io")));
 }
 
-static json_t *auths_of(const json_t *auths, const char *registry)
+static json_t *auths_of(json_t *auths, const char *registry)
 {
         own_json json_t *found = json_object();
         const char *key;
         json_t *value;
         int failed = found == NULL;
 
-        json_object_foreach((json_t *)(uintptr_t)auths, key, value)
+        json_object_foreach(auths, key, value)
         {
                 if (key_is_of(str_of(key), str_of(registry)))
                         failed |= json_object_set(found, key, value);
@@ -315,7 +315,7 @@ enum err_code registries_secret_auth(const json_t *secret, const char *registry,
 static bool reference_char(char c)
 {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               memchr("._/:-[]", c, 7) != NULL;
+               (c != '\0' && strchr("._/:-[]", c) != NULL);
 }
 
 bool registry_of(struct str reference, char registry[REGISTRY_MAX])
