@@ -620,6 +620,11 @@ def test_a_source_with_nothing_to_compile_is_fine(tmp_path):
     assert not (tmp_path / ".dispatch").exists()
 
 
+def test_no_annotation_processor_runs(tmp_path):
+    service = {"META-INF/services/javax.annotation.processing.Processor": "org.example.Missing\n"}
+    assert compile_source("java", sources(tmp_path, {"A.java": "class A { }", **service})) == ""
+
+
 def test_a_maven_layout_is_compiled_without_its_tests_and_finds_its_resources(start):
     agent = start("java", {
         "src/main/java/org/example/F.java": """

@@ -68,6 +68,7 @@ public final class Compile {
         try (StandardJavaFileManager manager = compiler.getStandardFileManager(told, Locale.ROOT, null)) {
             // Concatenation the old way: the new one builds its code at run time, which every first run would pay for.
             List<String> options = Arrays.asList("-d", classes.getPath(), "-g", "-parameters", "-nowarn", "-Xlint:none",
+                                                 "-proc:none",
                                                  "-XDstringConcat=inline",
                                                  "-encoding", "UTF-8", "-implicit:none", "-Xmaxerrs", "100",
                                                  "-classpath", classPath(folder, api));
