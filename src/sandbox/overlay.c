@@ -143,6 +143,10 @@ static enum err_code overlay_make(const struct overlay_spec *spec, const int *fd
                 if (option_set(context, options[i].key, options[i].value) < 0)
                         return err_sys(err, "set %s of the overlay", options[i].key);
         }
+        /* Layers mark their opaque folders by attributes that unprivileged jobs can set; who is in the
+         * sandbox sees none of them and sets none. */
+        if (fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+                return err_sys(err, "set userxattr of the overlay");
         if (lowers_set(context, fds, spec->layer_count) < 0 ||
             option_set(context, "upperdir", spec->upper) < 0 ||
             option_set(context, "workdir", spec->work) < 0 ||

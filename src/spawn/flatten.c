@@ -16,7 +16,8 @@
 
 enum { FOLDER_MODE = 0755, PROGRAM_MODE = 0755, FILE_MODE = 0644, ATTRIBUTE_MAX = 64 };
 
-static const char opaque_attribute[] = "trusted.overlay.opaque";
+static const char *const opaque_attributes[] = {"trusted.overlay.opaque", "user.overlay.opaque"};
+enum { OPAQUE_NAMES = sizeof(opaque_attributes) / sizeof(opaque_attributes[0]) };
 
 struct flattening {
         const struct flatten_rules *rules;
@@ -187,17 +188,21 @@ static enum err_code device_copy(struct flattening *flattening, const struct ent
         return counted(flattening, 0, err);
 }
 
-/* The overlay alone can have set it: in a job nobody has the right to. */
+/* The overlay alone can have set it: who is in the sandbox may not. Two names: which is read depends on how
+ * the layer is mounted. */
 static enum err_code opaque_copy(int from_fd, int to_fd, struct err *err)
 {
         char value[4];
+        bool opaque = false;
 
-        if (fgetxattr(from_fd, opaque_attribute, value, sizeof(value)) != 1 || value[0] != 'y')
-                return ERR_OK;
-        /* Twice: the second is for who may not see the first. */
-        (void)fsetxattr(to_fd, "user.overlay.opaque", "y", 1, 0);
-        return fsetxattr(to_fd, opaque_attribute, "y", 1, 0) == 0 ? ERR_OK
-                                                                  : err_disk(err, "mark a folder as opaque");
+        for (size_t i = 0; i < OPAQUE_NAMES; i++)
+                opaque = opaque || (fgetxattr(from_fd, opaque_attributes[i], value, sizeof(value)) == 1 &&
+                                    value[0] == 'y');
+        for (size_t i = 0; opaque && i < OPAQUE_NAMES; i++) {
+                if (fsetxattr(to_fd, opaque_attributes[i], "y", 1, 0) < 0)
+                        return err_disk(err, "mark a folder as opaque");
+        }
+        return ERR_OK;
 }
 
 static enum err_code subfolder_copy(struct flattening *flattening, const struct entry *entry, struct err *err)
