@@ -5,11 +5,13 @@ the same bytes each time.
 """
 import glob
 import os
+import re
 import subprocess
 import sys
 
 WHEELS = "/usr/share/python-wheels/pip-*.whl"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+UNREACHABLE = re.compile(r"Failed to establish a new connection: [^'\")]*|(Connect|Read)Timeout|CERTIFICATE_VERIFY_FAILED[^)]*")
 
 
 def environment():
@@ -28,7 +30,17 @@ def pip(arguments):
     if not wheels:
         sys.exit("ERROR: there is no pip at %s" % WHEELS)
     command = [sys.executable, "-X", "utf8", wheels[-1] + "/pip"] + arguments
-    return subprocess.run(command, env=environment()).returncode
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               encoding="utf-8", errors="replace")
+    unreachable = None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        found = UNREACHABLE.search(line)
+        unreachable = found.group(0) if found else unreachable
+    status = process.wait()
+    if status != 0 and unreachable:  # all that pip says at last is that it found no package
+        print("ERROR: the index of packages cannot be reached: %s" % unreachable, flush=True)
+    return status
 
 
 def compile_all(root):

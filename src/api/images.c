@@ -192,6 +192,18 @@ static void base_found(struct api *api, enum model_kind kind, struct store_row *
         }
 }
 
+void images_layer_gone(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        struct err err;
+
+        if (status_of(row->document) != STATUS_READY)
+                return;
+        if (status_save(api->config.store, kind, row, STATUS_UPDATING, NULL, &err) != ERR_OK)
+                api_stumble(api, "make an image again", &err);
+        else
+                images_reconcile(api, kind, row);
+}
+
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
 {
         own_json json_t *layers = json_pack("[s]", api->layer_made);

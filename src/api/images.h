@@ -18,6 +18,9 @@ void images_reconcile(struct api *api, enum model_kind kind, struct store_row *r
  * and functions that failed without it try again. */
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row);
 
+/* A layer that a READY image has added to its base is missing: the image is made again. */
+void images_layer_gone(struct api *api, enum model_kind kind, struct store_row *row);
+
 /* What image_build.h has come to: the image has these layers, the first of which are its base's (`base`); or
  * it is in ERROR for this reason. */
 void images_built(struct api *api, struct store_row *row, const char *language, json_t *layers, json_t *base);

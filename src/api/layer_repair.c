@@ -48,13 +48,21 @@ static bool is_builtin(const char *layer)
         return layer != NULL && strncmp(layer, "builtin-", 8) == 0 && strlen(layer) < SPAWN_NAME_MAX;
 }
 
+/* Those of what an image adds are made again with the image. */
+static bool is_added(const char *layer)
+{
+        return layer != NULL && strncmp(layer, "deps-", 5) == 0 && strlen(layer) < SPAWN_NAME_MAX;
+}
+
 static bool is_wanted(const struct api *api, const char *layer)
 {
         const struct layer_repair *repair = api->repairs;
 
+        if (layer == NULL)
+                return false;
         while (repair != NULL && strcmp(repair->layer, layer) != 0)
                 repair = repair->next;
-        return repair == NULL && is_builtin(layer);
+        return repair == NULL && (is_builtin(layer) || is_added(layer));
 }
 
 static void layers_collect(struct api *api, enum model_kind kind, struct store_row *row)
@@ -113,6 +121,16 @@ static void layer_made(struct api *api, const char *old, const char *made)
         api->layer_made = NULL;
 }
 
+/* The layer has the same name when it is made again: functions need no other revision. */
+static void images_of_layer(struct api *api, const char *layer)
+{
+        struct store_key key = {MODEL_IMAGE, STR(""), STR(""), STR("")};
+        struct err err;
+
+        if (api_rows_each(api, &key, row_names, str_of(layer), images_layer_gone, &err) != ERR_OK)
+                api_stumble(api, "make the missing layer of an image again", &err);
+}
+
 static void repair_built(void *arg, const struct builder_result *result)
 {
         struct layer_repair *repair = arg;
@@ -136,6 +154,12 @@ static void repair_checked(void *arg, const struct builder_result *result)
         struct layer_repair *repair = arg;
         struct api *api = repair->api;
 
+        if (result->code == ERR_NOT_FOUND && is_added(repair->layer)) {
+                images_of_layer(api, repair->layer);
+                repair_pop(api);
+                repair_next(api);
+                return;
+        }
         if (result->code == ERR_NOT_FOUND) {
                 builder_builtin(api->config.builder, repair->language, repair_built, repair);
                 return;

@@ -56,16 +56,21 @@ static bool says_error(struct str line)
         return space <= 4 && space < line.len && starts_nocase(str_slice(line, space + 1, line.len), "err");
 }
 
-static void reason_add(struct str line, char *out, size_t size, size_t *len)
+/* True when not all of the line had room. */
+static bool reason_add(struct str line, char *out, size_t size, size_t *len)
 {
-        if (*len > 0 && *len + 3 < size) {
+        if (*len > 0 && *len + 6 < size) {
                 out[(*len)++] = ';';
                 out[(*len)++] = ' ';
         }
-        for (size_t i = 0; i < line.len && *len + 4 < size; i++) {
-                if (is_text(line.p[i]))
-                        out[(*len)++] = line.p[i];
+        for (size_t i = 0; i < line.len; i++) {
+                if (!is_text(line.p[i]))
+                        continue;
+                if (*len + 4 >= size)
+                        return true;
+                out[(*len)++] = line.p[i];
         }
+        return false;
 }
 
 static size_t whole(const char *text, size_t len)
@@ -92,6 +97,7 @@ void inside_deps_reason(struct str output, char *out, size_t size)
         size_t errors = lines_count(output, true), len = 0;
         size_t count = errors > 0 ? errors : lines_count(output, false), at = 0;
         struct str before = STR("");
+        bool cut = false;
 
         while (output.len > 0) {
                 struct str line = str_trim(str_cut(&output, '\n'), " \t\r");
@@ -101,12 +107,11 @@ void inside_deps_reason(struct str output, char *out, size_t size)
                 /* Of errors the first lines say most, of other output the last. */
                 bool wanted = errors > 0 ? at < REASON_LINES : at + REASON_LINES >= count;
                 if (wanted && !str_eq(line, before))
-                        reason_add(line, out, size, &len);
+                        cut |= reason_add(line, out, size, &len);
                 before = line;
                 at++;
         }
         len = whole(out, len);
-        bool cut = len + 5 > size;
         memcpy(out + len, cut ? "..." : "", cut ? 4 : 1);
 }
 

@@ -172,11 +172,12 @@ static enum err_code work_path(const struct stream *stream, const char *path, co
         return *ret != NULL ? ERR_OK : err_nomem(err);
 }
 
-/* A manifest "@FILE" is the text of that file. */
-static enum err_code fill_manifest(const struct stream *stream, json_t *body, struct err *err)
+/* A manifest or lock "@FILE" is the text of that file. */
+static enum err_code fill_manifest(const struct stream *stream, json_t *body, const char *key,
+                                   struct err *err)
 {
         json_t *dependencies = json_object_get(body, "runtimeDependencies");
-        const char *manifest = json_string_value(json_object_get(dependencies, "manifest")), *path;
+        const char *manifest = json_string_value(json_object_get(dependencies, key)), *path;
         own_buf struct buf text = {.max = MANIFEST_MAX};
 
         if (manifest == NULL || manifest[0] != '@')
@@ -189,7 +190,7 @@ static enum err_code fill_manifest(const struct stream *stream, json_t *body, st
                 return err_wrap(err, code, "failed to read runtime dependencies file");
         if (!str_is_utf8((struct str){text.data, text.len}))
                 return err_set(err, ERR_INVALID, "runtime dependencies file %s is not UTF-8", path);
-        return body_set(dependencies, "manifest", json_of((struct str){text.data, text.len}), err);
+        return body_set(dependencies, key, json_of((struct str){text.data, text.len}), err);
 }
 
 static enum err_code fill_source(const struct stream *stream, const struct stream_verb *verb,
@@ -218,7 +219,9 @@ static enum err_code fill(const struct stream *stream, const struct stream_verb 
         if (document->resource == &resource_function)
                 code = fill_source(stream, verb, document, err);
         else if (document->resource == &resource_image)
-                code = fill_manifest(stream, document->body, err);
+                code = fill_manifest(stream, document->body, "manifest", err);
+        if (code == ERR_OK && document->resource == &resource_image)
+                code = fill_manifest(stream, document->body, "lock", err);
         if (code == ERR_OK)
                 code = body_application(stream->cli, document->body, err);
         if (code == ERR_OK)

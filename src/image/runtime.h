@@ -23,7 +23,7 @@
  *      program=/usr/bin/python3               what must be there in the end
  *      for=images                             no language: its instances run a function's own image
  *      deps=/usr/bin/python3 /runtime/deps.py a command line like argv that installs what a function depends
- *                                             on (docs/languages.md says how it is run)
+ *                                             on (build/inside_deps.h says how it is run)
  *      deps-file=requirements.txt             the name that the list of dependencies has for it
  *      deps-lock=package-lock.json            and what else a list may come with
  *      tools=python3-pip-whl                  Debian packages that the host needs for it, like packages

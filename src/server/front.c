@@ -115,6 +115,20 @@ static enum err_code check_tls(const struct server_options *options, struct err 
         return ERR_OK;
 }
 
+static enum err_code check_builds(const struct server_options *options, struct err *err)
+{
+        const char *allow = options->package_allow, *variables = options->build_env;
+
+        if (allow[0] != '\0' && allow[0] != '/')
+                return err_set(err, ERR_INVALID, "--package-allow takes an absolute path, not '%s'", allow);
+        if (allow[0] != '\0' && access(allow, R_OK) < 0)
+                return err_sys(err, "--package-allow: open %s", allow);
+        if (variables[0] != '\0' &&
+            (variables[0] == '=' || strcspn(variables, "=") >= strcspn(variables, ",")))
+                return err_set(err, ERR_INVALID, "--build-env takes NAME=VALUE, not '%s'", variables);
+        return ERR_OK;
+}
+
 static enum err_code check(const struct server_options *options, struct err *err)
 {
         enum err_code code = check_address(options, "host", options->host, err);
@@ -123,6 +137,8 @@ static enum err_code check(const struct server_options *options, struct err *err
                 code = check_address(options, "gateway-host", gateway_host(options), err);
         if (code == ERR_OK)
                 code = check_tls(options, err);
+        if (code == ERR_OK)
+                code = check_builds(options, err);
         if (code == ERR_OK)
                 code = storage_export(options, err);
         if (code == ERR_OK && geteuid() != 0)

@@ -75,7 +75,7 @@ HOOKS = {
     raise SystemExit("ERROR: this package is hostile")
 """,
     "sleepy": "    import threading; threading.Event().wait()",
-    "daemon": "    subprocess.Popen(['sleep', '1000'], start_new_session=True)",
+    "daemon": "    subprocess.Popen(['sleep', '1000'], start_new_session=True, stdin=-3, stdout=-3, stderr=-3)",
     "gated": "    urllib.request.urlopen(INDEX + '/gate/' + NAME).read()",
     "greedy": r"""
     for number in range(100000):

@@ -3,8 +3,11 @@ real pip, in the sandbox that they have everywhere."""
 import glob
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -56,13 +59,13 @@ def server(outside):
 
 
 @pytest.fixture
-def small(outside, server, tmp_path):
+def small(outside, server):
     """A second server, with little room for builds and a list of what is allowed."""
-    allowed = tmp_path / "allowed"
-    os.chmod(tmp_path, 0o755)
-    os.chmod(tmp_path.parent, 0o755)
+    folder = tempfile.mkdtemp(prefix="allowed-")
+    os.chmod(folder, 0o755)
+    allowed = pathlib.Path(folder) / "allowed"
     allowed.write_text("pypi:*\n")
-    running = world.WorldServer(outside, options=[*ENVIRONMENT, "--build-timeout-ms", "8000", "--build-disk-mib", "48",
+    running = world.WorldServer(outside, options=[*ENVIRONMENT, "--build-timeout-ms", str(int(10000 * harness.PATIENCE)), "--build-disk-mib", "48",
                                                   "--build-memory-mib", "256", "--package-allow", str(allowed)])
     try:
         running.start()
@@ -70,6 +73,7 @@ def small(outside, server, tmp_path):
         yield running
     finally:
         running.finish()
+        shutil.rmtree(folder)
 
 
 def create(server, name, manifest, base=harness.PYTHON_BASE, headers=None):
@@ -195,6 +199,7 @@ def test_a_hostile_package_gets_nowhere(server):
     assert found.pop("outside") == "EROFS" and found.pop("top") == "EROFS"
     assert found.pop("memory") == "EACCES"
     assert found.pop("kill") in ("None", "EPERM")  # the kernel passes over a signal to process 1
+    assert found.pop("setuid") in ("EINVAL", "EPERM")  # there is no such user in there
     assert set(found.values()) == {"EPERM"}, found
     assert layers(server) == before
     staging_is_empty(server)
@@ -220,7 +225,7 @@ def test_a_log_without_end_is_cut(server):
 
 
 def test_bounds_of_a_build(small):
-    assert "took longer than 8000 ms" in failed(small, "sleepy", "sleepy\n")
+    assert "the build took longer than" in failed(small, "sleepy", "sleepy\n")
     assert "more than its 48 MiB of disk" in failed(small, "greedy", "greedy\n")
     assert "more than its 256 MiB of memory" in failed(small, "hungry", "hungry\n")
     assert layers(small) == []
@@ -301,12 +306,12 @@ def test_the_client_prints_the_log_and_the_packages(server):
 
 def test_an_index_out_of_reach_is_a_clear_error(server, outside):
     running = world.WorldServer(outside, options=["--build-env", "PIP_INDEX_URL=http://198.18.0.11:9/simple",
-                                                  "--build-env", "PIP_RETRIES=0"])
+                                                  "--build-env", "PIP_RETRIES=1",
+                                                  "--build-env", "PIP_TRUSTED_HOST=198.18.0.11"])
     try:
         running.start()
         reason = failed(running, "offline", "fine\n")
-        assert "No matching distribution found for fine" in reason
-        assert "Connection refused" in log_of(running, "offline") or "connection broken" in log_of(running, "offline")
+        assert "the index of packages cannot be reached" in reason and "Connection refused" in reason
     finally:
         running.finish()
 
