@@ -203,6 +203,9 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
                 snprintf(text, sizeof(text), "the build needs more than its %u MiB of memory",
                          build->asked.memory_mib);
                 build_finish(build, ERR_TOO_LARGE, text);
+        } else if (end->by_signal && end->value == SIGKILL && build->root.open) {
+                build_finish(build, ERR_UNPROCESSABLE,
+                             "the build was killed, by a script of a package or from outside");
         } else if (end->by_signal && end->value == SIGKILL) {
                 /* Not for its memory, and not by us: whoever did it, the host's own killer for one, it was
                  * not the archive's doing. */

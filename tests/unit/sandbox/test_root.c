@@ -448,6 +448,25 @@ static void nothing_of_a_disk_is_left_when_spawn_is_killed(void **state)
         harness_server_close(&server);
 }
 
+static void a_script_that_kills_the_job_is_told(void **state)
+{
+        struct harness *harness = *state;
+        struct played server;
+        struct result *result = calloc(1, sizeof(*result));
+
+        NEED_ROOT();
+        image_make(harness, "touch /installed; kill -9 -1; sleep 1000");
+        harness_up(harness, &server);
+        run(&server, "evil", result);
+        assert_int_equal(result->built.built.code, ERR_UNPROCESSABLE);
+        assert_string_equal(result->built.built.text,
+                            "the build was killed, by a script of a package or from outside");
+        assert_true(harness_processes_end(harness));
+        assert_true(staging_empties(harness));
+        harness_server_close(&server);
+        free(result);
+}
+
 static void an_image_without_apt_and_bad_names_are_told(void **state)
 {
         struct harness *harness = *state;
@@ -482,6 +501,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_job_is_killed_with_all_that_it_started, harness_setup,
                                                 harness_teardown),
                 cmocka_unit_test_setup_teardown(nothing_of_a_disk_is_left_when_spawn_is_killed, harness_setup,
+                                                harness_teardown),
+                cmocka_unit_test_setup_teardown(a_script_that_kills_the_job_is_told, harness_setup,
                                                 harness_teardown),
                 cmocka_unit_test_setup_teardown(an_image_without_apt_and_bad_names_are_told, harness_setup,
                                                 harness_teardown),
