@@ -1,7 +1,7 @@
 /*
  * api/layer_check.c: the background check at start: a READY function whose layer is missing (a disk that was
- * restored from a copy, a folder that somebody cleared) has it made again from its source. One function after
- * the other, so that a server with many is not kept busy with it.
+ * restored from a copy, a folder that somebody cleared) has it made again from its source, or fetched again
+ * where it is an image. One function after the other, so that a server with many is not kept busy with it.
  */
 #include "api/functions.h"
 #include "api/rows.h"
@@ -16,6 +16,7 @@ struct layer_check {
         struct layer_check *next;
         char *organization, *project, *name;
         bool fetched; /* its source, once */
+        size_t layer; /* of a function that is an image: the next to look for */
 };
 
 static void check_next(struct api *api);
@@ -108,6 +109,37 @@ static bool check_look(struct api *api, const json_t *active, const char *layer)
         return true;
 }
 
+static void check_layer_looked(void *arg, const struct builder_result *result);
+
+/* The layers of a function that is an image, one after the other. False: all were looked for. */
+static bool check_layers(struct api *api, const json_t *active)
+{
+        const json_t *layers = json_object_get(active, "layers");
+        const char *layer = json_string_value(json_array_get(layers, api->checks->layer));
+
+        if (json_object_get(active, "image") == NULL || layer == NULL || strlen(layer) >= SPAWN_NAME_MAX)
+                return false;
+        builder_check(api->config.builder, layer, check_layer_looked, api);
+        return true;
+}
+
+/* One that is gone is fetched again, with the function's whole image. */
+static void check_layer_looked(void *arg, const struct builder_result *result)
+{
+        struct api *api = arg;
+        own_row struct store_row row = {0};
+
+        api->checks->layer++;
+        if (check_row(api, &row) == ERR_OK) {
+                if (result->code == ERR_NOT_FOUND)
+                        functions_layer_made(api, MODEL_FUNCTION, &row);
+                else if (check_layers(api, json_object_get(row.internal, "active")))
+                        return;
+        }
+        check_free(check_pop(api));
+        check_next(api);
+}
+
 /* Starts the job of the first check; false when there is nothing to do for it. */
 static bool check_start(struct api *api)
 {
@@ -120,7 +152,8 @@ static bool check_start(struct api *api)
         const char *layer = json_string_value(json_object_get(active, "layer"));
         const char *language = json_string_value(json_object_get(active, "language"));
         const char *source = json_string_value(json_object_get(active, "key"));
-        /* One that is an image has no source. */
+        if (check_layers(api, active))
+                return true;
         if (layer == NULL || language == NULL || source == NULL)
                 return false;
         if (source_open(api, source, &fd, NULL) != ERR_OK)

@@ -361,6 +361,21 @@ def test_it_serves_again_after_kill_9(layouts):
         server.finish()
 
 
+def test_layers_that_were_removed_are_fetched_again(layouts):
+    server = server_of(layouts)
+    try:
+        server.start()
+        create(server, "web", image(layouts / "removed", Env=["VERSION=one"]))
+        server.stop()
+        for layer in os.listdir(os.path.join(server.state, "layers")):
+            shutil.rmtree(os.path.join(server.state, "layers", layer))
+        server.start()
+        poll(lambda: ask(server, "web", "/").text == "hello from one", 30, "the layers")
+        server.wait_status("function", "web")
+    finally:
+        server.finish()
+
+
 # The definition
 
 def test_the_definition_names_the_image(running):
