@@ -11,18 +11,18 @@ def reason_of(server, kind, name):
     return "\n".join(server.wait_status(kind, name, "ERROR")["reason"])
 
 
-@pytest.mark.parametrize("more", [
-    {"systemDependencies": {"packages": [{"name": "curl", "version": "7.88.1-10"}]}},
-    {"systemDependencies": {"packages": [{"name": "curl"}]}},
+@pytest.mark.parametrize("base, dependencies, why", [
+    (harness.NATIVE_BASE, {"manifest": "requests\n"}, "images for native take no runtimeDependencies"),
+    (harness.PYTHON_BASE, {"manifest": "requests\n", "lock": "x"}, "dependencies of python3 have none"),
 ])
-def test_dependencies(server, name, more):
-    reply = server.api("POST", "/v1/image", {"name": name, "baseImageName": harness.PYTHON_BASE, **more})
+def test_dependencies_that_a_language_has_not(server, name, base, dependencies, why):
+    reply = server.api("POST", "/v1/image", {"name": name, "baseImageName": base, "runtimeDependencies": dependencies})
     assert reply.status == 201, reply
-    assert "cannot install" in reason_of(server, "image", name)
+    assert why in reason_of(server, "image", name)
     function = {"name": name, "image": name, "source": harness.pack({"hello.py": HELLO})}
     assert server.api("POST", "/v1/function", function).status == 201
     reason = reason_of(server, "function", name)
-    assert f"image {name} is in ERROR" in reason and "cannot install" in reason
+    assert f"image {name} is in ERROR" in reason and why in reason
     # without them it works, and so does the function that waited for it
     assert server.api("PUT", f"/v1/image/{name}", {"baseImageName": harness.PYTHON_BASE}).status == 200
     server.wait_status("image", name)
