@@ -143,9 +143,42 @@ static void what_each_tells_reads_back_the_same(void **state)
         options_finish(&again);
 }
 
+static void refuse_secret(void *arg, const char *name, const char *value)
+{
+        (void)arg;
+        if (strcmp(value, "hush") == 0)
+                fail_msg("--%s would be on a command line", name);
+}
+
+static void note_secret(void *arg, const char *variable, const char *value)
+{
+        unsigned *count = arg;
+
+        assert_string_equal(value, "hush");
+        assert_true(strcmp(variable, "DISPATCH_MINIO_PASSWORD") == 0 ||
+                    strcmp(variable, "DISPATCH_S3_SECRET_KEY") == 0);
+        ++*count;
+}
+
+static void secrets_go_by_variables_and_never_by_a_command_line(void **state)
+{
+        struct server_options options;
+        unsigned count = 0;
+
+        (void)state;
+        assert_int_equal(
+                read_args(&options, ARGS("--minio-password=hush", "--s3-secret-key", "hush"), NULL, NULL),
+                ERR_OK);
+        options_each(&options, refuse_secret, NULL);
+        options_each_secret(&options, note_secret, &count);
+        assert_int_equal(count, 2);
+        options_finish(&options);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(secrets_go_by_variables_and_never_by_a_command_line),
                 cmocka_unit_test(defaults_stand_where_nothing_is_said),
                 cmocka_unit_test(flags_win_over_environment_and_that_over_the_file),
                 cmocka_unit_test(what_is_wrong_is_named),
