@@ -34,6 +34,21 @@ NATIVE = """#!/bin/sh
 read -r line
 printf '{"got": %s, "level": "%s"}' "$line" "$LEVEL"
 """
+JAVA = """
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.BiFunction;
+
+public class Handler implements BiFunction<Map<String, Object>, Object, Object> {
+    @Override
+    public Object apply(Map<String, Object> context, Object payload) {
+        Map<String, Object> reply = new HashMap<>();
+        reply.put("got", payload);
+        reply.put("level", System.getenv("LEVEL"));
+        return reply;
+    }
+}
+"""
 SOURCES = {"python3": {"handler.py": PYTHON}, "nodejs": {"handler.js": NODE}, "native": {"handler": (NATIVE, 0o755)}}
 
 
@@ -66,16 +81,29 @@ def layouts(server, tmp_path_factory):
     return {language: export(server, f"hello-{language}", folder / language) for language in SOURCES}
 
 
-@pytest.mark.parametrize("language", SOURCES)
-def test_an_exported_function_answers_elsewhere_as_it_does_here(server, layouts, language, tmp_path):
+def answers_alike(server, layout, language, tmp_path):
     here = server.run(f"hello-{language}", {"a": [1, "é"]})["output"]
-    container = Container(layouts[language], tmp_path / "c", name=language)
+    container = Container(layout, tmp_path / "c", name=language)
     try:
         status, body = container.wait().curl("/any", "-H", "Content-Type: application/json", "-d", '{"a": [1, "é"]}')
         assert status == 200 and json.loads(body) == here == {"got": {"a": [1, "é"]}, "level": "7"}, container.said()
         assert container.terminate() == 0, container.said()
     finally:
         container.finish()
+
+
+@pytest.mark.parametrize("language", SOURCES)
+def test_an_exported_function_answers_elsewhere_as_it_does_here(server, layouts, language, tmp_path):
+    answers_alike(server, layouts[language], language, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/usr/bin/javac") or not os.path.exists(
+    os.path.join(harness.BUILD, "runtimes/java/agent.jar")), reason="no JDK, or no agent for java in this build")
+def test_so_does_one_in_java(server, tmp_path):
+    server.image("java", "builtin:java")
+    server.function("hello-java", {"Handler.java": JAVA}, image="java", env={"LEVEL": "7"})
+    answers_alike(server, export(server, "hello-java", tmp_path / "layout"), "java", tmp_path)
 
 
 def test_it_runs_as_nobody_on_a_root_that_nobody_writes_to(server, layouts, tmp_path):
