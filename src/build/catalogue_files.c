@@ -38,7 +38,7 @@ static enum err_code package_add(json_t *packages, const char *type, struct str 
 /* The value of "KEY: value" when the line has that key. */
 static bool field_is(struct str line, struct str key, struct str *ret)
 {
-        if (!str_eq_nocase(str_slice(line, 0, key.len), key) || line.len <= key.len || line.p[key.len] != ':')
+        if (line.len <= key.len || line.p[key.len] != ':' || !str_eq_nocase(str_slice(line, 0, key.len), key))
                 return false;
         *ret = str_trim(str_slice(line, key.len + 1, line.len), " \t\r");
         return true;

@@ -42,7 +42,9 @@ static bool is_text(char c)
 
 static bool starts_nocase(struct str text, const char *with)
 {
-        return str_eq_nocase(str_slice(text, 0, strlen(with)), str_of(with));
+        size_t len = strlen(with);
+
+        return text.len >= len && str_eq_nocase(str_slice(text, 0, len), str_of(with));
 }
 
 /* "ERROR: ...", "[ERROR] ...", "npm ERR! ...", "error: ..." */
