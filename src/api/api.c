@@ -8,7 +8,9 @@
 #include "api/image_build.h"
 #include "api/image_catalogue.h"
 #include "api/image_log.h"
+#include "api/base_images.h"
 #include "api/images.h"
+#include "api/pull.h"
 #include "api/internal.h"
 #include "api/object_store.h"
 #include "api/rows.h"
@@ -92,6 +94,8 @@ void api_destroy(struct api *api)
         image_builds_finish(api);
         image_catalogues_finish(api);
         image_logs_finish(api);
+        base_images_finish(api);
+        pulls_finish(api);
         endpoints_finish(api);
         sources_finish(api);
         buf_finish(&api->openapi);

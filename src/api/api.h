@@ -42,6 +42,8 @@ struct api_config {
         struct snapshot_hub *hub;
         const struct reference_table *references;
         const struct registries *registries;
+        const char *image_folders; /* where images on this host's disk may be, separated by commas; or NULL */
+        uint32_t registry_patience_s; /* a registry that is silent for so long is given up */
 
         const char *sources_dir;           /* the server's own folder, 0700; made when missing */
         const char *logs_dir;              /* logs of builds; likewise; NULL: none are kept */

@@ -1,17 +1,24 @@
 /* api/foreign_pull.c: see foreign_pull.h. */
 #include "api/foreign_pull.h"
 
+#include "api/pull.h"
+
 enum err_code foreign_pull_check(const struct api *api, struct str reference, struct err *err)
 {
         (void)api;
-        return err_set(err, ERR_UNPROCESSABLE,
-                       "functionImage '%.*s': this version of Dispatch fetches no images yet",
-                       STR_ARG(reference));
+        return pull_check(reference, err);
 }
 
 void foreign_pull(struct api *api, const struct store_row *row, foreign_pulled done, void *arg)
 {
-        (void)api;
-        (void)row;
-        done(arg, ERR_UNPROCESSABLE, "this version of Dispatch fetches no images yet", NULL);
+        struct pull_request request = {.organization = row->organization,
+                                       .project = row->project,
+                                       .reference = json_str(row->document, "functionImage"),
+                                       .secret = json_str(row->document, "registrySecret")};
+        uint64_t id;
+        struct err err;
+        enum err_code code = pull_start(api, &request, done, arg, &id, &err);
+
+        if (code != ERR_OK)
+                done(arg, code, err.text, NULL);
 }

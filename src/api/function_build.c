@@ -9,6 +9,7 @@
 #include "api/foreign_pull.h"
 #include "api/function_image.h"
 #include "api/functions.h"
+#include "api/images.h"
 #include "api/resource.h"
 #include "api/rows.h"
 #include "api/runs.h"
@@ -34,9 +35,10 @@ struct function_job {
         char layer[SPAWN_NAME_MAX];
         char language[SPAWN_NAME_MAX];
         json_t *layers;
-        json_t *env;    /* of a function that is an image: the image's, else NULL */
-        char *command;  /* likewise, what to start of it */
-        json_t *pulled; /* likewise, what was pulled */
+        json_t *env;     /* of a function that is an image: the image's, else NULL */
+        json_t *brought; /* of an image that was not made here: what it says of itself (image_inherit) */
+        char *command;   /* likewise, what to start of it */
+        json_t *pulled;  /* likewise, what was pulled */
         struct revision *candidate;
 };
 
@@ -49,6 +51,7 @@ static void job_free(struct function_job *job)
         json_decref(job->layers);
         json_decref(job->env);
         json_decref(job->pulled);
+        json_decref(job->brought);
         free(job->command);
         revision_unref(job->candidate);
         free(job->organization);
@@ -127,7 +130,8 @@ static enum err_code activate(struct function_job *job, struct store_row *row, s
                 job->layers, "handler", job->candidate->handler, "key", made ? job->key : NULL, "layer",
                 made ? job->layer : NULL, "url", job->url, "env", job->env, "image", job->pulled);
 
-        if (before == NULL || json_object_set(row->internal, "active", active) < 0)
+        if (before == NULL || (job->brought != NULL && json_object_update(active, job->brought) < 0) ||
+            json_object_set(row->internal, "active", active) < 0)
                 return err_nomem(err);
         enum err_code code = status_save(api->config.store, MODEL_FUNCTION, row, STATUS_READY, NULL, err);
         if (code == ERR_OK)
@@ -170,13 +174,15 @@ static enum err_code candidate_create(struct function_job *job, const struct sto
                                       const char *handler, struct err *err)
 {
         char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
-        struct revision_build build = {.language = job->language,
-                                       .handler = handler,
-                                       .layers = (const char(*)[SPAWN_NAME_MAX])layers,
-                                       .code = job->layer,
-                                       .env = job->env,
-                                       .timeout_default_ms = job->api->config.run_timeout_ms,
-                                       .epoch = job->api->epoch};
+        struct revision_build build = {
+                .language = job->language,
+                .handler = handler,
+                .layers = (const char(*)[SPAWN_NAME_MAX])layers,
+                .code = job->layer,
+                .interpreter = json_string_value(json_object_get(job->brought, "interpreter")),
+                .env = job->env,
+                .timeout_default_ms = job->api->config.run_timeout_ms,
+                .epoch = job->api->epoch};
         const json_t *layer;
         size_t i;
 
@@ -346,6 +352,11 @@ static struct function_job *job_create(struct api *api, const struct store_row *
         if (job == NULL)
                 return NULL;
         job->layers = json_incref(layers);
+        job->brought = json_object();
+        if (job->brought == NULL || image_inherit(job->brought, image->internal) < 0) {
+                err_nomem(err);
+                return NULL;
+        }
         job->url = url != NULL ? strdup(url) : NULL;
         if (url != NULL && job->url == NULL) {
                 err_nomem(err);

@@ -38,6 +38,8 @@ static enum err_code revision_of_active(struct api *api, const struct store_row 
                                        .layers = (const char(*)[SPAWN_NAME_MAX])layers,
                                        .layer_count = (uint32_t)json_array_size(layer_list),
                                        .code = code,
+                                       .interpreter =
+                                               json_string_value(json_object_get(active, "interpreter")),
                                        .env = json_object_get(active, "env"),
                                        .timeout_default_ms = api->config.run_timeout_ms,
                                        .epoch = epoch};

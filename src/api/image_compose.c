@@ -102,6 +102,8 @@ static json_t *argv_of(const struct api *api, const struct revision *revision)
         if (runtime == NULL)
                 return list;
         runtime_argv(runtime, revision->memory_mib, argv, &argc);
+        if (revision->interpreter[0] != '\0')
+                (void)spawn_argv_program(argv, revision->interpreter);
         for (uint32_t i = 0; i < argc; i++, word += strlen(word) + 1)
                 json_array_append_new(list, json_string(word));
         return list;

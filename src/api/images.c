@@ -4,6 +4,7 @@
  * to a reference of its own.
  */
 #include "api/images.h"
+#include "api/base_images.h"
 #include "api/explain.h"
 #include "api/functions.h"
 #include "api/image_build.h"
@@ -149,6 +150,26 @@ static bool ready(struct api *api, enum model_kind kind, struct store_row *row, 
         return true;
 }
 
+int image_inherit(json_t *to, const json_t *from)
+{
+        static const char *const keys[] = {"config", "blobs", "digest", "interpreter"};
+
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+                json_t *value = json_object_get(from, keys[i]);
+
+                if (value == NULL)
+                        (void)json_object_del(to, keys[i]);
+                else if (json_object_set(to, keys[i], value) < 0)
+                        return -1;
+        }
+        return 0;
+}
+
+void images_fail(struct api *api, enum model_kind kind, struct store_row *row, const char *text)
+{
+        fail(api, kind, row, text);
+}
+
 static enum status busy_status(const struct store_row *row)
 {
         enum status status = status_of(row->document);
@@ -202,6 +223,12 @@ void images_layer_gone(struct api *api, enum model_kind kind, struct store_row *
                 api_stumble(api, "make an image again", &err);
         else
                 images_reconcile(api, kind, row);
+}
+
+void images_base_found(struct api *api, enum model_kind kind, struct store_row *row, const char *language,
+                       json_t *layers)
+{
+        base_found(api, kind, row, language, layers);
 }
 
 void images_layer_made(struct api *api, enum model_kind kind, struct store_row *row)
@@ -267,11 +294,21 @@ static void job_done(void *arg, const struct builder_result *result)
         job_free(job);
 }
 
+void images_begin_work(struct api *api, enum model_kind kind, struct store_row *row)
+{
+        if (busy_status(row) != status_of(row->document))
+                save(api, kind, row, busy_status(row), NULL);
+}
+
 static void builtin_start(struct api *api, enum model_kind kind, struct store_row *row, struct str reference)
 {
         struct reference_base base;
         struct err err;
 
+        if (reference_is_foreign(api->config.references, reference)) {
+                base_image_pull(api, kind, row, reference);
+                return;
+        }
         if (reference_resolve(api->config.references, reference, &base, &err) != ERR_OK) {
                 fail(api, kind, row, err.text);
                 return;
@@ -302,6 +339,11 @@ static void base_apply(struct api *api, struct store_row *row, const struct stor
 
         switch (status_of(base->document)) {
         case STATUS_READY:
+                if (image_inherit(row->internal, base->internal) < 0) {
+                        err_nomem(&err);
+                        api_stumble(api, "finish an image", &err);
+                        break;
+                }
                 base_found(api, MODEL_IMAGE, row,
                            json_string_value(json_object_get(base->internal, "language")),
                            json_object_get(base->internal, "layers"));
@@ -348,7 +390,7 @@ static void image_reconcile(struct api *api, struct store_row *row)
 void images_reconcile(struct api *api, enum model_kind kind, struct store_row *row)
 {
         if (!status_is_pending(status_of(row->document)) || job_running(api, row) ||
-            image_build_running(api, row))
+            image_build_running(api, row) || base_image_pulling(api, row))
                 return;
         if (kind == MODEL_IMAGE)
                 image_reconcile(api, row);
@@ -357,7 +399,7 @@ void images_reconcile(struct api *api, enum model_kind kind, struct store_row *r
 }
 
 /* An image that is new or changed begins here; functions that run on it keep the layers they have. */
-static enum err_code begin(struct change *change, struct err *err)
+enum err_code image_begin(struct change *change, struct err *err)
 {
         enum status to = change->verb == VERB_CREATE || change->before.document == NULL ||
                                          status_of(change->before.document) == STATUS_INITIALIZED ||
@@ -366,11 +408,6 @@ static enum err_code begin(struct change *change, struct err *err)
                                  : STATUS_UPDATING;
 
         return status_move(change->document, change->internal, to, NULL, err);
-}
-
-static enum err_code base_image_check(struct change *change, struct err *err)
-{
-        return begin(change, err);
 }
 
 /* The caller's, else the one that the image has, else a new one. */
@@ -395,7 +432,7 @@ static enum err_code image_check(struct change *change, struct err *err)
         if (code != ERR_OK && (code != ERR_NOT_FOUND || !is_reference(base)))
                 return code;
         code = destination_keep(change, err);
-        return code == ERR_OK ? begin(change, err) : code;
+        return code == ERR_OK ? image_begin(change, err) : code;
 }
 
 static void reconcile_again(struct change *change)
@@ -411,7 +448,7 @@ static void reconcile_again(struct change *change)
 }
 
 /* The reply says INITIALIZED or UPDATING, so the work starts on a row of its own. */
-static bool image_committed(struct change *change)
+bool image_committed(struct change *change)
 {
         if (change->verb != VERB_CREATE)
                 image_build_stop(change->api, change->before.id);
@@ -424,8 +461,7 @@ static bool image_committed(struct change *change)
         return false;
 }
 
-static enum err_code image_reveal(struct api *api, const struct store_row *row, json_t *document,
-                                  struct err *err)
+enum err_code image_reveal(struct api *api, const struct store_row *row, json_t *document, struct err *err)
 {
         json_t *layers = json_object_get(row->internal, "layers");
 
@@ -437,19 +473,7 @@ static enum err_code image_reveal(struct api *api, const struct store_row *row, 
         return ERR_OK;
 }
 
-static const char *const base_image_owned[] = {"status", "reason", "spec", NULL};
 static const char *const image_owned[] = {"status", "reason", "spec", "language", NULL};
-
-const struct api_resource api_base_images = {
-        .kind = MODEL_BASE_IMAGE,
-        .created = 201,
-        .updated = 200,
-        .deleted = 200,
-        .owned = base_image_owned,
-        .check = base_image_check,
-        .committed = image_committed,
-        .reveal = image_reveal,
-};
 
 const struct api_resource api_images = {
         .kind = MODEL_IMAGE,

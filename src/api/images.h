@@ -25,6 +25,16 @@ void images_layer_gone(struct api *api, enum model_kind kind, struct store_row *
  * it is in ERROR for this reason. */
 void images_built(struct api *api, struct store_row *row, const char *language, json_t *layers, json_t *base);
 void images_failed(struct api *api, struct store_row *row, const char *text);
+/* What an image that was not made here says of itself: takes it over from the internal part of another row,
+ * or takes it off where that has nothing. -1: out of memory. */
+int image_inherit(json_t *to, const json_t *from);
+
+/* For base_images.h: the row, of either kind, has a new status. */
+void images_begin_work(struct api *api, enum model_kind kind, struct store_row *row);
+void images_fail(struct api *api, enum model_kind kind, struct store_row *row, const char *text);
+/* The internal part has what it is to have but language and layers. */
+void images_base_found(struct api *api, enum model_kind kind, struct store_row *row, const char *language,
+                       json_t *layers);
 
 /* Forgets the jobs in flight; their builder is gone. */
 void images_finish(struct api *api);

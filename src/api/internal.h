@@ -21,6 +21,8 @@ struct image_progress;
 struct image_waiter;
 struct layer_check;
 struct layer_job;
+struct base_pull;
+struct pull;
 struct object_job;
 struct run_call;
 struct source_fetch;
@@ -64,6 +66,9 @@ struct api {
         int logs_fd;                        /* the folder of logs; -1: none are kept (image_log.c) */
         struct image_waiter *image_waiters; /* calls that follow one */
         struct image_progress *image_progress;
+        struct base_pull *base_pulls; /* of base images that are fetched (base_images.c) */
+        struct pull *pulls;           /* and all that are (pull.c) */
+        uint64_t pull_serial;
         const char *layer_made;       /* while rows hear of it */
         bool layers_stale;            /* one was found missing */
         struct image_job *image_jobs; /* exports and pushes that callers wait for */

@@ -7,6 +7,8 @@
 #include "build/debroot_job.h"
 #include "build/export.h"
 #include "build/handler.h"
+#include "build/inspect.h"
+#include "build/pull.h"
 #include "build/s3_job.h"
 #include "build/tree.h"
 #include "build/unpack.h"
@@ -165,6 +167,25 @@ static enum err_code run_catalogue(const struct job *job, struct err *err)
         return catalogue_write(image_fd, job->log_fd, err);
 }
 
+static enum err_code run_inspect(const struct job *job, struct spawn_report *report, struct err *err)
+{
+        own_mem struct runtime *runtime = malloc(sizeof(*runtime));
+        own_fd int image_fd = open("/image", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        own_json json_t *info = NULL;
+        char path[4096];
+
+        if (runtime == NULL)
+                return err_nomem(err);
+        if (image_fd < 0)
+                return err_sys(err, "open the image");
+        ssize_t len = read(job->input_fd, path, sizeof(path) - 1);
+        path[len > 0 ? len : 0] = '\0';
+        enum err_code code = read_runtime(job, runtime, err);
+        if (code == ERR_OK)
+                code = inspect_image(image_fd, runtime, path, &info, err);
+        return code == ERR_OK ? put_info(report, info, err) : code;
+}
+
 static enum err_code run(const struct job *job, struct tree *tree, struct spawn_report *report,
                          struct err *err)
 {
@@ -178,6 +199,10 @@ static enum err_code run(const struct job *job, struct tree *tree, struct spawn_
                 return debroot_job_run(job, err); /* it is no tree of ours, and copied before it is kept */
         else if (s3_job_is(job->kind))
                 code = run_s3(job, report, err);
+        else if (strcmp(job->kind, "pull") == 0)
+                return pull_run(job, err); /* spawn syncs what it takes */
+        else if (strcmp(job->kind, "inspect") == 0)
+                return run_inspect(job, report, err);
         else if (export_is(job->kind))
                 return run_export(job, report, err); /* what it leaves in /out is nobody's */
         else if (strcmp(job->kind, "tools") == 0)

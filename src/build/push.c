@@ -12,9 +12,6 @@
 
 enum { WORDS_MAX = 200, SAID_MAX = 2048 };
 
-#define AUTH_FILE   "/tmp/auth.json"
-#define CERT_FOLDER "/tmp/certs"
-
 static enum err_code file_put(const char *path, const char *text, struct err *err)
 {
         size_t len = strlen(text);
@@ -33,7 +30,7 @@ static enum err_code auth_put(const json_t *auth, struct err *err)
         if (text == NULL)
                 return err_nomem(err);
 
-        enum err_code code = file_put(AUTH_FILE, text, err);
+        enum err_code code = file_put(PUSH_AUTH_FILE, text, err);
 
         explicit_bzero(text, strlen(text));
         return code;
@@ -41,10 +38,18 @@ static enum err_code auth_put(const json_t *auth, struct err *err)
 
 static enum err_code certificates_put(const json_t *authority, struct err *err)
 {
-        if (mkdir(CERT_FOLDER, 0700) < 0 && errno != EEXIST)
-                return err_disk(err, "make %s", CERT_FOLDER);
-        return json_is_string(authority) ? file_put(CERT_FOLDER "/ca.crt", json_string_value(authority), err)
-                                         : ERR_OK;
+        if (mkdir(PUSH_CERT_FOLDER, 0700) < 0 && errno != EEXIST)
+                return err_disk(err, "make %s", PUSH_CERT_FOLDER);
+        return json_is_string(authority)
+                       ? file_put(PUSH_CERT_FOLDER "/ca.crt", json_string_value(authority), err)
+                       : ERR_OK;
+}
+
+enum err_code push_files_put(const json_t *auth, const json_t *authority, struct err *err)
+{
+        enum err_code code = auth_put(auth, err);
+
+        return code == ERR_OK ? certificates_put(authority, err) : code;
 }
 
 /* What is behind the last `msg=` of its log, without the quotes; else all that it said last. */
@@ -162,9 +167,9 @@ enum err_code push_run(const json_t *push, const char *layout, int log_fd, struc
                                     "copy",
                                     "--preserve-digests",
                                     "--dest-authfile",
-                                    AUTH_FILE,
+                                    PUSH_AUTH_FILE,
                                     "--dest-cert-dir",
-                                    CERT_FOLDER,
+                                    PUSH_CERT_FOLDER,
                                     insecure ? "--dest-tls-verify=false" : "--dest-tls-verify=true",
                                     from,
                                     to,
@@ -178,10 +183,9 @@ enum err_code push_run(const json_t *push, const char *layout, int log_fd, struc
         struct tool tool = {.argv = argv, .environment = environment, .line = on_line, .arg = &said};
         struct str rest = str_of(reference);
         struct str registry = str_cut(&rest, '/');
-        enum err_code code = auth_put(json_object_get(push, "auth"), err);
+        enum err_code code =
+                push_files_put(json_object_get(push, "auth"), json_object_get(push, "authority"), err);
 
-        if (code == ERR_OK)
-                code = certificates_put(json_object_get(push, "authority"), err);
         if (code == ERR_OK)
                 code = tool_run(&tool, &status, err);
         if (code == ERR_NOT_FOUND)

@@ -22,6 +22,11 @@
  */
 enum err_code push_run(const json_t *push, const char *layout, int log_fd, struct err *err);
 
+/* What skopeo reads by the options --*-authfile and --*-cert-dir, out of the parts `auth` and `authority`. */
+#define PUSH_AUTH_FILE   "/tmp/auth.json"
+#define PUSH_CERT_FOLDER "/tmp/certs"
+enum err_code push_files_put(const json_t *auth, const json_t *authority, struct err *err);
+
 /* What skopeo's last words mean. */
 enum err_code push_explain(struct str registry, struct str said, struct err *err);
 

@@ -12,7 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-enum { TOOL_CHUNK = 65536, STREAMS = 2 };
+enum { TOOL_CHUNK = 65536, STREAMS = 2, TICK_MS = 1000 };
 
 /* One of its outputs. */
 struct stream_of {
@@ -93,6 +93,7 @@ static enum err_code streams_take(struct running *running, struct err *err)
 {
         own_fd int ended_fd = pidfd_open(running->pid, 0);
         enum err_code code = ended_fd < 0 ? err_sys(err, "watch the program") : ERR_OK;
+        enum err_code (*tick)(void *arg, struct err *err) = running->tool->tick;
         bool ended = false;
 
         while (code == ERR_OK && (running->streams[0].fd >= 0 || running->streams[1].fd >= 0)) {
@@ -101,11 +102,13 @@ static enum err_code streams_take(struct running *running, struct err *err)
                 for (int i = 0; i < STREAMS; i++)
                         polled[i] = (struct pollfd){.fd = running->streams[i].fd, .events = POLLIN};
                 polled[STREAMS] = (struct pollfd){.fd = ended ? -1 : ended_fd, .events = POLLIN};
-                int ready = poll(polled, STREAMS + 1, ended ? 0 : -1);
+                int ready = poll(polled, STREAMS + 1, ended ? 0 : tick != NULL ? TICK_MS : -1);
                 if (ready < 0 && errno != EINTR)
                         return err_sys(err, "wait for the program");
-                if (ready == 0)
+                if (ready == 0 && (ended || tick == NULL))
                         break;
+                if (tick != NULL)
+                        code = tick(running->tool->arg, err);
                 for (int i = 0; ready > 0 && code == ERR_OK && i < STREAMS; i++) {
                         if (polled[i].fd >= 0 && polled[i].revents != 0)
                                 code = stream_take(running, &running->streams[i], err);

@@ -28,12 +28,14 @@ struct tool {
          * program. */
         enum err_code (*data)(void *arg, const void *bytes, size_t len, struct err *err);
         void (*line)(void *arg, struct str line);
+        /* Called every second at least; an error ends the program. */
+        enum err_code (*tick)(void *arg, struct err *err);
         void *arg;
 };
 
 /*
  * *ret_status is its exit status, 128 and the signal's number where a signal ended it. ERR_NOT_FOUND: there
- * is no such program; the text says so. The code of `data` when that failed.
+ * is no such program; the text says so. The code of `data` or `tick` when that failed.
  */
 enum err_code tool_run(const struct tool *tool, int *ret_status, struct err *err);
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 /* Up to this many entries each one is synced by itself; past it the whole file system is. */
 enum { SYNC_EACH_MAX = 32 };
@@ -120,6 +121,35 @@ static enum err_code not_a_folder(int dir_fd, const char *name, struct err *err)
         return err_sys(err, "open folder '%s'", tree_text(name, text));
 }
 
+static bool is_whiteout(int dir_fd, const char *name)
+{
+        struct stat st;
+
+        return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode);
+}
+
+/* overlayfs's: nothing of the same folder in lower layers is seen. */
+static enum err_code opaque_set(int dir_fd, const char *name, struct err *err)
+{
+        own_fd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0 || fsetxattr(fd, "user.overlay.opaque", "y", 1, 0) < 0)
+                return err_disk(err, "mark a folder as opaque");
+        return ERR_OK;
+}
+
+/* What was there below is gone, and a folder is in its place. */
+static enum err_code whiteout_enter(int dir_fd, const char *name, int *ret_fd, struct err *err)
+{
+        if (unlinkat(dir_fd, name, 0) < 0 || mkdirat(dir_fd, name, 0755) < 0)
+                return err_disk(err, "replace a whiteout by a folder");
+        enum err_code code = opaque_set(dir_fd, name, err);
+        if (code != ERR_OK)
+                return code;
+        *ret_fd = openat(dir_fd, name, FOLDER_FLAGS);
+        return *ret_fd < 0 ? err_sys(err, "open a folder") : ERR_OK;
+}
+
 /* Opens the folder `name`, making it where it is missing. */
 static enum err_code enter(struct tree *tree, int dir_fd, const char *name, int *ret_fd, struct err *err)
 {
@@ -133,6 +163,8 @@ static enum err_code enter(struct tree *tree, int dir_fd, const char *name, int 
                         return err_disk(err, "make folder '%s'", tree_text(name, text));
                 fd = openat(dir_fd, name, FOLDER_FLAGS);
         }
+        if (fd < 0 && errno == ENOTDIR && is_whiteout(dir_fd, name))
+                return whiteout_enter(dir_fd, name, ret_fd, err);
         if (fd < 0)
                 return not_a_folder(dir_fd, name, err);
         *ret_fd = fd;
@@ -237,6 +269,33 @@ enum err_code tree_symlink(struct tree *tree, const char *path, const char *targ
         if (symlinkat(target, tree->parent_fd, name) < 0)
                 return err_disk(err, "make link");
         return ERR_OK;
+}
+
+enum err_code tree_folder_open(struct tree *tree, const char *path, int *ret_fd, struct err *err)
+{
+        enum err_code code = walk(tree, path, err);
+
+        if (code != ERR_OK)
+                return code;
+        *ret_fd = openat(tree->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        return *ret_fd < 0 ? err_sys(err, "open a folder") : ERR_OK;
+}
+
+/* One of a name that is there in this same layer says nothing of that (layer.md). */
+enum err_code tree_whiteout(struct tree *tree, const char *path, struct err *err)
+{
+        const char *name;
+        struct stat st;
+        enum err_code code = walk_to_parent(tree, path, &name, err);
+
+        if (code != ERR_OK)
+                return code;
+        if (fstatat(tree->parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return S_ISDIR(st.st_mode) ? opaque_set(tree->parent_fd, name, err) : ERR_OK;
+        code = make_room(tree, name, err);
+        if (code == ERR_OK && mknodat(tree->parent_fd, name, S_IFCHR | 0644, 0) < 0)
+                return err_disk(err, "make a whiteout");
+        return code;
 }
 
 /* Opens the folder that an existing file lies in, without making anything or following a link. */

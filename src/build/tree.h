@@ -45,6 +45,11 @@ enum err_code tree_folder(struct tree *tree, const char *path, struct err *err);
  * archive the last one counts), a folder is not. */
 enum err_code tree_file(struct tree *tree, const char *path, bool executable, int *ret_fd, struct err *err);
 enum err_code tree_symlink(struct tree *tree, const char *path, const char *target, struct err *err);
+/* The same, and it is opened for reading. */
+enum err_code tree_folder_open(struct tree *tree, const char *path, int *ret_fd, struct err *err);
+/* A character device 0:0: in a layer of overlayfs, what is below it is hidden. A folder that is there, or
+ * comes later, is marked as opaque instead; a file hides it by itself. */
+enum err_code tree_whiteout(struct tree *tree, const char *path, struct err *err);
 /* A second name for a regular file of this tree. */
 enum err_code tree_hardlink(struct tree *tree, const char *path, const char *target, struct err *err);
 

@@ -102,6 +102,7 @@ static void revision_free(struct revision *revision)
         free(revision->name);
         free(revision->language);
         free(revision->handler);
+        free(revision->interpreter);
         free(revision->allow);
         schema_unref(revision->schema_in);
         schema_unref(revision->schema_out);
@@ -140,6 +141,7 @@ static bool revision_copy(struct revision *revision, const struct store_row *row
                copy_text(&revision->project, row->project) && copy_text(&revision->name, row->name) &&
                copy_text(&revision->language, build->language) &&
                copy_text(&revision->handler, build->handler) &&
+               copy_text(&revision->interpreter, build->interpreter != NULL ? build->interpreter : "") &&
                copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
                copy_env(build->env, json_object_get(document, "env"), &revision->env, &revision->env_count) &&
                copy_allow(json_object_get(document, "network"), revision);

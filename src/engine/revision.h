@@ -29,6 +29,7 @@ struct revision {
         uint32_t epoch;
         char *language; /* "python3", "native": the runtime's folder */
         char *handler;
+        char *interpreter; /* the image's own, in argv[0]'s place; "": the runtime's */
         uint32_t layer_count;
         char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
         char code[SPAWN_NAME_MAX];
@@ -54,7 +55,8 @@ struct revision_build {
         const char (*layers)[SPAWN_NAME_MAX];
         uint32_t layer_count;
         const char *code;
-        const json_t *env; /* of its image: "NAME=value" each, below the function's own; or NULL */
+        const char *interpreter; /* or NULL */
+        const json_t *env;       /* of its image: "NAME=value" each, below the function's own; or NULL */
         uint32_t timeout_default_ms;
         uint32_t epoch;
 };

@@ -346,6 +346,26 @@ static enum err_code resolve_language(const struct reference_table *table, struc
         return ERR_OK;
 }
 
+bool reference_is_foreign(const struct reference_table *table, struct str reference)
+{
+        static const struct str disk[] = {STR_INIT("oci:"), STR_INIT("oci-archive:"),
+                                          STR_INIT("docker-archive:")};
+        struct parts parts;
+        struct str language;
+
+        for (size_t i = 0; i < sizeof(disk) / sizeof(disk[0]); i++) {
+                if (str_starts(reference, disk[i]) && str_find(reference, '/') == disk[i].len)
+                        return true;
+        }
+        if (str_starts(reference, STR("builtin:")) || !parts_parse(reference, false, &parts))
+                return false;
+        for (size_t i = 0; parts.digest.len == 0 && i < table->count; i++) {
+                if (rule_fits(&table->rules[i], &parts, &language))
+                        return false;
+        }
+        return true;
+}
+
 enum err_code reference_resolve(const struct reference_table *table, struct str reference,
                                 struct reference_base *ret, struct err *err)
 {

@@ -43,6 +43,9 @@ void reference_table_destroy(struct reference_table *table); /* takes NULL */
 /* The languages that the table knows. */
 const struct runtime_table *reference_runtimes(const struct reference_table *table);
 
+/* True for a well-formed reference that is no built-in image's: one of a registry, or of this host's disk. */
+bool reference_is_foreign(const struct reference_table *table, struct str reference);
+
 /* ERR_INVALID: not a reference. ERR_UNPROCESSABLE: one that this server cannot run; the text says what to do.
  */
 enum err_code reference_resolve(const struct reference_table *table, struct str reference,

@@ -21,6 +21,7 @@
  *                                             Depends
  *      packages-optional=ca-certificates      the same, left out where the host has not got them
  *      program=/usr/bin/python3               what must be there in the end
+ *      minimum=3.8                            an image's own interpreter must be that new
  *      for=images                             no language: its instances run a function's own image
  *      deps=/usr/bin/python3 /runtime/deps.py a command line like argv that installs what a function depends
  *                                             on (build/inside_deps.h says how it is run)
@@ -61,6 +62,7 @@ struct runtime {
         char packages[RUNTIME_PACKAGES_MAX];
         char packages_optional[RUNTIME_PACKAGES_MAX];
         char program[RUNTIME_WORD_MAX];
+        char minimum[16];
         char serves[16];       /* "images" or "" */
         uint32_t compile_argc; /* 0: nothing is to be compiled */
         char compile_argv[SPAWN_ARGV_MAX];
@@ -100,7 +102,6 @@ void runtime_compile_argv(const struct runtime *runtime, uint32_t memory_mib, ch
 /* And for what installs dependencies. */
 void runtime_deps_argv(const struct runtime *runtime, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                        uint32_t *argc);
-
 /* One manifest; ERR_INVALID names the line. */
 enum err_code runtime_parse(struct str text, struct runtime *ret, struct err *err);
 /* The file `manifest` of a folder. ERR_NOT_FOUND: it has none. */

@@ -90,6 +90,8 @@ static const struct model_field base_image_fields[] = {
         FIELD("imageURL", STRING, .flags = MODEL_ALIAS | MODEL_NOT_SEED, .of = "dockerUrl",
               .about = "Another name of `dockerUrl`."),
         FIELD("groups", STRINGS, .flags = MODEL_ALWAYS, .about = "Kept as it is sent."),
+        FIELD("registrySecret", STRING, .flags = MODEL_OURS, .pattern = MODEL_PATTERN_P2, .pattern_text = FRIENDLY,
+              .about = "Secret with the registry's credentials: username and password, or .dockerconfigjson."),
         FIELD("language", STRING, .flags = MODEL_REQUIRED,
               .about = "Language of the functions that run on it; empty: what the image is one for."),
         FIELD_REASON,

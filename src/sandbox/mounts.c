@@ -121,16 +121,21 @@ void mounts_host_finish(struct mounts_host *host)
 
 void mounts_init(struct mounts *mounts)
 {
-        *mounts = (struct mounts){
-                .root_fd = -1, .code_fd = -1, .runtime_fd = -1, .out_fd = -1, .image_fd = -1, .dev_fd = -1};
+        *mounts = (struct mounts){.root_fd = -1,
+                                  .code_fd = -1,
+                                  .runtime_fd = -1,
+                                  .out_fd = -1,
+                                  .image_fd = -1,
+                                  .blobs_fd = -1,
+                                  .dev_fd = -1};
         for (size_t i = 0; i < MOUNTS_PARTS_MAX; i++)
                 mounts->part_fds[i] = -1;
 }
 
 void mounts_finish(struct mounts *mounts)
 {
-        int *const fds[] = {&mounts->root_fd, &mounts->code_fd,  &mounts->runtime_fd,
-                            &mounts->out_fd,  &mounts->image_fd, &mounts->dev_fd};
+        int *const fds[] = {&mounts->root_fd,  &mounts->code_fd,  &mounts->runtime_fd, &mounts->out_fd,
+                            &mounts->image_fd, &mounts->blobs_fd, &mounts->dev_fd};
 
         for (size_t i = 0; i < COUNT(fds); i++) {
                 if (*fds[i] >= 0)
@@ -186,20 +191,54 @@ enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struc
                         err);
 }
 
-static enum err_code overlay_open(const int *dir_fds, size_t count, int *ret_fd, struct err *err)
+/* The kernel takes no longer text here. */
+enum { FSCONFIG_TEXT_MAX = 255 };
+
+/* One by one, which kernels can since 6.5. */
+static enum err_code lower_add(int context, const int *dir_fds, size_t count, struct err *err)
 {
-        char lower[MOUNTS_LAYERS_MAX * 32];
+        char path[32];
+
+        for (size_t i = count; i > 0; i--) {
+                snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fds[i - 1]);
+                if (fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", path, 0) == 0)
+                        continue;
+                if (errno == EINVAL && i == count)
+                        return err_set(err, ERR_UNPROCESSABLE,
+                                       "an image of %zu layers needs Linux 6.5 or newer on this host", count);
+                return err_sys(err, "configure overlay");
+        }
+        return ERR_OK;
+}
+
+/* overlayfs wants the highest first. */
+static enum err_code lower_set(int context, const int *dir_fds, size_t count, struct err *err)
+{
+        char lower[FSCONFIG_TEXT_MAX + 32];
         size_t used = 0;
 
-        /* overlayfs wants the highest first. */
-        for (size_t i = count; i > 0; i--)
+        for (size_t i = count; i > 0; i--) {
                 used += (size_t)snprintf(lower + used, sizeof(lower) - used, "%s/proc/self/fd/%d",
                                          i == count ? "" : ":", dir_fds[i - 1]);
+                if (used > FSCONFIG_TEXT_MAX)
+                        return lower_add(context, dir_fds, count, err);
+        }
+        return fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", lower, 0) < 0
+                       ? err_sys(err, "configure overlay")
+                       : ERR_OK;
+}
+
+static enum err_code overlay_open(const int *dir_fds, size_t count, int *ret_fd, struct err *err)
+{
         own_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
         if (context < 0)
                 return err_sys(err, "fsopen overlay");
-        if (fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", lower, 0) < 0 ||
-            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        if (fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
+                return err_sys(err, "configure overlay");
+        enum err_code code = lower_set(context, dir_fds, count, err);
+        if (code != ERR_OK)
+                return code;
+        if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
                 return err_sys(err, "configure overlay");
         int fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
         if (fd < 0)

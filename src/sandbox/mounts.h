@@ -14,8 +14,8 @@
 #include <sys/types.h>
 
 enum {
-        MOUNTS_LAYERS_MAX = 10,
-        /* an image, and what egress and spawn/root.h add */ MOUNTS_MASKED_MAX = 16,
+        MOUNTS_LAYERS_MAX = 140, /* stacks of images, and what egress and spawn/root.h add */
+        MOUNTS_MASKED_MAX = 16,
         MOUNTS_PARTS_MAX = 8
 };
 
@@ -37,6 +37,7 @@ struct mounts {
         int out_fd;                     /* at /out, writable */
         bool out_is_root;               /* and it gets /proc and /dev too, for who changes his root to it */
         int image_fd;                   /* at /image, of a build job */
+        int blobs_fd;                   /* at /blobs, of a build job */
         int part_fds[MOUNTS_PARTS_MAX]; /* at /layers/0 and so on, of a build job */
         int dev_fd;
 };
@@ -54,7 +55,8 @@ void mounts_host_finish(struct mounts_host *host);
 void mounts_init(struct mounts *mounts);
 void mounts_finish(struct mounts *mounts);
 
-/* A read-only view of a directory. One directory is bound, several are an overlay, the first the lowest. */
+/* A read-only view of a directory. One directory is bound, several are an overlay, the first the lowest; in
+ * that, a character device 0:0 hides what is below it, and so does a folder with user.overlay.opaque=y. */
 enum err_code mounts_open_root(const int *dir_fds, size_t count, int *ret_fd, struct err *err);
 enum err_code mounts_open_read_only(int dir_fd, int *ret_fd, struct err *err);
 /* The same with everything that is mounted below it. */

@@ -166,6 +166,9 @@ int mounts_enter(const struct mounts_host *host, const struct mounts *mounts, ui
         *step = "attach /image";
         if (attach(mounts->image_fd, "image") < 0)
                 return -1;
+        *step = "attach /blobs";
+        if (attach(mounts->blobs_fd, "blobs") < 0)
+                return -1;
         *step = "attach /layers";
         if (parts_attach(mounts->part_fds) < 0)
                 return -1;

@@ -91,6 +91,10 @@ static const struct option options_table[] = {
              "registries, HOST[:PORT], that are reached through this host's own network (loopback)"),
         TEXT("registry-ca", registry_ca, "",
              "file, or folder of *.crt and *.pem, of certificates that registries' are signed with"),
+        NUMBER("registry-timeout", registry_patience_s, "60", 1, 3600,
+               "seconds of silence after which a registry is given up"),
+        LIST("image-folders", image_folders, "",
+             "folders of this host from which oci:, oci-archive: and docker-archive: may be taken"),
         TEXT("image-references", image_references, "dispatchframework/*-base=builtin:*",
              "references that stand for built-in images, PATTERN=TARGET, separated by commas; empty for "
              "none"),

@@ -18,7 +18,7 @@ struct server_options {
         /* Strings are never NULL and belong to the struct. */
         char *config, *state_dir, *user, *host, *socket, *gateway_host;
         char *organization, *dispatch_host, *image_registry, *registry_auth_file, *registry_auth,
-                *registry_insecure, *registry_local, *registry_ca, *storage, *file_sourceroot,
+                *registry_insecure, *registry_local, *registry_ca, *image_folders, *storage, *file_sourceroot,
                 *image_references;
         char *runtime_dir, *helper_dir, *network_range;
 
@@ -29,6 +29,7 @@ struct server_options {
         char *s3_access_key, *s3_secret_key, *s3_secret_key_file, *s3_session_token;
         uint64_t s3_part_mib, s3_timeout_ms, gc_grace_s;
         uint64_t port, gateway_port, tls_port, gateway_tls_port, loops;
+        uint64_t registry_patience_s;
         uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
         uint64_t instances_max, instance_pids_max, instance_tmp_mib, runs_keep;

@@ -208,6 +208,8 @@ static enum err_code make_api(struct server *server, struct err *err)
                                           .project = "default",
                                           .dispatch_host = options->dispatch_host,
                                           .registries = server->registries,
+                                          .image_folders = options->image_folders,
+                                          .registry_patience_s = (uint32_t)options->registry_patience_s,
                                           .image_registry = LOCAL_REGISTRY,
                                           .version_json = server->version_json,
                                           .skip_auth = true,

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/seqpacket.h"
+#include "sandbox/sys.h"
 #include "spawn/buildroot.h"
 #include "spawn/egress.h"
 #include "spawn/layers.h"
@@ -156,6 +157,60 @@ static void on_committed(struct worker *worker, enum err_code code)
                              "the new layer could not be put in its place; see the server's log");
 }
 
+static enum err_code blobs_open(const struct build *build, int *ret_fd, struct err *err);
+
+static void on_many_committed(struct worker *worker, enum err_code code)
+{
+        struct build *build = OWNER_OF(worker, struct build, worker);
+        char text[SPAWN_TEXT_MAX];
+
+        memcpy(text, build->report.text, sizeof(text));
+        if (build->report.code != ERR_OK || code == ERR_OK)
+                build_finish(build, (enum err_code)build->report.code, text);
+        else if (code == ERR_UNAVAILABLE)
+                build_finish(build, code, "a layer of the image was removed meanwhile; it is tried again");
+        else
+                build_finish(build, code,
+                             "the new layers could not be put in their places; see the server's log");
+}
+
+/* A failure is the report's, and the whole blobs stay all the same. */
+static void build_commit_many(struct build *build, enum err_code failed, const char *why)
+{
+        const struct state *state = &build->instance.spawn->state;
+        char mark[SPAWN_MARK_LEN + 1];
+        own_fd int blobs_fd = -1;
+        struct err err;
+
+        spawn_mark(build->asked.organization, mark);
+        if (failed != ERR_OK) {
+                build->report.code = failed;
+                snprintf(build->report.text, sizeof(build->report.text), "%s", why);
+        }
+        struct worker_task task = {.run = layers_commit_many,
+                                   .layers_fd = state->layers_fd,
+                                   .staging_fd = state->staging_fd,
+                                   .layer = failed == ERR_OK ? mark : NULL};
+        enum err_code code = blobs_open(build, &blobs_fd, &err);
+
+        task.blobs_fd = blobs_fd;
+        memcpy(task.from, build->staging, sizeof(task.from));
+        if (code == ERR_OK)
+                code = worker_start(&build->worker, &build->instance.spawn->events, &task, on_many_committed,
+                                    &err);
+        if (code != ERR_OK)
+                build_finish(build, failed != ERR_OK ? failed : code, failed != ERR_OK ? why : err.text);
+}
+
+/* The job is over, without success. */
+static void build_fail(struct build *build, enum err_code code, const char *text)
+{
+        if (build->of->many && build->instance.link != NULL)
+                build_commit_many(build, code, text);
+        else
+                build_finish(build, code, text);
+}
+
 static void build_commit(struct build *build)
 {
         const struct state *state = &build->instance.spawn->state;
@@ -163,6 +218,7 @@ static void build_commit(struct build *build)
                                    .rootjob = &build->root,
                                    .layers_fd = state->layers_fd,
                                    .staging_fd = state->staging_fd,
+                                   .blobs_fd = -1,
                                    .layer = build->report.layer,
                                    .info = build->report.info,
                                    .synced = strcmp(build->asked.kind, "source") == 0 &&
@@ -198,27 +254,29 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
                 snprintf(text, sizeof(text), "%s", build->report.text);
                 build_finish(build, (enum err_code)build->report.code, text);
         } else if (instance->killed || instance->link == NULL) {
-                build_finish(build, ERR_CANCELLED, "the build was stopped");
+                build_fail(build, ERR_CANCELLED, "the build was stopped");
         } else if (end->usage.oom_kills > 0) {
                 snprintf(text, sizeof(text), "the build needs more than its %u MiB of memory",
                          build->asked.memory_mib);
-                build_finish(build, ERR_TOO_LARGE, text);
+                build_fail(build, ERR_TOO_LARGE, text);
         } else if (end->by_signal && end->value == SIGKILL && build->root.open) {
                 build_finish(build, ERR_UNPROCESSABLE,
                              "the build was killed, by a script of a package or from outside");
         } else if (end->by_signal && end->value == SIGKILL) {
                 /* Not for its memory, and not by us: whoever did it, the host's own killer for one, it was
                  * not the archive's doing. */
-                build_finish(build, ERR_UNAVAILABLE, "the build was killed from outside; it is tried again");
+                build_fail(build, ERR_UNAVAILABLE, "the build was killed from outside; it is tried again");
         } else if (end->by_signal || end->value != 0 || !report_read(build)) {
                 snprintf(text, sizeof(text), "the build ended without a report (%s %d)",
                          end->by_signal ? "signal" : "exit status", end->value);
-                build_finish(build, ERR_SYSTEM, text);
+                build_fail(build, ERR_SYSTEM, text);
         } else if (build->report.code != ERR_OK) {
                 memcpy(text, build->report.text, sizeof(text));
-                build_finish(build, (enum err_code)build->report.code, text);
+                build_fail(build, (enum err_code)build->report.code, text);
         } else if (build->of->inside && build->asked.layer_count > 0 && !build->inside) {
                 build_inside(build);
+        } else if (build->of->many) {
+                build_commit_many(build, ERR_OK, "");
         } else if (!makes_layer(build)) {
                 build_finish(build, ERR_OK, "");
         } else {
@@ -228,6 +286,32 @@ static void job_ended(struct instance *instance, const struct instance_end *end)
 
 static const struct instance_kind job_kind = {
         .running = job_running, .failed = job_failed, .ended = job_ended};
+
+/* The names of the organization's layers, for the job: those need not be made again. */
+static enum err_code have_write(const struct build *build, struct err *err)
+{
+        const struct state *state = &build->instance.spawn->state;
+        own_fd int staging_fd = sys_open_beneath(state->staging_fd, build->staging, O_RDONLY | O_DIRECTORY);
+        own_fd int list_fd = openat(state->layers_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        own_dir DIR *dir = list_fd >= 0 ? fdopendir(list_fd) : NULL;
+        int fd = openat(staging_fd, "have", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        own_file FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+        char prefix[SPAWN_MARK_LEN + 8] = "oci-";
+
+        if (dir != NULL)
+                (void)take_fd(&list_fd);
+        if (dir == NULL || file == NULL) {
+                if (file == NULL)
+                        own_fd_release(&fd);
+                return err_disk(err, "list the layers that are there");
+        }
+        spawn_mark(build->asked.organization, prefix + 4);
+        for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+                if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+                        fprintf(file, "%s\n", entry->d_name);
+        }
+        return fflush(file) != 0 ? err_disk(err, "list the layers that are there") : ERR_OK;
+}
 
 static enum err_code staging_make(struct build *build, struct err *err)
 {
@@ -243,7 +327,7 @@ static enum err_code staging_make(struct build *build, struct err *err)
         if (fchownat(staging_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0 ||
             fchmodat(staging_fd, name, 0755, 0) < 0)
                 return err_disk(err, "make the staging folder");
-        return ERR_OK;
+        return build->of->many ? have_write(build, err) : ERR_OK;
 }
 
 static enum err_code host_open(struct spawn *spawn, enum buildroot_kind kind, int *ret_fd, struct err *err)
@@ -274,13 +358,29 @@ static enum buildroot_kind root_kind(const struct build *build)
                        : BUILDROOT_SOURCE;
 }
 
-static enum err_code parts_open(const int *fds, uint32_t count, struct mounts *mounts, struct err *err)
+static void fds_close(int *fds, size_t count)
+{
+        while (count > 0)
+                close(fds[--count]);
+}
+
+/* Layer by layer; a stack is one. */
+static enum err_code parts_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         _Static_assert((int)SPAWN_LAYERS_MAX <= (int)MOUNTS_PARTS_MAX, "each layer has its place");
+        const struct spawn_build *asked = &build->asked;
+        int fds[MOUNTS_LAYERS_MAX];
         enum err_code code = ERR_OK;
 
-        for (uint32_t i = 0; code == ERR_OK && i < count; i++)
-                code = mounts_open_read_only(fds[i], &mounts->part_fds[i], err);
+        for (uint32_t i = 0; code == ERR_OK && i < asked->layer_count; i++) {
+                size_t count = 0;
+
+                code = layers_open_all(build->instance.spawn->state.layers_fd, &asked->layers[i], 1, fds,
+                                       MOUNTS_LAYERS_MAX, &count, err);
+                if (code == ERR_OK)
+                        code = mounts_open_root(fds, count, &mounts->part_fds[i], err);
+                fds_close(fds, count);
+        }
         return code;
 }
 
@@ -288,13 +388,13 @@ static enum err_code parts_open(const int *fds, uint32_t count, struct mounts *m
 static enum err_code image_open(struct build *build, struct mounts *mounts, struct err *err)
 {
         const struct spawn_build *asked = &build->asked;
-        int fds[SPAWN_LAYERS_MAX + 2];
-        enum err_code code = ERR_OK;
-        uint32_t count = 0;
+        int fds[MOUNTS_LAYERS_MAX];
+        size_t count = 0;
 
-        for (; code == ERR_OK && count < asked->layer_count; count += code == ERR_OK)
-                code = layers_open(build->instance.spawn->state.layers_fd, "layer", asked->layers[count],
-                                   &fds[count], err);
+        if (build->of->parts)
+                return parts_open(build, mounts, err);
+        enum err_code code = layers_open_all(build->instance.spawn->state.layers_fd, asked->layers,
+                                             asked->layer_count, fds, MOUNTS_LAYERS_MAX - 1, &count, err);
         /* Somewhere to attach what a sandbox brings, where the image is the root. */
         if (code == ERR_OK && count > 0 && build->root.open) {
                 fds[count] = fcntl(build->instance.spawn->state.points_fd, F_DUPFD_CLOEXEC, 3);
@@ -302,19 +402,16 @@ static enum err_code image_open(struct build *build, struct mounts *mounts, stru
                 count += code == ERR_OK;
         }
         /* On top of it, what names are resolved by. */
-        if (code == ERR_OK && count > 0 && !build->of->parts && asked->network == SPAWN_NETWORK_EGRESS) {
+        if (code == ERR_OK && count > 0 && asked->network == SPAWN_NETWORK_EGRESS) {
                 code = egress_files_open(build->instance.spawn, &fds[count], err);
                 count += code == ERR_OK;
         }
-        if (code == ERR_OK && count > 0 && build->of->parts)
-                code = parts_open(fds, count, mounts, err);
-        else if (code == ERR_OK && count > 0 && build->root.open)
+        if (code == ERR_OK && count > 0 && build->root.open)
                 code = rootjob_image_open(build->instance.spawn, &build->root, fds, count, &mounts->root_fd,
                                           err);
         else if (code == ERR_OK && count > 0)
                 code = mounts_open_root(fds, count, &mounts->image_fd, err);
-        while (count > 0)
-                close(fds[--count]);
+        fds_close(fds, count);
         return code;
 }
 
@@ -327,6 +424,26 @@ static enum err_code runtime_open(struct build *build, int *ret_fd, struct err *
         if (code == ERR_NOT_FOUND)
                 return ERR_OK;
         return code == ERR_OK ? mounts_open_read_only(runtime_fd, ret_fd, err) : code;
+}
+
+/* The folder of its organization's blobs, made where it is missing. */
+static enum err_code blobs_open(const struct build *build, int *ret_fd, struct err *err)
+{
+        int blobs_fd = build->instance.spawn->state.blobs_fd;
+        const char *name = build->asked.organization;
+
+        if (mkdirat(blobs_fd, name, 0755) < 0 && errno != EEXIST)
+                return err_disk(err, "make the folder of blobs of '%s'", name);
+        *ret_fd = sys_open_beneath(blobs_fd, name, O_RDONLY | O_DIRECTORY);
+        return *ret_fd < 0 ? err_sys(err, "open the folder of blobs of '%s'", name) : ERR_OK;
+}
+
+static enum err_code blobs_mount(const struct build *build, int *ret_fd, struct err *err)
+{
+        own_fd int fd = -1;
+        enum err_code code = blobs_open(build, &fd, err);
+
+        return code == ERR_OK ? mounts_open_read_only(fd, ret_fd, err) : code;
 }
 
 /* A job that is root stands in the image itself, which it may write to; without one, on the host's programs,
@@ -397,6 +514,8 @@ static enum err_code mounts_open(struct build *build, struct mounts *mounts, str
                 return root_mounts_open(build, mounts, err);
         code = roots_open(build, mounts, err);
 
+        if (code == ERR_OK && build->of->blobs && build->asked.organization[0] != '\0')
+                code = blobs_mount(build, &mounts->blobs_fd, err);
         if (code == ERR_OK && build->asked.language[0] != '\0')
                 code = runtime_open(build, &mounts->runtime_fd, err);
         if (code == ERR_OK)

@@ -285,7 +285,8 @@ void garbage_list(struct spawn *spawn, struct link *link, uint64_t id)
 {
         own_fd int fd = memfd_create("dispatch-list", MFD_CLOEXEC);
         struct listing *listing = calloc(1, sizeof(*listing));
-        struct worker_task task = {.run = list_run, .layers_fd = spawn->state.layers_fd, .staging_fd = fd};
+        struct worker_task task = {
+                .run = list_run, .layers_fd = spawn->state.layers_fd, .staging_fd = fd, .blobs_fd = -1};
         struct err err;
         int none = -1;
 

@@ -12,6 +12,10 @@
 
 /* Opens a folder (O_PATH) directly below dir_fd; the name is a valid name of a frame. ERR_NOT_FOUND. */
 enum err_code layers_open(int dir_fd, const char *what, const char *name, int *ret_fd, struct err *err);
+/* Opens layers by name, the lowest first, a stack as the layers that it lists. *count grows by what was
+ * opened, at most up to `max`, on failure too: the caller closes them. */
+enum err_code layers_open_all(int layers_fd, const char (*names)[SPAWN_NAME_MAX], size_t names_count,
+                              int *fds, size_t max, size_t *count, struct err *err);
 /* info gets what the layer's build reported, "" where that is not known. */
 bool layers_exists(int layers_fd, const char *name, char info[SPAWN_INFO_MAX]);
 
@@ -20,6 +24,10 @@ bool layers_exists(int layers_fd, const char *name, char info[SPAWN_INFO_MAX]);
  * good (ERR_CONFLICT: a layer of that name is there already, and stays). Remove: removes what was discarded.
  */
 enum err_code layers_commit(const struct worker_task *task, struct err *err);
+/* What a kind with `many` left (wire/spawn.h) in task->from: its blobs, and after them, unless task->layer is
+ * NULL, the layers of that mark and their stacks. ERR_INVALID: something else; ERR_UNAVAILABLE: a stack lists
+ * a layer that is gone. */
+enum err_code layers_commit_many(const struct worker_task *task, struct err *err);
 enum err_code layers_remove(const struct worker_task *task, struct err *err);
 
 #endif

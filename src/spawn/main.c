@@ -37,7 +37,8 @@ void spawn_remover_wake(struct spawn *spawn)
 {
         struct worker_task task = {.run = layers_remove,
                                    .layers_fd = spawn->state.layers_fd,
-                                   .staging_fd = spawn->state.staging_fd};
+                                   .staging_fd = spawn->state.staging_fd,
+                                   .blobs_fd = -1};
         struct err err;
 
         spawn->remover_wanted = spawn->remover.pid != 0;

@@ -46,14 +46,11 @@ static enum err_code folder_add(int fd, int *ret_fd, struct err *err)
 enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NAME_MAX], size_t count,
                         int top_fd, int *ret_fd, struct err *err)
 {
-        int fds[SPAWN_LAYERS_MAX + 2];
+        int fds[MOUNTS_LAYERS_MAX];
         size_t opened = 0;
-        enum err_code code = ERR_OK;
+        enum err_code code =
+                layers_open_all(state->layers_fd, layers, count, fds, MOUNTS_LAYERS_MAX - 2, &opened, err);
 
-        while (code == ERR_OK && opened < count) {
-                code = layers_open(state->layers_fd, "layer", layers[opened], &fds[opened], err);
-                opened += code == ERR_OK;
-        }
         if (code == ERR_OK && !is_ours(layers[0])) {
                 code = folder_add(state->points_fd, &fds[opened], err);
                 opened += code == ERR_OK;

@@ -203,6 +203,8 @@ static enum err_code layout_make(struct state *state, struct err *err)
         if (code == ERR_OK)
                 code = folder_open(state, "mnt", 0, 0, &state->mnt_fd, err);
         if (code == ERR_OK)
+                code = folder_open(state, "blobs", 0, 0, &state->blobs_fd, err);
+        if (code == ERR_OK)
                 code = folder_open(state, "points", 0, 0, &state->points_fd, err);
         return code == ERR_OK ? root_points_make(state->points_fd, err) : code;
 }
@@ -249,6 +251,7 @@ enum err_code state_open(const char *path, uid_t uid, gid_t gid, struct state *r
                               .layers_fd = -1,
                               .staging_fd = -1,
                               .mnt_fd = -1,
+                              .blobs_fd = -1,
                               .points_fd = -1,
                               .uid = uid,
                               .gid = gid};
@@ -277,8 +280,8 @@ enum err_code state_generation_next(struct state *state, uint32_t *ret, struct e
 
 void state_finish(struct state *state)
 {
-        const int fds[] = {state->points_fd, state->mnt_fd,  state->staging_fd, state->layers_fd,
-                           state->server_fd, state->lock_fd, state->fd};
+        const int fds[] = {state->blobs_fd,  state->points_fd, state->mnt_fd,  state->staging_fd,
+                           state->layers_fd, state->server_fd, state->lock_fd, state->fd};
 
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
                 if (fds[i] >= 0)
@@ -291,6 +294,7 @@ void state_finish(struct state *state)
                                 .layers_fd = -1,
                                 .staging_fd = -1,
                                 .mnt_fd = -1,
+                                .blobs_fd = -1,
                                 .points_fd = -1};
 }
 

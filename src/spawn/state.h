@@ -8,6 +8,7 @@
  *   DIR/server     0700 the server's user: all that is the server's
  *   DIR/layers     0700 root: one folder a layer
  *   DIR/staging    0700 root: layers being made (job-N) or removed (drop-N)
+ *   DIR/blobs      0711 root: one folder an organization, of its images' compressed layers by SHA-256
  *   DIR/points     root: the highest layer of roots that were not made here (spawn/root.h)
  *   DIR/mnt        0700 root: where spawn attaches its mounts, in its own mount namespace
  */
@@ -37,6 +38,7 @@ struct state {
         int fd;
         int lock_fd;
         int server_fd, layers_fd, staging_fd, mnt_fd;
+        int blobs_fd;
         int points_fd; /* spawn/root.h */
         uid_t uid;     /* the server's user */
         gid_t gid;

@@ -18,14 +18,20 @@ enum { FIRST_FD = 3 };
 /* The lock, the links and the listening sockets must not live longer than spawn because of a worker. */
 static int descriptors_keep(struct worker_task *task)
 {
-        int layers = fcntl(task->layers_fd, F_DUPFD_CLOEXEC, FIRST_FD + 2);
-        int staging = fcntl(task->staging_fd, F_DUPFD_CLOEXEC, FIRST_FD + 2);
+        int layers = fcntl(task->layers_fd, F_DUPFD_CLOEXEC, FIRST_FD + 3);
+        int staging = fcntl(task->staging_fd, F_DUPFD_CLOEXEC, FIRST_FD + 3);
+        int blobs = task->blobs_fd >= 0 ? fcntl(task->blobs_fd, F_DUPFD_CLOEXEC, FIRST_FD + 3) : -1;
 
+        if (task->blobs_fd >= 0 && (blobs < 0 || dup2(blobs, FIRST_FD + 2) < 0))
+                return -1;
         if (layers < 0 || staging < 0 || dup2(layers, FIRST_FD) < 0 || dup2(staging, FIRST_FD + 1) < 0)
                 return -1;
         task->layers_fd = FIRST_FD;
         task->staging_fd = FIRST_FD + 1;
-        return close_range(FIRST_FD + 2, ~0U, 0);
+        if (task->blobs_fd < 0)
+                return close_range(FIRST_FD + 2, ~0U, 0);
+        task->blobs_fd = FIRST_FD + 2;
+        return close_range(FIRST_FD + 3, ~0U, 0);
 }
 
 _Noreturn static void child_main(struct worker_task task, pid_t parent)

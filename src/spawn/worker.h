@@ -26,6 +26,7 @@ struct worker_task {
         /* In the child. */
         enum err_code (*run)(const struct worker_task *task, struct err *err);
         int layers_fd, staging_fd;
+        int blobs_fd;                  /* an organization's; or -1 */
         char from[32];                 /* in staging */
         const char *layer;             /* in layers */
         const char *info;              /* kept with the layer */

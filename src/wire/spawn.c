@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -179,14 +180,16 @@ static const struct spawn_kind kinds[] = {
          .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_DATA,
          .may_fds = SPAWN_BUILD_LOG,
          .language = true,
-         .parts = true},
+         .parts = true,
+         .blobs = true},
         {.name = "push",
          .fds = SPAWN_BUILD_INPUT,
          .may_fds = SPAWN_BUILD_LOG,
          .language = true,
          .parts = true,
          .network = true,
-         .egress = true},
+         .egress = true,
+         .blobs = true},
         {.name = "tools", .may_fds = SPAWN_BUILD_LOG, .language = true, .prefix = "tools-"},
         {.name = "deps",
          .fds = SPAWN_BUILD_INPUT,
@@ -197,7 +200,42 @@ static const struct spawn_kind kinds[] = {
          .egress = true,
          .inside_only = true},
         {.name = "catalogue", .fds = SPAWN_BUILD_LOG, .image = true},
+        {.name = "pull",
+         .fds = SPAWN_BUILD_INPUT | SPAWN_BUILD_LOG,
+         .may_fds = SPAWN_BUILD_DATA,
+         .network = true,
+         .egress = true,
+         .blobs = true,
+         .many = true},
+        {.name = "inspect", .fds = SPAWN_BUILD_INPUT, .language = true, .image = true},
 };
+
+bool spawn_argv_program(char argv[SPAWN_ARGV_MAX], const char *program)
+{
+        size_t old = strlen(argv), len = strlen(program);
+
+        for (size_t i = SPAWN_ARGV_MAX - (len > old ? len - old : 0); i < SPAWN_ARGV_MAX; i++) {
+                if (argv[i] != '\0')
+                        return false;
+        }
+        if (len >= SPAWN_ARGV_MAX / 2)
+                return false;
+        if (len > old)
+                memmove(argv + len, argv + old, SPAWN_ARGV_MAX - len);
+        else
+                memmove(argv + len, argv + old, SPAWN_ARGV_MAX - old);
+        memcpy(argv, program, len);
+        return true;
+}
+
+void spawn_mark(const char *organization, char out[SPAWN_MARK_LEN + 1])
+{
+        uint64_t hash = 0xcbf29ce484222325;
+
+        for (; *organization != '\0'; organization++)
+                hash = (hash ^ (unsigned char)*organization) * 0x100000001b3;
+        snprintf(out, SPAWN_MARK_LEN + 1, "%016llx", (unsigned long long)hash);
+}
 
 const struct spawn_kind *spawn_kind_find(const char *name)
 {
@@ -239,6 +277,8 @@ static enum err_code check_build(const union spawn_frame *frame, struct err *err
         if (kind == NULL)
                 return bad(err, "kind");
         if (!name_or_empty(build->organization, sizeof(build->organization)))
+                return bad(err, "organization");
+        if (kind->many && build->organization[0] == '\0')
                 return bad(err, "organization");
         if (check_kind(build, kind, err) != ERR_OK)
                 return ERR_INVALID;

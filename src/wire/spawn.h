@@ -154,6 +154,8 @@ struct spawn_kind {
         bool egress;      /* it may have a network that reaches the outside */
         bool inside;      /* with an image: dispatch-inside follows dispatch-build (below) */
         bool inside_only; /* or comes in its place */
+        bool blobs;       /* it sees its organization's blobs, at /blobs */
+        bool many;        /* it leaves layers and blobs of its own naming (below) */
         const char *prefix;
 };
 
@@ -268,6 +270,21 @@ struct spawn_report {
         char text[SPAWN_TEXT_MAX];
         char info[SPAWN_INFO_MAX];
 };
+
+/*
+ * A kind with `many` belongs to an organization and leaves what it made in folders of /out: layers/NAME, each
+ * a layer, and layout/blobs/sha256/HEX, each a blob; /out/have lists the layers that are there already, a
+ * name a line. NAME is oci-MARK-HEX, or stack-MARK-HEX for a list of those: a folder with a file `layers`, a
+ * name a line, the lowest first. Blobs are kept even where the job fails, so the next one begins where it
+ * ended.
+ */
+enum { SPAWN_MARK_LEN = 16, SPAWN_STACK_MAX = 128 /* layers of a stack */ };
+
+/* The mark of an organization in the names of its layers: FNV-1a, 64 bits, in hex. */
+void spawn_mark(const char *organization, char out[SPAWN_MARK_LEN + 1]);
+
+/* Another program in argv[0]'s place. False: it does not fit. */
+bool spawn_argv_program(char argv[SPAWN_ARGV_MAX], const char *program);
 
 /* NULL: there is no such kind of job. */
 const struct spawn_kind *spawn_kind_find(const char *name);

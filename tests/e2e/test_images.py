@@ -39,13 +39,13 @@ def test_languages_without_a_runtime(server, name, language):
     assert language in reason_of(server, "image", name)
 
 
-@pytest.mark.parametrize("reference", ["registry.example.com/team/thing:1", "docker.io/library/python:3.12",
-                                       "example.com/x@sha256:" + "0" * 64, "nginx"])
+@pytest.mark.parametrize("reference", ["127.0.0.1:1/team/thing:1", "127.0.0.1:1/library/python:3.12",
+                                       "127.0.0.1:1/x@sha256:" + "0" * 64])
 def test_references_to_registries(server, name, reference):
     body = {"name": name, "dockerUrl": reference, "language": "python3"}
     assert server.api("POST", "/v1/baseimage", body).status == 201
     reason = reason_of(server, "baseimage", name)
-    assert reference.split("@")[0].split(":")[0].split("/")[-1] in reason and "built-in base images only" in reason, reason
+    assert "registry 127.0.0.1:1" in reason and ("unreachable" in reason or "not installed" in reason), reason
 
 
 def test_a_language_that_is_not_the_images(server, name):

@@ -74,6 +74,8 @@ static enum err_code fill_start(struct spawn_start *start, struct home *home, co
         if (!config->host.runtime_argv(config->host.ctx, revision->language, revision->memory_mib,
                                        start->argv, &start->argc))
                 return err_set(err, ERR_UNAVAILABLE, "no runtime for %s on this server", revision->language);
+        if (revision->interpreter[0] != '\0' && !spawn_argv_program(start->argv, revision->interpreter))
+                return err_set(err, ERR_UNPROCESSABLE, "the path of the image's interpreter is too long");
         snprintf(start->runtime, sizeof(start->runtime), "%s", revision->language);
         snprintf(start->code, sizeof(start->code), "%s", revision->code);
         snprintf(start->filter, sizeof(start->filter), "default");

@@ -1,0 +1,284 @@
+"""Base images from registries and from this host's disk: real ones on loopback, and hostile ones."""
+import contextlib
+import http.server
+import os
+import shutil
+import tempfile
+import threading
+
+import pytest
+
+import harness
+import oci
+from harness import PATIENCE
+
+# A file of a base image is all that the native agent needs.
+PLAIN = oci.tar(oci.folder("etc"), oci.member("etc/made", "by hand"))
+
+
+@pytest.fixture(scope="module")
+def disk():
+    """A folder that everybody can read, as a job that fetches is nobody in particular."""
+    folder = tempfile.mkdtemp(prefix="dispatch-pull-")
+    os.chmod(folder, 0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory):
+    running = oci.Registry(tmp_path_factory.mktemp("registry"))
+    yield running
+    running.finish()
+
+
+@contextlib.contextmanager
+def serving(*options):
+    running = harness.Server(options=options)
+    try:
+        yield running.start()
+    finally:
+        running.finish()
+
+
+@pytest.fixture(scope="module")
+def server(disk, registry):
+    with serving("--image-folders", disk, "--registry-insecure", registry.name, "--registry-local", registry.name) as running:
+        yield running
+
+
+def made(server, name, reference, language="native", **more):
+    """The base image once its fate is known."""
+    body = {"name": name, "dockerUrl": reference, "language": language, **more}
+    assert server.api("POST", "/v1/baseimage", body).status == 201
+    return harness.poll(lambda: settled(server, name), 90, f"the end of {name}")
+
+
+def settled(server, name):
+    found = server.api("GET", f"/v1/baseimage/{name}").json
+    return found if found["status"] in ("READY", "ERROR") else None
+
+
+def failed(server, name, reference, *words, **more):
+    found = made(server, name, reference, **more)
+    reason = " ".join(found.get("reason") or [])
+    assert found["status"] == "ERROR", found
+    for word in words:
+        assert word in reason, reason
+    left_nothing(server)
+    return reason
+
+
+def left_nothing(server):
+    staging = os.path.join(server.state, "staging")
+    harness.poll(lambda: os.listdir(staging) == [], 20, "an empty staging folder")
+
+
+def layers_of(server, found):
+    """The folders of its layers, lowest first."""
+    folder = os.path.join(server.state, "layers")
+    names = []
+    for name in found["backingObject"]["layers"]:
+        if name.startswith("stack-"):
+            with open(os.path.join(folder, name, "layers"), encoding="ascii") as file:
+                names += file.read().split()
+        else:
+            names.append(name)
+    return [os.path.join(folder, name) for name in names]
+
+
+def ready(server, name, reference, **more):
+    found = made(server, name, reference, **more)
+    assert found["status"] == "READY", found
+    left_nothing(server)
+    return layers_of(server, found)
+
+
+def read(*path):
+    with open(os.path.join(*path), encoding="utf-8") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("packing", ["", "+gzip", "+zstd"])
+@pytest.mark.parametrize("docker", [False, True])
+def test_a_registry_in_every_media_type(server, registry, name, packing, docker):
+    if docker and packing != "+gzip":
+        pytest.skip("docker's own media types in a registry know gzip alone")
+    layer = oci.tar(oci.member("etc/made", name))
+    reference = registry.push_image(f"types/{name[-30:].strip('-').lower()}", oci.Image(layer, packing=packing, docker=docker))
+    assert read(ready(server, name, reference)[0], "etc/made") == name
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "docker-archive"])
+def test_this_hosts_disk(server, disk, name, form):
+    image = oci.Image(oci.tar(oci.member("etc/made", name)))
+    path = os.path.join(disk, name)
+    write = {"oci": image.layout, "oci-archive": image.oci_archive, "docker-archive": image.docker_archive}[form]
+    write(path)
+    assert read(ready(server, name, f"{form}:{path}")[0], "etc/made") == name
+    assert read(ready(server, f"{name}-tag", f"{form}:{path}:latest")[0], "etc/made") == name
+    failed(server, f"{name}-other", f"{form}:{path}:other", "no such image")
+
+
+def test_paths_outside_the_administrators_folders(server, disk, name):
+    failed(server, f"{name}-1", "oci:/etc", "--image-folders")
+    failed(server, f"{name}-2", f"oci-archive:{disk}/../../etc/shadow", "no such image")
+    os.symlink("/etc", os.path.join(disk, "leads-out"))
+    failed(server, f"{name}-3", f"oci:{disk}/leads-out", "no such image")
+
+
+def test_what_a_layer_brings_and_what_it_does_not(server, disk, name):
+    lower = oci.tar(oci.member("a/kept", "kept"), oci.member("b/hidden", "hidden"), oci.member("gone", "gone"))
+    upper = oci.tar(oci.member("b/.wh..wh..opq"), oci.member("b/new", "new"), oci.member(".wh.gone"),
+                    oci.member("bin/su", "su", mode=0o4755), oci.member("dev/sda", type=b"4", devmajor=8),
+                    oci.hardlink("bin/sudo", "bin/su"), oci.link("etc/abs", "/etc/passwd"),
+                    oci.member("etc/with", "attribute", pax_headers={"SCHILY.xattr.user.note": "kept",
+                                                                     "SCHILY.xattr.user.overlay.redirect": "/etc"}))
+    layers = ready(server, name, "oci:" + oci.Image(lower, upper).layout(os.path.join(disk, name)))
+    assert os.getxattr(os.path.join(layers[1], "b"), "user.overlay.opaque") == b"y"
+    gone = os.lstat(os.path.join(layers[1], "gone"))
+    assert os.path.stat.S_ISCHR(gone.st_mode) and gone.st_rdev == 0
+    assert os.stat(os.path.join(layers[1], "bin/su")).st_mode & 0o7777 == 0o755
+    assert os.path.samefile(os.path.join(layers[1], "bin/su"), os.path.join(layers[1], "bin/sudo"))
+    assert not os.path.lexists(os.path.join(layers[1], "dev/sda"))
+    assert os.readlink(os.path.join(layers[1], "etc/abs")) == "/etc/passwd"
+    assert os.listxattr(os.path.join(layers[1], "etc/with")) == ["user.note"]
+
+
+def test_many_layers_are_one_stack_and_run(server, disk, name):
+    layers = [oci.tar(oci.member(f"layer/{i}", str(i))) for i in range(40)]
+    image = oci.Image(*layers, config={"Env": ["PATH=/bin"]})
+    found = ready(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    assert [os.listdir(os.path.join(each, "layer")) for each in found] == [[str(i)] for i in range(40)]
+
+
+def test_layers_are_shared_and_blobs_are_not_fetched_again(server, registry, name):
+    common = oci.tar(oci.member("common", name))
+    first = registry.push_image("shared", oci.Image(common, PLAIN), "one")
+    layers = ready(server, f"{name}-1", first)
+    inode = os.stat(layers[0]).st_ino
+    second = registry.push_image("shared", oci.Image(common, oci.tar(oci.member("other", name))), "two")
+    again = ready(server, f"{name}-2", second)
+    assert again[0] == layers[0] and os.stat(again[0]).st_ino == inode and again[1] != layers[1]
+
+
+@pytest.mark.parametrize("member, words", [
+    (oci.member("../escaped"), "'..'"),
+    (oci.member("a/../../escaped"), "'..'"),
+    (oci.hardlink("passwd", "/etc/passwd"), "absolute"),
+    (oci.hardlink("passwd", "../etc/passwd"), "'..'"),
+])
+def test_hostile_members(server, disk, name, member, words):
+    failed(server, name, "oci:" + oci.Image(oci.tar(member)).layout(os.path.join(disk, name)), words, "layer 1 of 1")
+
+
+def test_a_link_then_written_through(server, disk, name):
+    layer = oci.tar(oci.link("a", "/etc"), oci.member("a/passwd", "root::0:0::/:"))
+    failed(server, name, "oci:" + oci.Image(layer).layout(os.path.join(disk, name)), "through the link")
+
+
+def test_another_architecture(server, registry, disk, name):
+    other = oci.Image(PLAIN, architecture=oci.OTHER_ARCHITECTURE)
+    failed(server, f"{name}-1", registry.push_image("other", other), "wrong architecture")
+    failed(server, f"{name}-2", "oci:" + other.layout(os.path.join(disk, name)), "wrong architecture")
+    failed(server, f"{name}-3", registry.push("others", "latest", *oci.index_of(other)), "wrong architecture")
+    both = oci.index_of(other, oci.Image(oci.tar(oci.member("etc/made", "here"))))
+    assert read(ready(server, f"{name}-4", registry.push("both", "latest", *both))[0], "etc/made") == "here"
+
+
+def spoil(how):
+    """Damages the largest blob that is no document."""
+    def damage(contents):
+        digest = max((each for each in contents if not contents[each].startswith(b"{")), key=lambda each: len(contents[each]))
+        contents[digest] = how(contents[digest])
+    return damage
+
+
+@pytest.mark.parametrize("how, words", [(lambda blob: blob[:len(blob) // 2], "truncated"),
+                                        (lambda blob: blob + b"more", "wrong digest")], ids=["truncated", "longer"])
+def test_damaged_layers(server, disk, name, how, words):
+    layer = oci.tar(oci.member("random", os.urandom(200000)))
+    failed(server, name, "oci:" + oci.Image(layer).layout(os.path.join(disk, name), damage=spoil(how)), words)
+
+
+def test_a_layer_that_unpacks_to_something_else(server, disk, name):
+    image = oci.Image(PLAIN)
+    image.config["rootfs"]["diff_ids"] = ["sha256:" + "0" * 64]
+    failed(server, name, "oci:" + image.layout(os.path.join(disk, name)), "wrong digest")
+
+
+def test_a_manifest_of_ten_megabytes(server, disk, name):
+    image = oci.Image(PLAIN)
+    image.extra = {"annotations": {"x": "y" * (10 << 20)}}
+    failed(server, name, "oci:" + image.layout(os.path.join(disk, name)), "manifest is larger than")
+
+
+def test_no_such_image_and_nobody_there(server, registry, name):
+    failed(server, f"{name}-1", f"{registry.name}/none:latest", registry.name, "no such image")
+    with serving("--registry-local", "127.0.0.1:1") as other:
+        failed(other, f"{name}-2", "127.0.0.1:1/none:latest", "127.0.0.1:1", "unreachable")
+
+
+class Hostile(http.server.BaseHTTPRequestHandler):
+    mode = "hang"
+    asked = threading.Event()
+
+    def do_GET(self):
+        if self.mode == "hang":
+            self.asked.set()
+            self.server.release.wait(300)
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", f'Bearer realm="http://{self.headers["Host"]}/token",service="s"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def hostile(mode):
+    kind = type("Mode", (Hostile,), {"mode": mode})
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    running.daemon_threads = True
+    running.release = threading.Event()
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{running.server_address[1]}"
+    finally:
+        running.release.set()
+        running.shutdown()
+        running.server_close()
+
+
+def test_a_registry_that_hangs(name):
+    with hostile("hang") as where, serving("--registry-insecure", where, "--registry-local", where,
+                                           "--registry-timeout", str(2 * PATIENCE)) as server:
+        failed(server, name, f"{where}/image:latest", where, "it hangs")
+
+
+def test_a_401_that_never_ends(name):
+    with hostile("401") as where, serving("--registry-insecure", where, "--registry-local", where) as server:
+        failed(server, name, f"{where}/image:latest", where, "not authorised", "registrySecret")
+
+
+def test_tls_and_a_password(disk, name):
+    registry = oci.Registry(os.path.join(disk, name), user=("me", "secret word"), tls=True)
+    try:
+        reference = registry.push_image("private", oci.Image(PLAIN))
+        with serving("--registry-local", registry.name, "--registry-ca", os.path.join(registry.path, "ca.crt")) as server:
+            failed(server, f"{name}-1", reference, "not authorised")
+            secret = {"name": "login", "secrets": {"username": "me", "password": "secret word"}}
+            assert server.api("POST", "/v1/secret", secret).status == 201
+            assert read(ready(server, f"{name}-2", reference, registrySecret="login")[0], "etc/made") == "by hand"
+            failed(server, f"{name}-3", reference, "registrySecret", registrySecret="none")
+        with serving("--registry-local", registry.name) as server:
+            failed(server, f"{name}-4", reference, "certificate", "--registry-ca")
+    finally:
+        registry.finish()
+
+
+def test_an_image_without_the_languages_interpreter(server, disk, name):
+    reference = "oci:" + oci.Image(PLAIN).layout(os.path.join(disk, name))
+    failed(server, name, reference, "no 'python3' in its PATH", language="python3")
