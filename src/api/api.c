@@ -1,4 +1,5 @@
 /* api/api.c: the API as a whole: its making, its start, its end. */
+#include "api/base_images.h"
 #include "api/cursor.h"
 #include "api/endpoints.h"
 #include "api/explain.h"
@@ -8,11 +9,10 @@
 #include "api/image_build.h"
 #include "api/image_catalogue.h"
 #include "api/image_log.h"
-#include "api/base_images.h"
 #include "api/images.h"
-#include "api/pull.h"
 #include "api/internal.h"
 #include "api/object_store.h"
+#include "api/pull.h"
 #include "api/rows.h"
 #include "api/runs.h"
 #include "api/sources.h"

@@ -228,10 +228,20 @@ static enum err_code language_find(const struct api *api, const struct store_row
         return ERR_OK;
 }
 
+/* The project that the row's secret is looked for in. */
+static const char *project_of(const struct api *api, const struct store_row *row)
+{
+        const char *project = json_string_value(json_object_get(row->internal, "project"));
+
+        if (row->project[0] != '\0')
+                return row->project;
+        return project != NULL ? project : api->config.project;
+}
+
 void base_image_pull(struct api *api, enum model_kind kind, struct store_row *row, struct str reference)
 {
         struct pull_request request = {.organization = row->organization,
-                                       .project = row->project,
+                                       .project = project_of(api, row),
                                        .reference = reference,
                                        .secret = json_str(row->document, "registrySecret")};
         struct str language;
@@ -257,6 +267,16 @@ void base_image_pull(struct api *api, enum model_kind kind, struct store_row *ro
                 images_fail(api, kind, row, err.text);
 }
 
+/* It belongs to no project, and its secret does: to that of whoever says so. */
+static enum err_code base_image_check(struct change *change, struct err *err)
+{
+        struct str project = change->call->caller.project;
+
+        if (json_object_set_new(change->internal, "project", json_stringn(project.p, project.len)) < 0)
+                return err_nomem(err);
+        return image_begin(change, err);
+}
+
 static bool base_image_committed(struct change *change)
 {
         if (change->verb != VERB_CREATE)
@@ -272,7 +292,7 @@ const struct api_resource api_base_images = {
         .updated = 200,
         .deleted = 200,
         .owned = base_image_owned,
-        .check = image_begin,
+        .check = base_image_check,
         .committed = base_image_committed,
         .reveal = image_reveal,
 };

@@ -44,7 +44,8 @@ static const struct {
         {"var/lib/dpkg", HOST},
 };
 
-static const char *const folders[] = {"proc", "dev", "tmp", "function", "runtime", "out", "image", "layers", "blobs"};
+static const char *const folders[] = {"proc", "dev",   "tmp",    "function", "runtime",
+                                      "out",  "image", "layers", "blobs"};
 
 /* Makes the folders above the last part of a path. */
 static int parents_make(int root_fd, const char *path)
