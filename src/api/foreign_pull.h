@@ -15,7 +15,10 @@ typedef void (*foreign_pulled)(void *arg, enum err_code code, const char *text, 
 enum err_code foreign_pull_check(const struct api *api, struct str reference, struct err *err);
 
 /* For the row's functionImage, with the credentials of its registrySecret. `done` is called exactly once,
- * later. */
-void foreign_pull(struct api *api, const struct store_row *row, foreign_pulled done, void *arg);
+ * later, or before the return when nothing can be asked for (then that is 0, as a rule). The id is for
+ * foreign_pull_cancel. */
+uint64_t foreign_pull(struct api *api, const struct store_row *row, foreign_pulled done, void *arg);
+/* `done` follows, with ERR_CANCELLED unless it was on its way. */
+void foreign_pull_cancel(struct api *api, uint64_t id);
 
 #endif

@@ -39,6 +39,7 @@ struct function_job {
         json_t *brought; /* of an image that was not made here: what it says of itself (image_inherit) */
         char *command;   /* likewise, what to start of it */
         json_t *pulled;  /* likewise, what was pulled */
+        uint64_t pull;   /* likewise, its pull while it is under way; else 0 */
         struct revision *candidate;
 };
 
@@ -87,8 +88,11 @@ void functions_finish(struct api *api)
 void functions_stale(struct api *api, const char *function_id)
 {
         for (struct function_job *job = api->jobs; job != NULL; job = job->next) {
-                if (strcmp(job->id, function_id) == 0)
-                        job->stale = true;
+                if (strcmp(job->id, function_id) != 0)
+                        continue;
+                job->stale = true;
+                if (job->pull != 0)
+                        foreign_pull_cancel(api, job->pull);
         }
 }
 
@@ -441,6 +445,7 @@ static void image_pulled(void *arg, enum err_code code, const char *text, const 
         own_row struct store_row row = {0};
         struct err err;
 
+        job->pull = 0;
         if (!job_row(job, &row)) {
                 job_end(job);
                 return;
@@ -482,5 +487,11 @@ void function_foreign_start(struct api *api, struct store_row *row)
         }
         job->next = api->jobs;
         api->jobs = job;
-        foreign_pull(api, row, image_pulled, job);
+
+        uint64_t pull = foreign_pull(api, row, image_pulled, job);
+        /* It may have ended at once, and its job with it. */
+        for (struct function_job *at = api->jobs; at != NULL && pull != 0; at = at->next) {
+                if (at == job && at->pulled == NULL)
+                        at->pull = pull;
+        }
 }

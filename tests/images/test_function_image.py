@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -502,6 +503,28 @@ def test_an_image_of_a_registry_with_a_password(layouts, folder, tmp_path):
     finally:
         server.finish()
         registry.finish()
+
+
+@pytest.mark.parametrize("verb", ["delete", "update"])
+def test_what_is_not_wanted_any_more_is_not_fetched_on(layouts, folder, verb):
+    oci.need("skopeo")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30 * PATIENCE)
+        name = f"127.0.0.1:{silent.getsockname()[1]}"
+        server = server_of(layouts, "--registry-insecure", name, "--registry-local", name)
+        jobs = lambda: [pid for pid in harness.process_tree(server.process.pid) if harness.process_name(pid) in ("dispatch-build", "skopeo")]
+        try:
+            server.start()
+            server.cli("create", "function", "web", "--function-image", f"{name}/web:1")
+            with silent.accept()[0]:
+                assert jobs()
+                if verb == "delete":
+                    server.cli("delete", "function", "web")
+                else:
+                    server.cli("update", "function", "web", "--function-image", image(folder).reference, "--wait")
+                poll(lambda: not jobs(), 20, "the end of the job")
+        finally:
+            server.finish()
 
 
 # Function images of the original
