@@ -206,9 +206,15 @@ static void pulled(void *arg, enum err_code code, const char *text, const json_t
                 inspect_start(job);
 }
 
-/* An image that was pushed by us, or by another Dispatch, says what it is one for. */
-static enum err_code language_find(const struct api *api, const struct store_row *row, struct str *ret,
-                                   struct err *err)
+/* As much of a text as a reason has room for. */
+static int cut(struct str text)
+{
+        return (int)(text.len < 128 ? text.len : 128);
+}
+
+/* Nothing in an image from elsewhere says which agent is to run in it. */
+static enum err_code language_find(const struct api *api, const struct store_row *row, struct str reference,
+                                   struct str *ret, struct err *err)
 {
         const struct runtime_table *runtimes = reference_runtimes(api->config.references);
         const struct runtime *runtime;
@@ -218,9 +224,10 @@ static enum err_code language_find(const struct api *api, const struct store_row
         runtime_table_list(runtimes, list, sizeof(list));
         if (ret->len == 0)
                 return err_set(err, ERR_UNPROCESSABLE,
-                               "an image that was not made here must be said to be one for a language "
+                               "%.*s: an image that was not made here needs a base image that names its "
+                               "language: dispatch create base-image NAME %.*s --language LANGUAGE "
                                "(languages: %s)",
-                               list);
+                               cut(reference), reference.p, cut(reference), reference.p, list);
         runtime = runtime_find(runtimes, *ret);
         if (runtime == NULL || !runtime_is_language(runtime))
                 return err_set(err, ERR_UNPROCESSABLE, "no runtime for %.*s in this version (languages: %s)",
@@ -246,7 +253,7 @@ void base_image_pull(struct api *api, enum model_kind kind, struct store_row *ro
                                        .secret = json_str(row->document, "registrySecret")};
         struct str language;
         struct err err;
-        enum err_code code = language_find(api, row, &language, &err);
+        enum err_code code = language_find(api, row, reference, &language, &err);
         struct base_pull *job = code == ERR_OK ? job_create(api, kind, row, language) : NULL;
 
         if (code == ERR_OK && job == NULL) {

@@ -71,7 +71,10 @@ while True:
     while True:
         data = b""
         while b"\r\n\r\n" not in data:
-            piece = peer.recv(65536)
+            try:
+                piece = peer.recv(65536)
+            except OSError:
+                piece = b""
             if not piece:
                 break
             data += piece
