@@ -431,6 +431,10 @@ static enum err_code image_check(struct change *change, struct err *err)
 
         if (code != ERR_OK && (code != ERR_NOT_FOUND || !is_reference(base)))
                 return code;
+        if (code == ERR_OK && json_str(change->document, "registrySecret").len > 0)
+                return err_set(err, ERR_UNPROCESSABLE,
+                               "registrySecret in body goes with a reference: base image %s has its own",
+                               row.name);
         code = destination_keep(change, err);
         return code == ERR_OK ? image_begin(change, err) : code;
 }
@@ -450,8 +454,10 @@ static void reconcile_again(struct change *change)
 /* The reply says INITIALIZED or UPDATING, so the work starts on a row of its own. */
 bool image_committed(struct change *change)
 {
-        if (change->verb != VERB_CREATE)
+        if (change->verb != VERB_CREATE) {
                 image_build_stop(change->api, change->before.id);
+                base_image_stop(change->api, change->before.id);
+        }
         if (change->verb == VERB_DELETE) {
                 image_log_remove(change->api, change->before.id);
         } else {

@@ -73,7 +73,11 @@ const struct flag flags_global[] = {
         {"registry-secret", '\0', FLAG_STRING, NULL, "secret with the credentials of that image's registry", false}, \
         {"protocol", '\0', FLAG_STRING, NULL, "what that image speaks on its port: http, or dispatch for the messages of the original (default is what its labels say)", false}
 
+#define FLAG_REGISTRY_SECRET \
+        {"registry-secret", '\0', FLAG_STRING, NULL, "secret with the credentials of its registry (username and password, or .dockerconfigjson)", false}
+
 #define FLAGS_IMAGE \
+        {"registry-secret", '\0', FLAG_STRING, NULL, "secret with the credentials of the registry, where the base image is a reference", false}, \
         {"runtime-deps", '\0', FLAG_STRING, NULL, "file with the language's own list of packages (requirements.txt, package.json, pom.xml)", false}, \
         {"runtime-lock", '\0', FLAG_STRING, NULL, "the lock file that goes with it (default is the package-lock.json beside a package.json)", false}, \
         {"system-deps", '\0', FLAG_STRING, NULL, "JSON file with system packages: {\"packages\": [{\"name\": N, \"version\": V}]}", false}
@@ -87,6 +91,7 @@ const struct flag flags_global[] = {
 
 static const struct flag flags_create_base_image[] = {
         {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
+        FLAG_REGISTRY_SECRET,
         FLAGS_CHANGE,
 };
 static const struct flag flags_create_image[] = {FLAGS_IMAGE, FLAGS_CHANGE};
@@ -140,7 +145,8 @@ static const struct flag flags_create_instance[] = {
 static const struct command commands_create[] = {
         {.name = "base-image", .aliases = {"base-images", "baseimage", "baseimages"}, .args = "NAME URL", .args_min = 2, .args_max = 2,
          .brief = "Create a base image: a language's runtime to build images on",
-         .example = "  dispatch create base-image python3-base dispatchframework/python3-base:0.0.13-knative --language python3",
+         .example = "  dispatch create base-image python3-base dispatchframework/python3-base:0.0.13-knative --language python3\n"
+                    "  dispatch create base-image team registry.example.com/team/python:3.12 --language python3 --registry-secret team --wait",
          .flags = flags_create_base_image, .run = resource_create, .data = &resource_base_image},
         {.name = "image", .aliases = {"images"}, .args = "NAME BASEIMAGE", .args_min = 2, .args_max = 2,
          .brief = "Create an image: a base image with the packages that functions need",
@@ -247,6 +253,7 @@ static const struct command commands_get[] = {
 static const struct flag flags_update_base_image[] = {
         {"url", '\0', FLAG_STRING, NULL, "reference of the base image", false},
         {"language", '\0', FLAG_STRING, NULL, "language of the runtime in it", false},
+        FLAG_REGISTRY_SECRET,
         FLAGS_CHANGE,
 };
 static const struct flag flags_update_image[] = {

@@ -34,6 +34,8 @@ static enum err_code fill_base_image(struct cli *cli, json_t *body, bool update,
                 code = body_set(body, "language", json_string(""), err);
         if (code == ERR_OK && args_text(&cli->args, "language") != NULL)
                 code = body_set(body, "language", json_string(args_text(&cli->args, "language")), err);
+        if (code == ERR_OK)
+                code = body_text(cli, body, "registrySecret", "registry-secret", err);
         return code == ERR_OK && !update ? set_null(body, "reason", err) : code;
 }
 
@@ -120,6 +122,8 @@ static enum err_code fill_image(struct cli *cli, json_t *body, bool update, stru
                 code = body_set(body, "runtimeDependencies", json_object(), err);
         if (code == ERR_OK && !update)
                 code = body_set(body, "systemDependencies", json_pack("{s:n}", "packages"), err);
+        if (code == ERR_OK)
+                code = body_text(cli, body, "registrySecret", "registry-secret", err);
         if (code == ERR_OK)
                 code = set_runtime_dependencies(cli, body, err);
         return code == ERR_OK ? set_system_dependencies(cli, body, err) : code;

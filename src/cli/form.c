@@ -8,9 +8,10 @@ const struct form form_base_image = {
                     {"STATUS", COLUMN_TEXT, "status"},
                     {"CREATED DATE", COLUMN_TIME, "createdTime"},
                     {"LANGUAGE", COLUMN_TEXT, "language"},
-                    {"REASON", COLUMN_JOINED, "reason"}},
+                    {"REASON", COLUMN_JOINED, "reason"},
+                    {"REGISTRY SECRET", COLUMN_TEXT, "registrySecret"}},
         .narrow = 4,
-        .wide = 6,
+        .wide = 7,
 };
 
 const struct form form_image = {
@@ -20,9 +21,10 @@ const struct form form_image = {
                     {"STATUS", COLUMN_TEXT, "status"},
                     {"CREATED DATE", COLUMN_TIME, "createdTime"},
                     {"LANGUAGE", COLUMN_TEXT, "language"},
-                    {"REASON", COLUMN_JOINED, "reason"}},
+                    {"REASON", COLUMN_JOINED, "reason"},
+                    {"REGISTRY SECRET", COLUMN_TEXT, "registrySecret"}},
         .narrow = 5,
-        .wide = 7,
+        .wide = 8,
 };
 
 const struct form form_function = {

@@ -140,6 +140,8 @@ static const struct model_field image_fields[] = {
         FIELD_STATUS,
         FIELD("systemDependencies", OBJECT, .sub = system_dependency_fields,
               .about = "Packages of the distribution that the image adds."),
+        FIELD("registrySecret", STRING, .flags = MODEL_OURS, .pattern = MODEL_PATTERN_P2, .pattern_text = FRIENDLY,
+              .about = "Secret of the project with the registry's credentials, where `baseImageName` is a reference."),
         FIELD_CONDITIONS,
         END,
 };

@@ -423,3 +423,30 @@ def test_an_update_moves_from_an_image_to_a_source(dispatch, api, tmp_path):
     assert body.pop("source") and body == {"name": "f", "image": "python3"}
     result = dispatch("update", "function", "f", "f.py", "--function-image", "web")
     assert result.code == 1 and "leave the path out" in result.err
+
+
+def test_the_secret_of_a_registry(api, dispatch):
+    for kind, collection, document, base in (("base-image", "baseimage", BASE, "url"), ("image", "image", IMAGE, "base-image")):
+        name, kept = document["name"], {**document, "registrySecret": "pull"}
+        api.reply("POST", f"/v1/{collection}", kept, status=201)
+        assert dispatch("create", kind, name, "r.example/b:1", "--registry-secret", "pull").code == 0
+        assert api.last.json["registrySecret"] == "pull"
+        api.reply("GET", f"/v1/{collection}/{name}", kept)
+        api.reply("PUT", f"/v1/{collection}/{name}", kept)
+        assert dispatch("update", kind, name, f"--{base}", "r.example/b:2").code == 0
+        assert api.last.json["registrySecret"] == "pull"
+        assert dispatch("update", kind, name, "--registry-secret", "other").code == 0
+        assert api.last.json["registrySecret"] == "other"
+        assert dispatch("update", kind, name, "--registry-secret", "").code == 0
+        assert "registrySecret" not in api.last.json
+        assert '"registrySecret": "pull"' in dispatch("get", kind, name, "-o", "json").out
+        wide = dispatch("get", kind, name, "-o", "wide").out
+        assert "REGISTRY SECRET" in wide and "pull" in wide
+
+
+def test_a_manifest_names_the_secret_of_a_registry(api, dispatch, tmp_path):
+    (tmp_path / "m.yaml").write_text("kind: BaseImage\nname: base\ndockerUrl: r.example/b:1\nlanguage: python3\nregistrySecret: pull\n")
+    api.reply("POST", "/v1/baseimage", BASE, status=201)
+    result = dispatch("create", "-f", "m.yaml")
+    assert result.code == 0, result
+    assert api.last.json["registrySecret"] == "pull"
