@@ -7,6 +7,7 @@
 
 #include "api/explain.h"
 #include "api/functions.h"
+#include "api/image_log.h"
 #include "api/images.h"
 #include "api/pull.h"
 #include "base/own.h"
@@ -27,6 +28,7 @@ struct base_pull {
         int64_t revision;
         uint64_t pull;    /* its id */
         uint64_t inspect; /* the builder's; 0: it has not begun */
+        bool stale;       /* the log belongs to another build, or to nobody */
         char language[SPAWN_NAME_MAX];
         json_t *result; /* of the pull */
 };
@@ -66,6 +68,7 @@ void base_image_stop(struct api *api, const char *id)
         for (struct base_pull *job = api->base_pulls; job != NULL; job = job->next) {
                 if (strcmp(job->id, id) != 0)
                         continue;
+                job->stale = true;
                 if (job->inspect != 0)
                         builder_cancel(api->config.builder, job->inspect);
                 else
@@ -110,11 +113,24 @@ static bool job_row(const struct base_pull *job, struct store_row *row)
         return code == ERR_OK && row->revision == job->revision && strcmp(row->id, job->id) == 0;
 }
 
+static void pull_line(void *arg, char type, struct str text)
+{
+        struct base_pull *job = arg;
+
+        if (job->stale)
+                return;
+        if (type == 'L')
+                image_log_line(job->api, job->id, text);
+        else if (type == 'P')
+                image_log_progress(job->api, job->id, text);
+}
+
 static void job_fail(struct base_pull *job, enum err_code code, const char *text)
 {
         own_row struct store_row row = {0};
 
         if (job_row(job, &row) && api_is_passing(code)) {
+                pull_line(job, 'L', str_of(text)); /* the row itself has no reason while it is tried again */
                 api_explain(job->api, job->kind, &row, text);
                 api_reconcile_later(job->api);
         } else if (row.id != NULL && row.revision == job->revision) {
@@ -250,7 +266,8 @@ void base_image_pull(struct api *api, enum model_kind kind, struct store_row *ro
         struct pull_request request = {.organization = row->organization,
                                        .project = project_of(api, row),
                                        .reference = reference,
-                                       .secret = json_str(row->document, "registrySecret")};
+                                       .secret = json_str(row->document, "registrySecret"),
+                                       .line = pull_line};
         struct str language;
         struct err err;
         enum err_code code = language_find(api, row, reference, &language, &err);
@@ -284,13 +301,6 @@ static enum err_code base_image_check(struct change *change, struct err *err)
         return image_begin(change, err);
 }
 
-static bool base_image_committed(struct change *change)
-{
-        if (change->verb != VERB_CREATE)
-                base_image_stop(change->api, change->before.id);
-        return image_committed(change);
-}
-
 static const char *const base_image_owned[] = {"status", "reason", "spec", NULL};
 
 const struct api_resource api_base_images = {
@@ -300,6 +310,6 @@ const struct api_resource api_base_images = {
         .deleted = 200,
         .owned = base_image_owned,
         .check = base_image_check,
-        .committed = base_image_committed,
+        .committed = image_committed,
         .reveal = image_reveal,
 };

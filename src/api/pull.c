@@ -28,6 +28,7 @@ struct pull {
         struct api *api;
         uint64_t serial, id; /* ours, and the builder's */
         json_t *result;
+        void (*line)(void *arg, char type, struct str text);
         pull_done done;
         void *arg;
 };
@@ -245,6 +246,8 @@ static void on_line(void *arg, char type, struct str text)
 {
         struct pull *pull = arg;
 
+        if (type != 'R' && pull->line != NULL)
+                pull->line(pull->arg, type, text);
         if (type != 'R')
                 return;
         json_decref(pull->result);
@@ -330,8 +333,12 @@ enum err_code pull_start(struct api *api, const struct pull_request *request, pu
                 free(pull);
                 return code;
         }
-        *pull = (struct pull){
-                .next = api->pulls, .api = api, .serial = ++api->pull_serial, .done = done, .arg = arg};
+        *pull = (struct pull){.next = api->pulls,
+                              .api = api,
+                              .serial = ++api->pull_serial,
+                              .line = request->line,
+                              .done = done,
+                              .arg = arg};
         api->pulls = pull;
         uint64_t serial = pull->serial;
         uint64_t id = builder_run(api->config.builder, &task, on_done, pull);

@@ -14,6 +14,8 @@ struct pull_request {
         const char *organization, *project; /* whose it is; project of the secret, "" for none */
         struct str reference;
         struct str secret; /* name of a secret with credentials; empty: the administrator's */
+        /* With `done`'s arg, or NULL: an L line for the log, or a P line, how far it is. */
+        void (*line)(void *arg, char type, struct str text);
 };
 
 /* `result`: {"layers": [...], "blobs": [...], "config": {...}, "digest": ...}, valid during the call; else

@@ -318,6 +318,8 @@ static enum err_code layers_take(struct pull *pull, struct err *err)
                 code = layer_take(pull, i, err);
                 if (code != ERR_OK)
                         return err_wrap(err, code, "layer %zu of %zu", i + 1, pull->image.layer_count);
+                dprintf(pull->job->log_fd, "L layer %zu of %zu: %s\n", i + 1, pull->image.layer_count,
+                        pull->image.layers[i].diff_id);
         }
         return code;
 }

@@ -152,6 +152,35 @@ def test_many_layers_are_one_stack_and_run(server, disk, name):
     assert [os.listdir(os.path.join(each, "layer")) for each in found] == [[str(i)] for i in range(40)]
 
 
+def log_of(server, name, kind="baseimage"):
+    return server.api("GET", f"/v1/{kind}/{name}/logs").json
+
+
+def test_the_log_of_a_pull(server, registry, name):
+    reference = registry.push_image("logged", oci.Image(PLAIN, oci.tar(oci.member("b", name))))
+    done = server.cli("create", "base-image", name, reference, "--language", "native", "--wait", timeout_s=90)
+    log = log_of(server, name)
+    assert log["over"] and "layer 1 of 2: sha256:" in log["text"] and "layer 2 of 2: sha256:" in log["text"]
+    assert "layer 2 of 2: " in done.stderr
+    assert server.cli("logs", "base-image", name).stdout == log["text"]
+    server.cli("update", "base-image", name, "--url", registry.push_image("logged", oci.Image(PLAIN), "next"), "--wait", timeout_s=90)
+    assert "layer 1 of 1: sha256:" in log_of(server, name)["text"] and "of 2" not in log_of(server, name)["text"]
+
+
+def test_progress_and_an_end_by_delete(name):
+    with hostile("hang") as where, serving("--registry-insecure", where, "--registry-local", where) as server:
+        for kind, base in (("baseimage", "dockerUrl"), ("image", "baseImageName")):
+            reply = server.api("POST", f"/v1/{kind}", {"name": name, base: f"{where}/image:latest", "language": "native"})
+            if kind == "image":
+                assert reply.status in (201, 400, 422), reply
+                continue
+            assert reply.status == 201, reply
+            harness.poll(lambda kind=kind: "MiB fetched" in log_of(server, name, kind).get("progress", ""), 30, "progress")
+            assert server.api("DELETE", f"/v1/{kind}/{name}").status in (200, 204)
+            left_nothing(server)
+            assert os.listdir(os.path.join(server.state, "layers")) == []
+
+
 def test_layers_are_shared_and_blobs_are_not_fetched_again(server, registry, name):
     common = oci.tar(oci.member("common", name))
     first = registry.push_image("shared", oci.Image(common, PLAIN), "one")
