@@ -27,7 +27,7 @@ set -- ${MAVEN_OPTS:-} "$@" -classpath "$launcher" org.codehaus.plexus.classworl
 set -- "$@" ${MAVEN_ARGS:-}
 
 mkdir -p "$jars"
-/usr/bin/java "$@" -f "$DISPATCH_DEPS_FILE" "$plugin:copy-dependencies" "$plugin:list" -DincludeScope=runtime \
+"${DISPATCH_DEPS_PROGRAM:-/usr/bin/java}" "$@" -f "$DISPATCH_DEPS_FILE" "$plugin:copy-dependencies" "$plugin:list" -DincludeScope=runtime \
         -DoutputDirectory="$jars" -DoutputFile="$TMPDIR/list" -DincludeTypes=jar
 # "   group:artifact:jar:version:scope", with a classifier before the version where there is one
 awk '{ sub(/^ +/, ""); sub(/ .*/, ""); n = split($0, part, ":"); if (n >= 5) print part[1] ":" part[2] ":" part[n - 1] }' \

@@ -34,6 +34,7 @@ struct image_build {
         char language[SPAWN_NAME_MAX];
         char layer[SPAWN_NAME_MAX];     /* that is being made */
         char *manifest, *lock, *system; /* of what is asked for; system: lines of image/system.h */
+        char *interpreter;              /* the base's own; "": the runtime's */
         json_t *base, *layers;          /* lists of names */
 };
 
@@ -44,6 +45,7 @@ static void build_free(struct image_build *build)
         free(build->manifest);
         free(build->lock);
         free(build->system);
+        free(build->interpreter);
         free(build->organization);
         free(build->project);
         free(build->name);
@@ -137,8 +139,8 @@ static void build_fail(struct image_build *build, enum err_code code, const char
         if (!build_row(build, &row))
                 return;
         build_end(build);
-        image_log_line(api, row.id, str_of(text));
         if (code == ERR_LIMIT || code == ERR_CANCELLED) {
+                image_log_line(api, row.id, str_of(text)); /* any other is the row's own reason */
                 api_explain(api, MODEL_IMAGE, &row, text);
                 api_reconcile_later(api);
                 return;
@@ -283,6 +285,9 @@ static enum err_code input_make(const struct image_build *build, const struct ru
                                       err);
         if (code == ERR_OK && build->lock[0] != '\0')
                 code = deps_input_add(&input, DEPS_FILE, str_of(runtime->deps_lock), str_of(build->lock),
+                                      err);
+        if (code == ERR_OK && build->interpreter[0] != '\0')
+                code = deps_input_add(&input, DEPS_VARIABLE, STR(DEPS_PROGRAM), str_of(build->interpreter),
                                       err);
         if (code != ERR_OK)
                 return code;
@@ -616,10 +621,12 @@ static struct image_build *build_create(struct api *api, const struct store_row 
         build->manifest =
                 wants_runtime(row->document) ? text_copy(manifest_of(row->document, "manifest")) : strdup("");
         build->lock = text_copy(manifest_of(row->document, "lock"));
+        build->interpreter = text_copy(json_str(row->internal, "interpreter"));
         build->base = json_deep_copy(layers);
         build->layers = json_deep_copy(layers);
         if (build->organization == NULL || build->project == NULL || build->name == NULL ||
-            build->manifest == NULL || build->lock == NULL || build->base == NULL || build->layers == NULL) {
+            build->manifest == NULL || build->lock == NULL || build->interpreter == NULL ||
+            build->base == NULL || build->layers == NULL) {
                 build_free(build);
                 return NULL;
         }

@@ -434,6 +434,14 @@ static enum err_code work_make(const struct inside_deps *deps, int root_fd, cons
         return code == ERR_OK ? input_apply(deps, work, src_fd, err) : code;
 }
 
+static void program_set(const struct inside_deps *deps)
+{
+        char *own = getenv(DEPS_PROGRAM);
+
+        if (own != NULL && own[0] == '/' && strcmp(deps->argv[0], deps->runtime->argv) == 0)
+                deps->argv[0] = own;
+}
+
 enum err_code inside_deps_run(const struct inside_deps *deps, struct tree *tree, struct err *err)
 {
         char work[PATH_MAX], where[PATH_MAX + 16];
@@ -441,6 +449,7 @@ enum err_code inside_deps_run(const struct inside_deps *deps, struct tree *tree,
         snprintf(work, sizeof(work), "%s/%s", deps->folder, INSIDE_DEPS_WORK);
         snprintf(where, sizeof(where), "%s/src", work);
         enum err_code code = work_make(deps, tree->root_fd, work, err);
+        program_set(deps);
         if (code == ERR_OK)
                 code = installer_run(deps, where, tree, err);
         if (code == ERR_OK)

@@ -8,6 +8,7 @@
  *
  *      DISPATCH_DEPS_ROOT   the layer's root: what it puts at ROOT/usr/local/lib will be at /usr/local/lib
  *      DISPATCH_DEPS_FILE   the list; DISPATCH_DEPS_LOCK what came with it, if something did
+ *      DISPATCH_DEPS_PROGRAM, of an image with an interpreter at another place than the runtime's: that one
  *
  * It may read the network (spawn has given one), and runs whatever packages bring along: everything it did is
  * looked at afterwards, when none of its processes is left. Its output goes to the log line by line; past
@@ -26,7 +27,8 @@
 enum { INSIDE_DEPS_LOG_MAX = 4 << 20, INSIDE_DEPS_TAIL_MAX = 32768, INSIDE_DEPS_LOOK_MS = 500 };
 
 struct inside_deps {
-        char *const *argv;
+        char **argv; /* the first is replaced by DISPATCH_DEPS_PROGRAM, where it is the runtime's interpreter
+                      */
         const struct runtime *runtime;
         const char *folder;
         int input_fd; /* records of image/deps_input.h */

@@ -87,14 +87,15 @@ static bool find(int image_fd, const char *name, const char *usual, const char *
         return take_if_program(image_fd, found);
 }
 
-/* "python3.12" behind all links. */
+/* "python3.12" behind all links; a "python3" that is a file itself says nothing more. */
 static void version_of_name(const char *name, struct found *found)
 {
         const char *slash = strrchr(found->real, '/');
         const char *base = slash != NULL ? slash + 1 : found->real;
         size_t len = strcspn(name, "0123456789");
 
-        if (strncmp(base, name, len) == 0 && strspn(base + len, "0123456789.") == strlen(base + len))
+        if (strcmp(base, name) != 0 && strncmp(base, name, len) == 0 &&
+            strspn(base + len, "0123456789.") == strlen(base + len))
                 snprintf(found->version, sizeof(found->version), "%.31s", base + len);
 }
 

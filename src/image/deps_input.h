@@ -11,6 +11,10 @@
 
 enum { DEPS_INPUT_MAX = 8 << 20 /* bytes of all records */ };
 
+/* The variable that names the image's own interpreter, where it is not at the runtime's place: it is run
+ * instead of the installer's, where that is the runtime's. */
+#define DEPS_PROGRAM "DISPATCH_DEPS_PROGRAM"
+
 enum deps_type { DEPS_FILE = 'F', DEPS_VARIABLE = 'E' };
 
 struct deps_record {

@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 import harness
+import oci
 import world
 
 pytestmark = pytest.mark.skipif(world.why_not() is not None or not glob.glob("/usr/share/python-wheels/pip-*.whl"),
@@ -37,8 +38,17 @@ def in_internet(outside, *command, **more):
 
 
 @pytest.fixture(scope="module")
-def server(outside):
-    running = world.WorldServer(outside, options=ENVIRONMENT)
+def disk():
+    """A folder for images that the server may read."""
+    folder = tempfile.mkdtemp(prefix="images-")
+    os.chmod(folder, 0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def server(outside, disk):
+    running = world.WorldServer(outside, options=[*ENVIRONMENT, "--image-folders", disk])
     index = None
     try:
         marks = json.dumps({"STATE": running.state, "PORT": str(running.port)})
@@ -121,6 +131,45 @@ def test_a_package_and_what_it_needs_are_there_for_functions(server):
     found = {(p["type"], p["name"], p["version"], p["from"]) for p in server.api("GET", "/v1/image/plain/packages").json["packages"]}
     assert {("pypi", "fine", "2.0", "image"), ("pypi", "needs", "1.0", "image")} <= found
     assert any(kind == "deb" and name == "python3" and origin == "base" for kind, name, _, origin in found)
+    staging_is_empty(server)
+
+
+def moved(root):
+    """The members of an image: a root of Debian whose interpreter is at another place."""
+    yield oci.folder("usr/local/bin")
+    for folder, folders, files in os.walk(root):
+        for name in sorted(folders + files):
+            path = os.path.join(folder, name)
+            within = os.path.relpath(path, root)
+            if os.path.islink(path):
+                if within == "usr/bin/python3":
+                    yield oci.link("usr/local/bin/python3", os.readlink(path))
+                else:
+                    yield oci.link(within, os.readlink(path))
+            elif os.path.isdir(path):
+                if within != "usr/local/bin":
+                    yield oci.folder(within)
+            else:
+                with open(path, "rb") as file:
+                    is_program = os.path.dirname(within) == "usr/bin" and name.startswith("python3.")
+                    yield oci.member(f"usr/local/bin/{name}" if is_program else within, file.read(),
+                                     mode=os.stat(path).st_mode & 0o777)
+
+
+def test_a_base_image_with_its_interpreter_elsewhere(server, disk):
+    layer = server.wait_status("baseimage", "base")["backingObject"]["layers"][0]
+    image = oci.Image(oci.tar(*moved(os.path.join(server.state, "layers", layer))), packing="",
+                      config={"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]})
+    reference = "oci:" + image.layout(os.path.join(disk, "elsewhere"))
+    assert server.api("POST", "/v1/baseimage", {"name": "elsewhere", "dockerUrl": reference, "language": "python3"}).status == 201
+    found = server.wait_status("baseimage", "elsewhere", timeout_s=120)["backingObject"]["layers"]
+    assert not os.path.lexists(os.path.join(server.state, "layers", found[0], "usr/bin/python3"))
+    create(server, "elsewhere", "needs\n", "elsewhere")
+    image = server.wait_status("image", "elsewhere", timeout_s=120)
+    assert image["backingObject"]["layers"][:-1] == found
+    server.function("elsewhere", "import fine, sys\ndef handle(ctx, payload):\n    return [fine.VERSION, sys.executable]\n",
+                    image="elsewhere")
+    assert server.run("elsewhere")["output"] == ["2.0", "/usr/local/bin/python3"]
     staging_is_empty(server)
 
 
