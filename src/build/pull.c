@@ -476,6 +476,7 @@ enum err_code pull_run(const struct job *job, struct err *err)
         if (pull == NULL)
                 return err_nomem(err);
         pull->job = job;
+        pull->from = pull->mark = "";
         pull->layout_fd = pull->blobs_fd = pull->source_fd = -1;
         enum err_code code = pull_open(pull, err);
         if (code == ERR_OK)
