@@ -1,7 +1,8 @@
 /*
  * api/layer_repair.c: layers of base images that are missing (a folder that somebody cleared, a disk restored
  * from a copy) are made again from the host's packages. The host may have been upgraded since: then the new
- * layer has another name, and whoever names the old one moves to it. One layer after the other.
+ * layer has another name, and whoever names the old one moves to it. One layer after the other. Those of
+ * images from elsewhere, and those that an image adds, are made again with that image.
  */
 #include "api/functions.h"
 #include "api/images.h"
@@ -54,6 +55,19 @@ static bool is_added(const char *layer)
         return layer != NULL && strncmp(layer, "deps-", 5) == 0 && strlen(layer) < SPAWN_NAME_MAX;
 }
 
+static bool starts_with(const char *text, const char *with)
+{
+        return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Those of an image from elsewhere are made again with its base image, from the blobs that were kept or from
+ * where they came. */
+static bool is_fetched(const char *layer)
+{
+        return layer != NULL && (starts_with(layer, "oci-") || starts_with(layer, "stack-")) &&
+               strlen(layer) < SPAWN_NAME_MAX;
+}
+
 static bool is_wanted(const struct api *api, const char *layer)
 {
         const struct layer_repair *repair = api->repairs;
@@ -62,7 +76,20 @@ static bool is_wanted(const struct api *api, const char *layer)
                 return false;
         while (repair != NULL && strcmp(repair->layer, layer) != 0)
                 repair = repair->next;
-        return repair == NULL && (is_builtin(layer) || is_added(layer));
+        return repair == NULL && (is_builtin(layer) || is_added(layer) || is_fetched(layer));
+}
+
+static void repair_add(struct api *api, const char *layer, const char *language)
+{
+        struct layer_repair *repair = is_wanted(api, layer) ? calloc(1, sizeof(*repair)) : NULL;
+
+        if (repair == NULL)
+                return; /* the next check finds it */
+        repair->api = api;
+        snprintf(repair->layer, sizeof(repair->layer), "%s", layer);
+        snprintf(repair->language, sizeof(repair->language), "%s", language);
+        repair->next = api->repairs;
+        api->repairs = repair;
 }
 
 static void layers_collect(struct api *api, enum model_kind kind, struct store_row *row)
@@ -71,27 +98,31 @@ static void layers_collect(struct api *api, enum model_kind kind, struct store_r
         const char *language = json_string_value(json_object_get(named, "language"));
         size_t i;
 
+        if (language == NULL || strlen(language) >= SPAWN_NAME_MAX)
+                return;
         json_array_foreach(json_object_get(named, "layers"), i, layer)
         {
-                const char *name = json_string_value(layer);
-                if (language == NULL || strlen(language) >= SPAWN_NAME_MAX || !is_wanted(api, name))
-                        continue;
-                struct layer_repair *repair = calloc(1, sizeof(*repair));
-                if (repair == NULL)
-                        return; /* the next check finds it */
-                repair->api = api;
-                snprintf(repair->layer, sizeof(repair->layer), "%s", name);
-                snprintf(repair->language, sizeof(repair->language), "%s", language);
-                repair->next = api->repairs;
-                api->repairs = repair;
+                repair_add(api, json_string_value(layer), language);
+        }
+        /* a stack's own */
+        json_array_foreach(json_object_get(named, "blobs"), i, layer)
+        {
+                repair_add(api, json_string_value(json_object_get(layer, "layer")), language);
         }
 }
 
 static bool row_names(const struct store_row *row, struct str layer)
 {
-        const json_t *active = json_object_get(row->internal, "active");
+        const json_t *active = json_object_get(row->internal, "active"), *blob;
+        const json_t *named = active != NULL ? active : row->internal;
+        size_t i;
 
-        return api_list_has(json_object_get(active != NULL ? active : row->internal, "layers"), layer);
+        json_array_foreach(json_object_get(named, "blobs"), i, blob)
+        {
+                if (str_eq(json_str(blob, "layer"), layer))
+                        return true;
+        }
+        return api_list_has(json_object_get(named, "layers"), layer);
 }
 
 static bool row_of_layers(const struct store_row *row, struct str value)
@@ -122,9 +153,9 @@ static void layer_made(struct api *api, const char *old, const char *made)
 }
 
 /* The layer has the same name when it is made again: functions need no other revision. */
-static void images_of_layer(struct api *api, const char *layer)
+static void images_of_layer(struct api *api, enum model_kind kind, const char *layer)
 {
-        struct store_key key = {MODEL_IMAGE, STR(""), STR(""), STR("")};
+        struct store_key key = {kind, STR(""), STR(""), STR("")};
         struct err err;
 
         if (api_rows_each(api, &key, row_names, str_of(layer), images_layer_gone, &err) != ERR_OK)
@@ -154,8 +185,8 @@ static void repair_checked(void *arg, const struct builder_result *result)
         struct layer_repair *repair = arg;
         struct api *api = repair->api;
 
-        if (result->code == ERR_NOT_FOUND && is_added(repair->layer)) {
-                images_of_layer(api, repair->layer);
+        if (result->code == ERR_NOT_FOUND && !is_builtin(repair->layer)) {
+                images_of_layer(api, is_added(repair->layer) ? MODEL_IMAGE : MODEL_BASE_IMAGE, repair->layer);
                 repair_pop(api);
                 repair_next(api);
                 return;
