@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+import containers
 import harness
 import oci
 from harness import PATIENCE
@@ -185,6 +186,27 @@ def test_many_layers_are_one_stack_and_run(server, disk, name):
     assert server.run(name)["output"] == 40
 
 
+def test_an_exported_function_has_the_blobs_of_its_base(server, disk, name, tmp_path):
+    """As they came, by their own digests; and it answers as it does here."""
+    image = oci.Image(oci.tar(*programs(), oci.member("layer/0", name)), oci.tar(oci.member("layer/1", name)),
+                      config={"Env": ["PATH=/bin", "OF_THE_BASE=1"]})
+    ready(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    server.image(name, name)
+    server.function(name, {"handler": (PROGRAM, 0o755)}, image=name)
+    assert server.run(name)["output"] == 2
+    server.cli("export", "function", name, f"oci:{tmp_path}/layout", timeout_s=120)
+    layout = containers.Layout(tmp_path / "layout")
+    assert [each["digest"] for each in layout.manifest["layers"][:2]] == [oci.sha256(each) for each in image.blobs]
+    assert layout.config["rootfs"]["diff_ids"][:2] == [oci.sha256(each) for each in image.plain]
+    assert "OF_THE_BASE=1" in layout.config["config"]["Env"]
+    container = containers.Container(layout, tmp_path / "c", name="base")
+    try:
+        assert container.wait().curl("/", "-H", "Content-Type: application/json", "-d", "1") == (200, "2"), container.said()
+        assert container.terminate() == 0, container.said()
+    finally:
+        container.finish()
+
+
 def log_of(server, name, kind="baseimage"):
     return server.api("GET", f"/v1/{kind}/{name}/logs").json
 
@@ -336,6 +358,94 @@ def test_a_registry_that_hangs(name):
 def test_a_401_that_never_ends(name):
     with hostile("401") as where, serving("--registry-insecure", where, "--registry-local", where) as server:
         failed(server, name, f"{where}/image:latest", where, "not authorised", "registrySecret")
+
+
+class Relay(http.server.BaseHTTPRequestHandler):
+    """Before a registry: notes the blobs that were asked for whole, and holds one of them back."""
+
+    def do_GET(self):
+        relay = self.server
+        status, headers, body = relay.registry.call("GET", self.path, headers={"Accept": self.headers.get("Accept", "*/*")})
+        digest = self.path.rpartition("/")[2]
+        if "/blobs/" in self.path:
+            relay.asked.append(digest)
+        self.send_response(status)
+        for key in ("Content-Type", "Docker-Content-Digest", "Docker-Distribution-Api-Version"):
+            if key in headers:
+                self.send_header(key, headers[key])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if digest == relay.slow:
+            self.wfile.write(body[:len(body) // 2])
+            self.wfile.flush()
+            relay.released.wait(300)
+        with contextlib.suppress(OSError):
+            self.wfile.write(body[len(body) // 2:] if digest == relay.slow else body)
+
+    def log_message(self, *args):
+        pass
+
+
+@contextlib.contextmanager
+def relayed(registry, slow):
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+    running.daemon_threads, running.registry, running.slow = True, registry, slow
+    running.asked, running.released = [], threading.Event()
+    running.name = f"127.0.0.1:{running.server_address[1]}"
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    try:
+        yield running
+    finally:
+        running.released.set()
+        running.shutdown()
+        running.server_close()
+
+
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_pull_that_is_broken_off_goes_on_at_a_start(registry, name, how):
+    image = oci.Image(oci.tar(oci.member("first", name)), oci.tar(oci.member("second", os.urandom(1 << 20))))
+    digests = [oci.sha256(each) for each in image.blobs]
+    registry.push_image("broken", image, how)
+    with relayed(registry, digests[1]) as relay, serving("--registry-insecure", relay.name, "--registry-local",
+                                                         relay.name) as server:
+        body = {"name": name, "dockerUrl": f"{relay.name}/broken:{how}", "language": "native"}
+        assert server.api("POST", "/v1/baseimage", body).status == 201
+        harness.poll(lambda: set(digests) <= set(relay.asked), 60, "both blobs to be asked for")
+        getattr(server, how)()
+        relay.slow = None
+        relay.released.set()
+        server.start()
+        found = harness.poll(lambda: settled(server, name), 120, "its end")
+        assert found["status"] == "READY", found
+        assert read(layers_of(server, found)[0], "first") == name
+        left_nothing(server)
+        relay.asked.clear()
+        assert server.api("DELETE", f"/v1/baseimage/{name}").status in (200, 204)
+        ready(server, f"{name}-2", f"{relay.name}/broken:{how}")
+        assert not set(digests) & set(relay.asked), "layers that are there were fetched again"
+
+
+def test_no_room_on_the_disk(registry, tmp_path, name):
+    """Waits with its reason, and is fetched once there is room."""
+    server = harness.Server(folder=str(tmp_path), options=("--registry-insecure", registry.name, "--registry-local", registry.name))
+    os.mkdir(server.state)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", server.state], check=True)
+    reference = registry.push_image("large", oci.Image(oci.tar(oci.member("large", os.urandom(30 << 20))), packing=""))
+    try:
+        server.start()
+        assert server.api("POST", "/v1/baseimage", {"name": name, "dockerUrl": reference, "language": "native"}).status == 201
+
+        def reason():
+            return " ".join(server.api("GET", f"/v1/baseimage/{name}").json.get("reason") or [])
+        assert "no space" in harness.poll(reason, 90, "a reason").lower()
+        left_nothing(server)
+        subprocess.run(["mount", "-o", "remount,size=256m", server.state], check=True)
+        if settled(server, name):
+            assert server.api("PUT", f"/v1/baseimage/{name}", {"name": name, "dockerUrl": reference, "language": "native"}).status == 200
+        server.wait_status("baseimage", name, timeout_s=120)
+    finally:
+        server.finish()
+        subprocess.run(["umount", "-l", server.state], check=False)
 
 
 def test_tls_and_a_password(disk, name):
