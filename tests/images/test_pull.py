@@ -1,5 +1,6 @@
 """Base images from registries and from this host's disk: real ones on loopback, and hostile ones."""
 import contextlib
+import glob
 import http.server
 import os
 import pathlib
@@ -17,7 +18,7 @@ import harness
 import oci
 from harness import PATIENCE
 
-# A file of a base image is all that the native agent needs.
+# All that a base image for native must have; to run functions it takes programs().
 PLAIN = oci.tar(oci.folder("etc"), oci.member("etc/made", "by hand"))
 
 
@@ -379,6 +380,9 @@ class Relay(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body[:len(body) // 2])
             self.wfile.flush()
             relay.released.wait(300)
+            if relay.cuts:
+                self.close_connection = True
+                return
         with contextlib.suppress(OSError):
             self.wfile.write(body[len(body) // 2:] if digest == relay.slow else body)
 
@@ -390,7 +394,7 @@ class Relay(http.server.BaseHTTPRequestHandler):
 def relayed(registry, slow):
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
     running.daemon_threads, running.registry, running.slow = True, registry, slow
-    running.asked, running.released = [], threading.Event()
+    running.asked, running.released, running.cuts = [], threading.Event(), False
     running.name = f"127.0.0.1:{running.server_address[1]}"
     threading.Thread(target=running.serve_forever, daemon=True).start()
     try:
@@ -413,6 +417,7 @@ def test_a_pull_that_is_broken_off_goes_on_at_a_start(registry, name, how):
         harness.poll(lambda: set(digests) <= set(relay.asked), 60, "both blobs to be asked for")
         getattr(server, how)()
         relay.slow = None
+        relay.asked.clear()
         relay.released.set()
         server.start()
         found = harness.poll(lambda: settled(server, name), 120, "its end")
@@ -425,8 +430,31 @@ def test_a_pull_that_is_broken_off_goes_on_at_a_start(registry, name, how):
         assert not set(digests) & set(relay.asked), "layers that are there were fetched again"
 
 
+def test_a_connection_that_breaks_costs_what_was_not_whole(registry, name):
+    image = oci.Image(oci.tar(oci.member("first", name)), oci.tar(oci.member("second", os.urandom(1 << 20))))
+    digests = [oci.sha256(each) for each in image.blobs]
+    registry.push_image("cut", image)
+    with relayed(registry, digests[1]) as relay, serving("--registry-insecure", relay.name, "--registry-local",
+                                                         relay.name) as server:
+        relay.cuts = True
+        body = {"name": name, "dockerUrl": f"{relay.name}/cut", "language": "native"}
+        assert server.api("POST", "/v1/baseimage", body).status == 201
+        whole = os.path.join(server.state, "staging", "*", "*", "layout/blobs/sha256", digests[0][7:])
+        harness.poll(lambda: glob.glob(whole) or glob.glob(whole.replace("/*/*/", "/*/")), 60, "the first blob")
+        harness.poll(lambda: digests[1] in relay.asked, 60, "the second to be asked for")
+        relay.released.set()
+        found = harness.poll(lambda: settled(server, name), 120, "its end")
+        assert found["status"] == "ERROR" and "truncated" in found["reason"][0], found
+        left_nothing(server)
+        relay.slow = None
+        relay.asked.clear()
+        server.cli("update", "base-image", name, "--url", f"{relay.name}/cut:latest")
+        server.wait_status("baseimage", name, timeout_s=90)
+        assert digests[0] not in relay.asked and digests[1] in relay.asked
+
+
 def test_no_room_on_the_disk(registry, tmp_path, name):
-    """Waits with its reason, and is fetched once there is room."""
+    """Is the reason, and what is fetched once there is room and somebody asks again."""
     server = harness.Server(folder=str(tmp_path), options=("--registry-insecure", registry.name, "--registry-local", registry.name))
     os.mkdir(server.state)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", server.state], check=True)
@@ -435,13 +463,11 @@ def test_no_room_on_the_disk(registry, tmp_path, name):
         server.start()
         assert server.api("POST", "/v1/baseimage", {"name": name, "dockerUrl": reference, "language": "native"}).status == 201
 
-        def reason():
-            return " ".join(server.api("GET", f"/v1/baseimage/{name}").json.get("reason") or [])
-        assert "no space" in harness.poll(reason, 90, "a reason").lower()
+        found = harness.poll(lambda: settled(server, name), 90, "its end")
+        assert found["status"] == "ERROR" and "no space on this host" in found["reason"][0], found
         left_nothing(server)
         subprocess.run(["mount", "-o", "remount,size=256m", server.state], check=True)
-        if settled(server, name):
-            assert server.api("PUT", f"/v1/baseimage/{name}", {"name": name, "dockerUrl": reference, "language": "native"}).status == 200
+        server.cli("update", "base-image", name, "--url", reference)
         server.wait_status("baseimage", name, timeout_s=120)
     finally:
         server.finish()
