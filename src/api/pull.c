@@ -70,13 +70,7 @@ enum err_code pull_check(struct str reference, struct err *err)
 
 void pull_organization(const char *organization, char out[SPAWN_GROUP_MAX])
 {
-        if (strlen(organization) < SPAWN_GROUP_MAX &&
-            spawn_name_valid(organization, strlen(organization) + 1)) {
-                snprintf(out, SPAWN_GROUP_MAX, "%s", organization);
-                return;
-        }
-        out[0] = 'x';
-        spawn_mark(organization, out + 1);
+        spawn_group(organization, out);
 }
 
 /* What stands before the first slash, where it can be a host's name: docker's rule. */

@@ -20,7 +20,8 @@ enum {
         CHUNK = 65536,
         HEADER_BYTES_MAX = 4096, /* of a member's headers, on average */
         SHA256_LEN = 32,
-        XATTR_MAX = 64 << 10 /* bytes of a value */
+        XATTRS_MAX = 64,     /* of a member */
+        XATTR_MAX = 64 << 10 /* bytes of a value, and of all of a member's */
 };
 
 /* The last second of the year 9999: what every tool can show. */
@@ -112,15 +113,17 @@ static enum err_code attributes_set(int fd, struct archive_entry *entry, struct 
 {
         const char *name;
         const void *value;
-        size_t size;
+        size_t size, count = 0, bytes = 0;
 
         archive_entry_xattr_reset(entry);
         while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
                 if (name == NULL || strncmp(name, "user.", 5) != 0 ||
                     strncmp(name, "user.overlay.", 13) == 0 || strlen(name) > NAME_MAX)
                         continue;
-                if (size > XATTR_MAX)
-                        return err_set(err, ERR_INVALID, "an attribute of more than %d bytes", XATTR_MAX);
+                bytes += size;
+                if (++count > XATTRS_MAX || bytes > XATTR_MAX)
+                        return err_set(err, ERR_TOO_LARGE, "more than %d attributes or %d bytes of them",
+                                       XATTRS_MAX, XATTR_MAX);
                 if (fsetxattr(fd, name, value, size, 0) < 0 && errno != ENOTSUP && errno != ENOSPC &&
                     errno != E2BIG)
                         return err_sys(err, "set an attribute");
@@ -235,9 +238,12 @@ static enum err_code put_whiteout(struct layer_reader *reader, size_t name_at, s
                         code = err_disk(err, "mark a folder as opaque");
                 return code;
         }
+        size_t len = strlen(name);
+
         if (strncmp(name + prefix, WHITEOUT, prefix) == 0)
                 return ERR_OK;
-        memmove(name, name + prefix, strlen(name + prefix) + 1);
+        for (size_t i = prefix; i <= len; i++)
+                name[i - prefix] = name[i];
         if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
                 return err_set(err, ERR_INVALID, "a whiteout of nothing");
         return tree_whiteout(reader->tree, reader->path, err);

@@ -4,7 +4,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "cli/file.h"
-#include "cli/sha256.h"
+#include "base/sha256.h"
 #include "model/json.h"
 
 #include <archive.h>

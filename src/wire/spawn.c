@@ -7,6 +7,8 @@
 #include "wire/spawn.h"
 
 #include "base/seqpacket.h"
+#include "base/sha256.h"
+#include "base/str.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -230,11 +232,32 @@ bool spawn_argv_program(char argv[SPAWN_ARGV_MAX], const char *program)
 
 void spawn_mark(const char *organization, char out[SPAWN_MARK_LEN + 1])
 {
-        uint64_t hash = 0xcbf29ce484222325;
+        unsigned char sum[SHA256_LEN];
+        struct sha256 sha;
 
-        for (; *organization != '\0'; organization++)
-                hash = (hash ^ (unsigned char)*organization) * 0x100000001b3;
-        snprintf(out, SPAWN_MARK_LEN + 1, "%016llx", (unsigned long long)hash);
+        sha256_begin(&sha);
+        sha256_add(&sha, organization, strlen(organization));
+        sha256_end(&sha, sum);
+        hex_encode(sum, SPAWN_MARK_LEN / 2, out);
+        out[SPAWN_MARK_LEN] = '\0';
+}
+
+static bool looks_marked(const char *name)
+{
+        return name[0] == 'x' && strspn(name + 1, "0123456789abcdef") == SPAWN_MARK_LEN &&
+               name[1 + SPAWN_MARK_LEN] == '\0';
+}
+
+void spawn_group(const char *name, char out[SPAWN_GROUP_MAX])
+{
+        size_t len = strlen(name);
+
+        if (len < SPAWN_GROUP_MAX && spawn_name_valid(name, len + 1) && !looks_marked(name)) {
+                memcpy(out, name, len + 1);
+                return;
+        }
+        out[0] = 'x';
+        spawn_mark(name, out + 1);
 }
 
 const struct spawn_kind *spawn_kind_find(const char *name)

@@ -278,10 +278,15 @@ struct spawn_report {
  * name a line, the lowest first. Blobs are kept even where the job fails, so the next one begins where it
  * ended.
  */
-enum { SPAWN_MARK_LEN = 16, SPAWN_STACK_MAX = 128 /* layers of a stack */ };
+enum { SPAWN_MARK_LEN = 24, SPAWN_STACK_MAX = 128 /* layers of a stack */ };
 
-/* The mark of an organization in the names of its layers: FNV-1a, 64 bits, in hex. */
+/* The mark of an organization in the names of its layers: the first 96 bits of SHA-256, in hex. Whoever may
+ * pick an organization's name must not find one that has another's mark, and so its layers. */
 void spawn_mark(const char *organization, char out[SPAWN_MARK_LEN + 1]);
+
+/* An organization's or function's name as frames have it: itself where it may stand in one, else 'x' and its
+ * mark; so is a name that only looks like that, or it would be taken for the other's. */
+void spawn_group(const char *name, char out[SPAWN_GROUP_MAX]);
 
 /* Another program in argv[0]'s place. False: it does not fit. */
 bool spawn_argv_program(char argv[SPAWN_ARGV_MAX], const char *program);

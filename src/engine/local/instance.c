@@ -49,28 +49,13 @@ static void move(struct instance *instance, enum instance_state state)
         instance->state = state;
 }
 
-/* Names of the cgroup tree have a small alphabet; an organization whose name does not fit is known by a hash
- * of it. */
-static void group_name(char out[SPAWN_GROUP_MAX], const char *name)
-{
-        uint64_t hash = 0xcbf29ce484222325ULL;
-
-        if (strlen(name) < SPAWN_GROUP_MAX && spawn_name_valid(name, SPAWN_GROUP_MAX)) {
-                snprintf(out, SPAWN_GROUP_MAX, "%s", name);
-                return;
-        }
-        for (const char *c = name; *c != '\0'; c++)
-                hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
-        snprintf(out, SPAWN_GROUP_MAX, "x%016llx", (unsigned long long)hash);
-}
-
 static enum err_code fill_start(struct spawn_start *start, struct home *home, const struct revision *revision,
                                 struct err *err)
 {
         const struct local_config *config = &home->engine->config;
 
-        group_name(start->organization, revision->organization);
-        group_name(start->function, revision->function_id);
+        spawn_group(revision->organization, start->organization);
+        spawn_group(revision->function_id, start->function);
         if (!config->host.runtime_argv(config->host.ctx, revision->language, revision->memory_mib,
                                        start->argv, &start->argc))
                 return err_set(err, ERR_UNAVAILABLE, "no runtime for %s on this server", revision->language);

@@ -1,5 +1,5 @@
-/* tests/unit/cli/sha256_test.c: the examples of FIPS 180-4 and NIST's long ones, in pieces of any length. */
-#include "cli/sha256.h"
+/* tests/unit/base/sha256_test.c: the examples of FIPS 180-4 and NIST's long ones, in pieces of any length. */
+#include "base/sha256.h"
 
 #include "base/str.h"
 

@@ -186,6 +186,37 @@ static void a_build_names_its_layer_only_for_source(void **state)
         assert_int_equal(check(&frame), ERR_INVALID);
 }
 
+static void each_organization_has_its_own_mark(void **state)
+{
+        /* Of the SHA-256 of "" and "abc" (FIPS 180-4's example). */
+        char a[SPAWN_MARK_LEN + 1], b[SPAWN_MARK_LEN + 1];
+
+        (void)state;
+        spawn_mark("", a);
+        assert_string_equal(a, "e3b0c44298fc1c149afbf4c8");
+        spawn_mark("abc", b);
+        assert_string_equal(b, "ba7816bf8f01cfea414140de");
+}
+
+static void no_name_is_taken_for_another_s(void **state)
+{
+        char plain[SPAWN_GROUP_MAX], odd[SPAWN_GROUP_MAX], copied[SPAWN_GROUP_MAX];
+        char longest[SPAWN_GROUP_MAX + 10];
+
+        (void)state;
+        spawn_group("team-1", plain);
+        assert_string_equal(plain, "team-1");
+        spawn_group("Team One", odd);
+        assert_int_equal(strlen(odd), 1 + SPAWN_MARK_LEN);
+        assert_true(spawn_name_valid(odd, sizeof(odd)));
+        spawn_group(odd, copied); /* somebody names an organization so */
+        assert_string_not_equal(copied, odd);
+        memset(longest, 'a', sizeof(longest) - 1);
+        longest[sizeof(longest) - 1] = '\0';
+        spawn_group(longest, copied);
+        assert_int_equal(strlen(copied), 1 + SPAWN_MARK_LEN);
+}
+
 static void frames_and_descriptors_cross_a_link(void **state)
 {
         union spawn_frame out = start_frame(), in;
@@ -260,6 +291,8 @@ int main(void)
                 cmocka_unit_test(argv_must_hold_what_argc_says),
                 cmocka_unit_test(an_unknown_operation_has_no_size),
                 cmocka_unit_test(a_build_names_its_layer_only_for_source),
+                cmocka_unit_test(each_organization_has_its_own_mark),
+                cmocka_unit_test(no_name_is_taken_for_another_s),
                 cmocka_unit_test(frames_and_descriptors_cross_a_link),
                 cmocka_unit_test(a_bad_frame_leaves_no_descriptor),
         };

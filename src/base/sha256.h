@@ -1,7 +1,7 @@
-/* cli/sha256.h: SHA-256 (FIPS 180-4), by which layers of images are named. The client links no library for
- * cryptography, and compares digests only. */
-#ifndef DISPATCH_CLI_SHA256_H
-#define DISPATCH_CLI_SHA256_H
+/* base/sha256.h: SHA-256 (FIPS 180-4), for names and for comparing digests, in the programs that link no
+ * library for cryptography: the client and dispatch-spawn. */
+#ifndef DISPATCH_BASE_SHA256_H
+#define DISPATCH_BASE_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>

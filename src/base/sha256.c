@@ -1,5 +1,5 @@
-/* cli/sha256.c: the algorithm as the standard writes it down. */
-#include "cli/sha256.h"
+/* base/sha256.c: the algorithm as the standard writes it down. */
+#include "base/sha256.h"
 
 #include <string.h>
 
