@@ -2,90 +2,10 @@
  * fuzz/archive.c: any bytes through the unpacker of sources, into a folder in memory.
  *
  * Beside the folder nothing changes; in it there are only files, folders and links, with the two modes that
- * are allowed, within the bounds; and after a success no link leads out. Mutations get the checksums of tar
- * headers right, or hardly any would be read.
+ * are allowed, within the bounds; and after a success no link leads out.
  */
 #include "build/unpack.h"
-
-#include "base/own.h"
-
-#include <assert.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <limits.h>
-#include <locale.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
-
-enum { FILES_MAX = 64, BYTES_MAX = 256 << 10, BLOCK = 512 };
-
-static char cage[PATH_MAX];
-static int cage_fd;
-static int archive_fd;
-static struct {
-        uint64_t files;
-        uint64_t bytes;
-} seen;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        (void)st;
-        (void)type;
-        (void)ftw;
-        return remove(path);
-}
-
-static void remove_cage(void)
-{
-        nftw(cage, remove_one, 32, FTW_DEPTH | FTW_PHYS);
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-        (void)argc;
-        (void)argv;
-        umask(022);
-        setlocale(LC_CTYPE, "C.UTF-8");
-        snprintf(cage, sizeof(cage), "%s/dispatch-fuzz-XXXXXX",
-                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        assert(mkdtemp(cage) != NULL);
-        atexit(remove_cage);
-        cage_fd = open(cage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        archive_fd = memfd_create("archive", MFD_CLOEXEC);
-        assert(cage_fd >= 0 && archive_fd >= 0);
-        close(openat(cage_fd, "outside", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-        return 0;
-}
-
-static int check_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-        unsigned mode = st->st_mode & 07777;
-
-        (void)path;
-        (void)type;
-        if (ftw->level == 0)
-                return 0;
-        seen.files++;
-        if (S_ISDIR(st->st_mode))
-                assert(mode == 0755);
-        else if (S_ISREG(st->st_mode))
-                assert(mode == 0755 || mode == 0644);
-        else
-                assert(S_ISLNK(st->st_mode));
-        if (S_ISREG(st->st_mode))
-                seen.bytes +=
-                        (uint64_t)st->st_size / st->st_nlink; /* a file with several names is there once */
-        return 0;
-}
+#include "cage.h"
 
 static int check_link(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -98,43 +18,22 @@ static int check_link(const char *path, const struct stat *st, int type, struct 
         return 0;
 }
 
-static void check_outside(void)
+static void check_links(const char *out)
 {
-        own_dir DIR *dir = opendir(cage);
-        struct stat st;
-        size_t count = 0;
+        nftw(out, check_link, 32, FTW_PHYS);
+}
 
-        assert(dir != NULL);
-        while (readdir(dir) != NULL)
-                count++;
-        assert(count == 4); /* ".", "..", "out", "outside" */
-        assert(fstatat(cage_fd, "outside", &st, 0) == 0 && st.st_size == 0 && st.st_nlink == 1 &&
-               (st.st_mode & 07777) == 0600);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+        (void)argc;
+        (void)argv;
+        cage_make();
+        return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-        char out[PATH_MAX + 8];
-        struct tree tree;
-        struct err err = {0};
-
-        snprintf(out, sizeof(out), "%s/out", cage);
-        assert(mkdirat(cage_fd, "out", 0755) == 0);
-        assert(ftruncate(archive_fd, 0) == 0 && pwrite(archive_fd, data, size, 0) == (ssize_t)size);
-        own_fd int out_fd = openat(cage_fd, "out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        tree_init(&tree, out_fd, BYTES_MAX, FILES_MAX);
-
-        enum err_code code = unpack_archive(archive_fd, &tree, &err);
-
-        assert((code == ERR_OK) == (err.text[0] == '\0'));
-        seen.files = seen.bytes = 0;
-        nftw(out, check_entry, 32, FTW_PHYS);
-        assert(seen.files <= FILES_MAX && seen.bytes <= BYTES_MAX && tree.bytes <= BYTES_MAX);
-        if (code == ERR_OK)
-                nftw(out, check_link, 32, FTW_PHYS);
-        check_outside();
-        tree_finish(&tree);
-        nftw(out, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+        cage_try(data, size, unpack_archive, check_links);
         return 0;
 }
 
@@ -142,18 +41,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 {
         (void)seed;
         size = LLVMFuzzerMutate(data, size, max_size);
-        for (size_t at = 0; at + BLOCK <= size; at += BLOCK) {
-                uint8_t *header = data + at;
-                unsigned sum = 0;
-                char text[8];
-
-                if (memcmp(header + 257, "ustar", 5) != 0)
-                        continue;
-                memset(header + 148, ' ', 8);
-                for (size_t i = 0; i < BLOCK; i++)
-                        sum += header[i];
-                snprintf(text, sizeof(text), "%06o", sum);
-                memcpy(header + 148, text, 7);
-        }
+        mend_checksums(data, size);
         return size;
 }
