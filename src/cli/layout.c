@@ -145,7 +145,7 @@ static enum err_code blob_take(struct layout *layout, const char *name, uint64_t
         if (layout->count == LAYOUT_BLOBS_MAX)
                 return bad(err, "more blobs than an image has");
         memcpy(blob->digest, "sha256:", 7);
-        memcpy(blob->digest + 7, name + strlen(BLOBS), HEX_LEN + 1);
+        snprintf(blob->digest + 7, HEX_LEN + 1, "%s", name + strlen(BLOBS));
         if (blob_find(layout, str_of(blob->digest)) != NULL)
                 return bad(err, "a member is in it twice");
         code = folder_make(layout, "blobs", err);
