@@ -2,9 +2,9 @@
 #include "cli/layout.h"
 
 #include "base/own.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "cli/file.h"
-#include "base/sha256.h"
 #include "model/json.h"
 
 #include <archive.h>
