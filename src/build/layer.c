@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "build/member.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -23,9 +24,6 @@ enum {
         XATTRS_MAX = 64,     /* of a member */
         XATTR_MAX = 64 << 10 /* bytes of a value, and of all of a member's */
 };
-
-/* The last second of the year 9999: what every tool can show. */
-static const time_t TIME_MAX = 253402300799;
 
 struct layer_reader {
         int fd;
@@ -98,16 +96,6 @@ static enum err_code damaged(const struct layer_reader *reader, struct err *err)
                        text != NULL ? text : "unknown reason");
 }
 
-static enum err_code times_set(int fd, struct archive_entry *entry, struct err *err)
-{
-        time_t seconds = archive_entry_mtime_is_set(entry) ? archive_entry_mtime(entry) : 0;
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
-
-        if (seconds < 0 || seconds > TIME_MAX)
-                times[1].tv_sec = 0;
-        return futimens(fd, times) < 0 ? err_sys(err, "set its time") : ERR_OK;
-}
-
 /* A file system that takes none of them costs the image what it brought of them, no more. */
 static enum err_code attributes_set(int fd, struct archive_entry *entry, struct err *err)
 {
@@ -131,46 +119,13 @@ static enum err_code attributes_set(int fd, struct archive_entry *entry, struct 
         return ERR_OK;
 }
 
-static enum err_code grow_to(struct layer_reader *reader, uint64_t *size, uint64_t end, struct err *err)
-{
-        if (end <= *size)
-                return ERR_OK;
-        if (tree_reserve(reader->tree, end - *size, err) != ERR_OK)
-                return ERR_TOO_LARGE;
-        *size = end;
-        return ERR_OK;
-}
-
 static enum err_code data_copy(struct layer_reader *reader, struct archive_entry *entry, int fd,
                                struct err *err)
 {
-        uint64_t size = 0;
-        uint64_t declared = archive_entry_size_is_set(entry) ? (uint64_t)archive_entry_size(entry) : 0;
-        const void *bytes;
-        size_t len;
-        la_int64_t offset;
-        int got;
+        bool whole;
+        enum err_code code = member_data(reader->tar, entry, reader->tree, fd, &whole, err);
 
-        if (declared > reader->tree->bytes_max) /* before anything is written: holes cost nothing to claim */
-                return tree_reserve(reader->tree, declared, err);
-        while ((got = archive_read_data_block(reader->tar, &bytes, &len, &offset)) == ARCHIVE_OK) {
-                if (offset < 0 || (uint64_t)offset > reader->tree->bytes_max)
-                        return err_set(err, ERR_TOO_LARGE, "a hole past the limit");
-                enum err_code code = grow_to(reader, &size, (uint64_t)offset + len, err);
-                if (code == ERR_OK)
-                        code = tree_write(fd, bytes, len, (uint64_t)offset, err);
-                if (code != ERR_OK)
-                        return code;
-        }
-        if (got != ARCHIVE_EOF)
-                return damaged(reader, err);
-        if (size < declared) { /* it ends in a hole */
-                if (grow_to(reader, &size, declared, err) != ERR_OK)
-                        return ERR_TOO_LARGE;
-                if (ftruncate(fd, (off_t)declared) < 0)
-                        return err_disk(err, "extend");
-        }
-        return ERR_OK;
+        return code == ERR_OK && !whole ? damaged(reader, err) : code;
 }
 
 static enum err_code put_file(struct layer_reader *reader, struct archive_entry *entry, struct err *err)
@@ -184,7 +139,7 @@ static enum err_code put_file(struct layer_reader *reader, struct archive_entry 
         if (code == ERR_OK)
                 code = attributes_set(fd, entry, err);
         if (code == ERR_OK)
-                code = times_set(fd, entry, err);
+                code = member_time(fd, entry, err);
         return code;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/own.h"
+#include "build/member.h"
 #include "build/stream.h"
 
 #include <archive.h>
@@ -22,9 +23,6 @@ enum {
         LINK_PATHS_MAX = 16 << 20, /* bytes of all links' paths */
         LINK_TARGET_MAX = PATH_MAX
 };
-
-/* The last second of the year 9999: what every tool can show. */
-static const time_t TIME_MAX = 253402300799;
 
 struct unpack {
         struct archive *archive;
@@ -50,27 +48,6 @@ static enum err_code bad_archive(const struct unpack *unpack, struct err *err)
                        text != NULL ? text : "unknown reason");
 }
 
-/* A sane time: archives carry negative and far ones. */
-static enum err_code set_time(int fd, struct archive_entry *entry, struct err *err)
-{
-        time_t seconds = archive_entry_mtime_is_set(entry) ? archive_entry_mtime(entry) : 0;
-        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
-
-        if (seconds < 0 || seconds > TIME_MAX)
-                times[1].tv_sec = 0;
-        return futimens(fd, times) < 0 ? err_sys(err, "set time") : ERR_OK;
-}
-
-static enum err_code grow_to(struct unpack *unpack, uint64_t *size, uint64_t end, struct err *err)
-{
-        if (end <= *size)
-                return ERR_OK;
-        if (tree_reserve(unpack->tree, end - *size, err) != ERR_OK)
-                return ERR_TOO_LARGE;
-        *size = end;
-        return ERR_OK;
-}
-
 /* Were the last bytes of this member made up from the stream's padding? */
 static bool cut_off(const struct unpack *unpack, struct archive_entry *entry)
 {
@@ -89,37 +66,14 @@ static bool cut_off(const struct unpack *unpack, struct archive_entry *entry)
 
 static enum err_code copy_data(struct unpack *unpack, struct archive_entry *entry, int fd, struct err *err)
 {
-        uint64_t size = 0;
-        uint64_t declared = archive_entry_size_is_set(entry) ? (uint64_t)archive_entry_size(entry) : 0;
-        const void *bytes;
-        size_t len;
-        la_int64_t offset;
-        int got;
+        bool whole;
+        enum err_code code = member_data(unpack->archive, entry, unpack->tree, fd, &whole, err);
 
-        if (declared > unpack->tree->bytes_max) /* before anything is written: holes cost nothing to claim */
-                return tree_reserve(unpack->tree, declared, err);
-        while ((got = archive_read_data_block(unpack->archive, &bytes, &len, &offset)) == ARCHIVE_OK) {
-                if (offset < 0 || (uint64_t)offset > unpack->tree->bytes_max)
-                        return err_set(err, ERR_TOO_LARGE, "a hole past the limit");
-
-                enum err_code code = grow_to(unpack, &size, (uint64_t)offset + len, err);
-
-                if (code == ERR_OK)
-                        code = tree_write(fd, bytes, len, (uint64_t)offset, err);
-                if (code != ERR_OK)
-                        return code;
-        }
-        if (got != ARCHIVE_EOF)
+        if (code != ERR_OK)
+                return code;
+        if (!whole)
                 return bad_archive(unpack, err);
-        if (cut_off(unpack, entry))
-                return err_set(err, ERR_INVALID, "the archive is cut off here");
-        if (size < declared) { /* it ends in a hole */
-                if (grow_to(unpack, &size, declared, err) != ERR_OK)
-                        return ERR_TOO_LARGE;
-                if (ftruncate(fd, (off_t)declared) < 0)
-                        return err_disk(err, "extend");
-        }
-        return ERR_OK;
+        return cut_off(unpack, entry) ? err_set(err, ERR_INVALID, "the archive is cut off here") : ERR_OK;
 }
 
 static enum err_code put_file(struct unpack *unpack, struct archive_entry *entry, struct err *err)
@@ -131,7 +85,7 @@ static enum err_code put_file(struct unpack *unpack, struct archive_entry *entry
         if (code == ERR_OK)
                 code = copy_data(unpack, entry, fd, err);
         if (code == ERR_OK)
-                code = set_time(fd, entry, err);
+                code = member_time(fd, entry, err);
         return code;
 }
 

@@ -117,7 +117,7 @@ static void take(struct job_log *log, const char *bytes, size_t len)
         }
 }
 
-/* False: nothing more for now, or for good. */
+/* False: the pipe is empty, or nothing is read from it any more. */
 static bool read_some(struct job_log *log)
 {
         char bytes[READ_MAX];
