@@ -327,6 +327,8 @@ static enum err_code instance_create(struct instance *instance, const struct spa
 
         if (instance_find(instances, instance->link, instance->id) != NULL)
                 return err_set(err, ERR_CONFLICT, "the id is in use");
+        if (start->role != SPAWN_ROLE_INSTANCE || start->from != 0)
+                return err_set(err, ERR_NOT_IMPLEMENTED, "this host has no other way to start than to boot");
         if (!slot_take(instances, &instance->slot))
                 return err_set(err, ERR_LIMIT, "the host carries at most %u instances", instances->max);
         enum err_code code = ERR_OK;

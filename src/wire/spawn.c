@@ -80,10 +80,25 @@ static bool argv_valid(const struct spawn_start *start)
         return true;
 }
 
+/* Only an instance comes from another; what has no code yet names none. */
+static bool role_valid(const struct spawn_start *start)
+{
+        if (start->role > SPAWN_ROLE_STEM || start->reserved != 0)
+                return false;
+        if (start->role != SPAWN_ROLE_INSTANCE && start->from != 0)
+                return false;
+        if (start->from == start->head.id && start->from != 0)
+                return false;
+        return start->role == SPAWN_ROLE_INSTANCE || start->role == SPAWN_ROLE_TEMPLATE ||
+               start->code[0] == '\0';
+}
+
 static enum err_code check_start(const union spawn_frame *frame, struct err *err)
 {
         const struct spawn_start *start = &frame->start;
 
+        if (!role_valid(start))
+                return bad(err, "role");
         if (!spawn_name_valid(start->organization, sizeof(start->organization)) ||
             !spawn_name_valid(start->function, sizeof(start->function)))
                 return bad(err, "organization or function");
@@ -139,8 +154,8 @@ static enum err_code check_started(const union spawn_frame *frame, struct err *e
 {
         const struct spawn_started *started = &frame->started;
 
-        if (started->ok > 1 || started->code >= ERR_CODE_COUNT || started->reserved != 0 ||
-            !text_ends(started->text, sizeof(started->text)))
+        if (started->ok > 1 || started->code >= ERR_CODE_COUNT || started->prepared > 1 ||
+            started->reserved != 0 || !text_ends(started->text, sizeof(started->text)))
                 return bad(err, "started");
         return ERR_OK;
 }

@@ -79,8 +79,23 @@ struct spawn_gone {
         uint32_t reserved;
 };
 
+/*
+ * What is started. A template or a zygote is a fork server: instances are forked from it (`from`), each into
+ * a sandbox of its own. A template has its function's code: its channel gets SPECIALISE like an instance's,
+ * and it says READY once it has imported the handler and is parked; it takes no runs. What it forks says
+ * READY without being specialised. A zygote has no code: READY comes by itself once it is parked; what it
+ * forks is specialised like a booted instance. A stem is a booted instance without code: a START `from` it
+ * claims it, once, and the stem's id is gone with that, without EXITED.
+ */
+enum spawn_role { SPAWN_ROLE_INSTANCE, SPAWN_ROLE_TEMPLATE, SPAWN_ROLE_ZYGOTE, SPAWN_ROLE_STEM };
+
+/* An answer ERR_NOT_IMPLEMENTED to a START with a role, or from one, says that this way to start is none here
+ * (the text says why); ERR_NOT_FOUND: `from` is gone. The next cheapest way may be tried. */
 struct spawn_start {
         struct spawn_head head;
+        uint32_t role;     /* enum spawn_role */
+        uint32_t reserved; /* 0 */
+        uint64_t from;     /* a template, zygote or stem of the same link; 0: boot. Of an instance only */
         char organization[SPAWN_GROUP_MAX]; /* cgroup: organization/function/instance */
         char function[SPAWN_GROUP_MAX];
         char runtime[SPAWN_NAME_MAX]; /* folder of the agent, mounted read-only at /runtime */
@@ -110,6 +125,8 @@ struct spawn_started {
         uint32_t ok;         /* 0: text says why; no channel comes, no EXITED follows */
         uint32_t code;       /* enum err_code */
         uint32_t sandbox_us; /* time spent making the sandbox */
+        uint32_t fork_us;    /* and, of one that has a `from`, time spent there since */
+        uint32_t prepared;   /* 1: its sandbox was there already */
         uint32_t reserved;
         char text[SPAWN_TEXT_MAX];
 };

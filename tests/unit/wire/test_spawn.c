@@ -112,6 +112,33 @@ static void a_start_is_valid_only_as_a_whole(void **state)
         assert_int_equal(check(&frame), ERR_INVALID);
 }
 
+static void a_role_goes_with_what_it_needs(void **state)
+{
+        union spawn_frame frame = start_frame();
+
+        (void)state;
+        frame.start.from = 3;
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.start.from = frame.head.id; /* from itself */
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.start.from = 3;
+        frame.start.role = SPAWN_ROLE_TEMPLATE; /* a template comes from nothing */
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.start.from = 0;
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.start.role = SPAWN_ROLE_ZYGOTE; /* with code */
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.start.code[0] = '\0';
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.start.role = SPAWN_ROLE_STEM;
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.start.role = SPAWN_ROLE_STEM + 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame = start_frame();
+        frame.start.reserved = 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+}
+
 static void argv_must_hold_what_argc_says(void **state)
 {
         union spawn_frame frame = start_frame();
@@ -288,6 +315,7 @@ int main(void)
                 cmocka_unit_test(names_are_lower_case_words_without_paths),
                 cmocka_unit_test(an_allow_list_holds_names_and_ranges_and_nothing_behind),
                 cmocka_unit_test(a_start_is_valid_only_as_a_whole),
+                cmocka_unit_test(a_role_goes_with_what_it_needs),
                 cmocka_unit_test(argv_must_hold_what_argc_says),
                 cmocka_unit_test(an_unknown_operation_has_no_size),
                 cmocka_unit_test(a_build_names_its_layer_only_for_source),
