@@ -15,6 +15,7 @@ static void start_holds(const struct spawn_start *start)
         size_t at = 0;
 
         assert(start->role <= SPAWN_ROLE_STEM && (start->role == SPAWN_ROLE_INSTANCE || start->from == 0));
+        assert(start->spares <= SPAWN_SPARES_MAX);
         assert(start->role < SPAWN_ROLE_ZYGOTE || start->code[0] == '\0');
         assert(strchr(start->organization, '/') == NULL && strchr(start->function, '/') == NULL);
         assert(strchr(start->runtime, '/') == NULL && strcmp(start->runtime, "..") != 0);

@@ -7,6 +7,7 @@
 
 static const struct filter filters[] = {
         {"default", filter_default, sizeof(filter_default) / sizeof(filter_default[0])},
+        {"fork", filter_fork, sizeof(filter_fork) / sizeof(filter_fork[0])},
         {"build", filter_build, sizeof(filter_build) / sizeof(filter_build[0])},
         {"fetch", filter_fetch, sizeof(filter_fetch) / sizeof(filter_fetch[0])},
         {"root", filter_root, sizeof(filter_root) / sizeof(filter_root[0])},

@@ -13,8 +13,9 @@ struct filter {
         size_t len;
 };
 
-/* "default" for tenants' code, "build" for dispatch-build, "fetch" for a job of it that has a network. "root"
- * for root of a range of ids, "debroot" for one that may change its root. NULL: there is none of that name.
+/* "default" for tenants' code, "fork" for a fork server (wire/fork.h), "build" for dispatch-build, "fetch"
+ * for a job of it that has a network. "root" for root of a range of ids, "debroot" for one that may change
+ * its root. NULL: there is none of that name.
  */
 const struct filter *filter_find(const char *name);
 

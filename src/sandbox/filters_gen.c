@@ -6,8 +6,12 @@
  * kernel; what is known and refused on purpose answers EPERM. A call by another ABI (i386, x32) kills the
  * process.
  */
+#include "wire/fork.h"
+
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -210,8 +214,85 @@ enum calls {
         CALLS_FETCH,   /* and the network */
         CALLS_ROOT,    /* and what package tools ask for, of root of a range of ids */
         CALLS_DEBROOT, /* and chroot */
-        CALLS_TENANT   /* and IPC */
+        CALLS_TENANT,  /* and IPC */
+        CALLS_FORK     /* of a fork server */
 };
+
+/* What a value other than `value` looks like in bits 8 to 15 of an argument, one rule a bit: a comparison
+ * would look at the upper half of the register, which the kernel does not. */
+static void add_byte_is_not(scmp_filter_ctx ctx, int call, unsigned arg, uint32_t value)
+{
+        for (unsigned bit = 8; bit < 16; bit++) {
+                uint64_t mask = 0xffff & ~((1ULL << bit) - 1);
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
+                                      bits_are(arg, mask, (value ^ 1U << bit) & mask)),
+                     "all but one");
+        }
+}
+
+/*
+ * A fork server owns the user namespaces of what it forks. Tenant's code may run in it, which can enter one
+ * of them by the descriptor that it was given and then has every capability there: so it gets no call by
+ * which capabilities over a network namespace reach the kernel's code for networks. What it forks keeps this
+ * filter.
+ */
+static void add_fork_network(scmp_filter_ctx ctx)
+{
+        static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6};
+        static const uint32_t types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+        static const uint32_t levels[] = {SOL_SOCKET, IPPROTO_TCP, IPPROTO_UDP};
+        /* Those that read. */
+        static const uint32_t requests[] = {SIOCATMARK,  FIOGETOWN,     SIOCGPGRP,      SIOCGIFNAME,
+                                            SIOCGIFCONF, SIOCGIFFLAGS,  SIOCGIFADDR,    SIOCGIFDSTADDR,
+                                            SIOCGIFMTU,  SIOCGIFHWADDR, SIOCGIFBRDADDR, SIOCGIFNETMASK,
+                                            SIOCGIFINDEX};
+
+        for (size_t f = 0; f < COUNT(families); f++) {
+                for (size_t t = 0; t < COUNT(types); t++)
+                        must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                              int_is(0, families[f]), bits_are(1, 0xf, types[t])),
+                             "socket");
+        }
+        must(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, int_is(0, AF_NETLINK)),
+             "netlink");
+        for (size_t i = 0; i < COUNT(levels); i++)
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, int_is(1, levels[i])),
+                     "setsockopt");
+        /* From 64 on there are tables of packet filters, and routing of multicasts. */
+        for (uint32_t level = 0; level <= IPPROTO_IPV6; level += IPPROTO_IPV6)
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, int_is(1, level),
+                                      bits_are(2, UINT32_MAX & ~63U, 0)),
+                     "setsockopt");
+        for (uint32_t option = IPV6_RECVTCLASS; option <= IPV6_FREEBIND; option++)
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, int_is(1, IPPROTO_IPV6),
+                                      int_is(2, option)),
+                     "setsockopt");
+        add_byte_is_not(ctx, SCMP_SYS(ioctl), 1, 0x8900);
+        for (size_t i = 0; i < COUNT(requests); i++)
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, int_is(1, requests[i])),
+                     "ioctl");
+}
+
+/* True for what a fork server has by rules of its own. */
+static bool is_fork_own(const char *name)
+{
+        static const char *const names[] = {"setns", "setsockopt", "ioctl"};
+
+        for (size_t i = 0; i < COUNT(names); i++) {
+                if (strcmp(name, names[i]) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static void add_list(scmp_filter_ctx ctx, enum calls calls, uint32_t action, const char *const *names,
+                     size_t count)
+{
+        for (size_t i = 0; i < count; i++) {
+                if (calls != CALLS_FORK || !is_fork_own(names[i]))
+                        add_names(ctx, action, &names[i], 1);
+        }
+}
 
 static scmp_filter_ctx filter_make(enum calls calls)
 {
@@ -221,18 +302,24 @@ static scmp_filter_ctx filter_make(enum calls calls)
                 must(-ENOMEM, "init");
         must(seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "bad architecture");
         must(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
-        add_names(ctx, SCMP_ACT_ALLOW, common, COUNT(common));
+        add_list(ctx, calls, SCMP_ACT_ALLOW, common, COUNT(common));
         for (size_t i = 0; i < COUNT(refused); i++)
-                add_names(ctx,
-                          calls == CALLS_DEBROOT && strcmp(refused[i], "chroot") == 0 ? SCMP_ACT_ALLOW
-                                                                                      : SCMP_ACT_ERRNO(EPERM),
-                          &refused[i], 1);
+                add_list(ctx, calls,
+                         calls == CALLS_DEBROOT && strcmp(refused[i], "chroot") == 0 ? SCMP_ACT_ALLOW
+                                                                                     : SCMP_ACT_ERRNO(EPERM),
+                         &refused[i], 1);
         for (size_t i = 0; i < COUNT(common_numbers); i++)
                 must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, common_numbers[i], 0), "number");
         add_clone(ctx);
         if (calls >= CALLS_FETCH) {
                 add_names(ctx, SCMP_ACT_ALLOW, network, COUNT(network));
-                add_sockets(ctx);
+                if (calls != CALLS_FORK)
+                        add_sockets(ctx);
+        }
+        if (calls == CALLS_FORK) {
+                add_fork_network(ctx);
+                must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setns), 1, int_is(1, FORK_NAMESPACES)),
+                     "setns");
         }
         if (calls >= CALLS_ROOT)
                 add_personality(ctx);
@@ -266,6 +353,7 @@ int main(void)
 {
         printf("/* Made by filters_gen. */\n#include <linux/filter.h>\n");
         filter_print(filter_make(CALLS_TENANT), "default");
+        filter_print(filter_make(CALLS_FORK), "fork");
         filter_print(filter_make(CALLS_BUILD), "build");
         filter_print(filter_make(CALLS_FETCH), "fetch");
         filter_print(filter_make(CALLS_ROOT), "root");

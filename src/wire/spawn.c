@@ -83,7 +83,8 @@ static bool argv_valid(const struct spawn_start *start)
 /* Only an instance comes from another; what has no code yet names none. */
 static bool role_valid(const struct spawn_start *start)
 {
-        if (start->role > SPAWN_ROLE_STEM || start->reserved != 0)
+        if (start->role > SPAWN_ROLE_STEM ||
+            start->spares > (start->role == SPAWN_ROLE_TEMPLATE ? SPAWN_SPARES_MAX : 0))
                 return false;
         if (start->role != SPAWN_ROLE_INSTANCE && start->from != 0)
                 return false;

@@ -30,6 +30,7 @@ enum {
         SPAWN_TEXT_MAX = 480,
         SPAWN_INFO_MAX = 2048,
         SPAWN_FDS_MAX = 3,         /* descriptors with one frame */
+        SPAWN_SPARES_MAX = 8,      /* sandboxes that are kept ready for one template */
         SPAWN_CREDENTIALS_MAX = 32 /* files of certificates and keys */
 };
 
@@ -93,9 +94,9 @@ enum spawn_role { SPAWN_ROLE_INSTANCE, SPAWN_ROLE_TEMPLATE, SPAWN_ROLE_ZYGOTE, S
  * (the text says why); ERR_NOT_FOUND: `from` is gone. The next cheapest way may be tried. */
 struct spawn_start {
         struct spawn_head head;
-        uint32_t role;     /* enum spawn_role */
-        uint32_t reserved; /* 0 */
-        uint64_t from;     /* a template, zygote or stem of the same link; 0: boot. Of an instance only */
+        uint32_t role;   /* enum spawn_role */
+        uint32_t spares; /* of a template: how many sandboxes to keep ready for what is forked from it */
+        uint64_t from;   /* a template, zygote or stem of the same link; 0: boot. Of an instance only */
         char organization[SPAWN_GROUP_MAX]; /* cgroup: organization/function/instance */
         char function[SPAWN_GROUP_MAX];
         char runtime[SPAWN_NAME_MAX]; /* folder of the agent, mounted read-only at /runtime */

@@ -135,7 +135,11 @@ static void a_role_goes_with_what_it_needs(void **state)
         frame.start.role = SPAWN_ROLE_STEM + 1;
         assert_int_equal(check(&frame), ERR_INVALID);
         frame = start_frame();
-        frame.start.reserved = 1;
+        frame.start.spares = 1; /* of a template alone */
+        assert_int_equal(check(&frame), ERR_INVALID);
+        frame.start.role = SPAWN_ROLE_TEMPLATE;
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.start.spares = SPAWN_SPARES_MAX + 1;
         assert_int_equal(check(&frame), ERR_INVALID);
 }
 
