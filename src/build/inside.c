@@ -25,21 +25,30 @@ static void child_run(char *const argv[], const char *folder, int output_fd)
         execve(argv[0], argv, environ);
 }
 
-static enum err_code child_start(char *const argv[], const char *folder, int output_fd, pid_t *ret,
-                                 struct err *err)
+/* The child tells by a pipe, which its program does not have, why it could not run that: memory is not shared
+ * everywhere (a sanitizer makes vfork a fork). */
+enum err_code inside_start(char *const argv[], const char *folder, int output_fd, pid_t *ret, struct err *err)
 {
-        volatile int failed = 0; /* shared with the child until it runs its program */
+        int ends[2], failed = 0;
+
+        if (pipe2(ends, O_CLOEXEC) < 0)
+                return err_sys(err, "pipe");
+
+        own_fd int from_fd = ends[0], to_fd = ends[1];
         pid_t pid = vfork();
 
         if (pid == 0) {
-                /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): one thread, and only system calls */
+                /* NOLINTBEGIN(clang-analyzer-unix.Vfork): one thread, and only system calls */
                 child_run(argv, folder, output_fd);
                 failed = errno;
+                (void)!write(to_fd, &failed, sizeof(failed));
                 _exit(127);
+                /* NOLINTEND(clang-analyzer-unix.Vfork) */
         }
         if (pid < 0)
                 return err_sys(err, "start %s", argv[0]);
-        if (failed == 0) {
+        close(take_fd(&to_fd));
+        if (read(from_fd, &failed, sizeof(failed)) != (ssize_t)sizeof(failed)) {
                 *ret = pid;
                 return ERR_OK;
         }
@@ -79,7 +88,7 @@ enum err_code inside_run(char *const argv[], const char *folder, struct inside_r
                 return err_sys(err, "pipe");
 
         own_fd int from_fd = ends[0], to_fd = ends[1];
-        enum err_code code = child_start(argv, folder, to_fd, &pid, err);
+        enum err_code code = inside_start(argv, folder, to_fd, &pid, err);
 
         if (code != ERR_OK)
                 return code;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { INSIDE_OUTPUT_MAX = 16384 /* bytes of what it prints that are kept: the first */ };
 
@@ -23,7 +24,12 @@ struct inside_result {
         char output[INSIDE_OUTPUT_MAX];
 };
 
-/* ERR_UNAVAILABLE: the image has no such program. */
+/* Starts a program with `folder` as its folder, output_fd as its output and errors, and no other descriptor;
+ * the caller reaps it. ERR_UNAVAILABLE: the image has no such program. */
+enum err_code inside_start(char *const argv[], const char *folder, int output_fd, pid_t *ret,
+                           struct err *err);
+
+/* The same until it has ended and nobody has its output any more. */
 enum err_code inside_run(char *const argv[], const char *folder, struct inside_result *ret, struct err *err);
 
 /* What it printed as one line without control characters: lines joined by "; ", cut with "...". `size` is at

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "build/inside.h"
 #include "build/inside_tidy.h"
 #include "image/deps_input.h"
 
@@ -198,43 +199,6 @@ static void output_add(struct output *output, const char *bytes, size_t count)
 
 /* --- the process --- */
 
-static void child_run(const struct inside_deps *deps, const char *where, int output_fd)
-{
-        int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-        if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-            dup2(output_fd, STDERR_FILENO) < 0 ||
-            close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir(where) < 0)
-                return;
-        execve(deps->argv[0], deps->argv, environ);
-}
-
-static enum err_code child_start(const struct inside_deps *deps, const char *where, int output_fd, pid_t *ret,
-                                 struct err *err)
-{
-        volatile int failed = 0; /* shared with the child until it runs its program */
-        pid_t pid = vfork();
-
-        if (pid == 0) {
-                /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): one thread, and only system calls */
-                child_run(deps, where, output_fd);
-                failed = errno;
-                _exit(127);
-        }
-        if (pid < 0)
-                return err_sys(err, "start %s", deps->argv[0]);
-        if (failed == 0) {
-                *ret = pid;
-                return ERR_OK;
-        }
-        (void)waitpid(pid, NULL, 0);
-        errno = failed;
-        if (failed == ENOENT || failed == EACCES)
-                return err_set(err, ERR_UNAVAILABLE,
-                               "the image has no %s, which dependencies are installed with", deps->argv[0]);
-        return err_sys(err, "run %s", deps->argv[0]);
-}
-
 /* Everything that is left of it, whatever user's session it made; process 1 reaps what is not ours. */
 static void all_kill(void)
 {
@@ -323,7 +287,10 @@ static enum err_code installer_run(const struct inside_deps *deps, const char *w
         if (pipe2(ends, O_CLOEXEC) < 0)
                 return err_sys(err, "pipe");
         own_fd int from_fd = ends[0], to_fd = ends[1];
-        enum err_code code = child_start(deps, where, to_fd, &pid, err);
+        enum err_code code = inside_start(deps->argv, where, to_fd, &pid, err);
+        if (code == ERR_UNAVAILABLE)
+                code = err_set(err, code, "the image has no %s, which dependencies are installed with",
+                               deps->argv[0]);
         if (code != ERR_OK)
                 return code;
         close(take_fd(&to_fd));

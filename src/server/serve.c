@@ -394,7 +394,7 @@ static void link_ready(void *arg, int events)
                         fail(server, "dispatch-spawn is gone, so this server ends");
                         return;
                 }
-                if (code != ERR_OK)
+                if (code != ERR_OK && code != ERR_NO_MEMORY) /* then it has come, without its descriptors */
                         continue;
                 bool reloads = frame.head.op == SPAWN_CREDENTIAL &&
                                server_tls_take(&server->tls, &frame.credential, count > 0 ? fds[0] : -1);

@@ -687,16 +687,22 @@ static void build_inside(struct build *build)
                 build_finish(second, code, err.text);
 }
 
+void build_refuse(struct link *link, uint64_t id, enum err_code code, const char *text)
+{
+        union spawn_frame frame = {.built = {.head = {.op = SPAWN_BUILT, .id = id}, .code = code}};
+        int none = -1;
+
+        snprintf(frame.built.text, sizeof(frame.built.text), "%s", text);
+        link_send(link, &frame, &none);
+}
+
 void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, const int *fds)
 {
         struct build *build = calloc(1, sizeof(*build));
         struct err err;
 
         if (build == NULL) {
-                union spawn_frame frame = {
-                        .built = {.head = {.op = SPAWN_BUILT, .id = asked->head.id}, .code = ERR_NO_MEMORY}};
-                int none = -1;
-                link_send(link, &frame, &none);
+                build_refuse(link, asked->head.id, ERR_NO_MEMORY, "out of memory");
                 return;
         }
         build_init(build, spawn, link, asked);

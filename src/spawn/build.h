@@ -13,4 +13,7 @@ struct link;
 /* SPAWN_BUILD; the answer is SPAWN_BUILT. fds, as many as the frame names, stay the caller's. */
 void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *build, const int *fds);
 
+/* SPAWN_BUILT that says why a job was not even begun. */
+void build_refuse(struct link *link, uint64_t id, enum err_code code, const char *text);
+
 #endif

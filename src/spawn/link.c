@@ -185,6 +185,10 @@ static bool frame_read(struct link *link)
 
         if (code == ERR_LIMIT)
                 return false;
+        if (code == ERR_NO_MEMORY && frame.head.op == SPAWN_BUILD) {
+                build_refuse(link, frame.head.id, code, err.text);
+                return true;
+        }
         if (code == ERR_OK && !dispatch(link, &frame, fds, count))
                 code = err_set(&err, ERR_INVALID, "bad frame: not for spawn");
         for (size_t i = 0; i < count; i++) {

@@ -531,10 +531,18 @@ enum err_code spawn_receive(int fd, union spawn_frame *frame, int fds[SPAWN_FDS_
 
         size_t count = fds_take(&message, taken);
         enum err_code code = ERR_OK;
-        if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+        /* The kernel cuts descriptors off for two reasons: there are too many, or this process has no room.
+         */
+        bool short_of = message.msg_flags & MSG_CTRUNC && count < SPAWN_FDS_MAX;
+        if (message.msg_flags & MSG_TRUNC || (message.msg_flags & MSG_CTRUNC && !short_of))
                 code = bad(err, "too long");
         else
                 code = spawn_frame_check(frame, (size_t)got, err);
+        if (code == ERR_OK && short_of) {
+                *ret_count = 0;
+                code = err_set(err, ERR_NO_MEMORY,
+                               "this process may not have more descriptors; raise its limit (ulimit -n)");
+        }
         if (code != ERR_OK) {
                 fds_close(taken, count);
                 return code;

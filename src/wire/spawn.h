@@ -328,7 +328,8 @@ enum err_code spawn_send(int fd, const union spawn_frame *frame, const int *fds,
 
 /* Receives and checks one frame. *ret_count descriptors (CLOEXEC) are the caller's now. ERR_LIMIT: none
  * waiting (EAGAIN), ERR_CANCELLED: the other end is closed, ERR_INVALID: a bad frame (its descriptors are
- * closed). */
+ * closed), ERR_NO_MEMORY: *frame is good, but this process had no room for all descriptors that came with it
+ * and has none of them (*ret_count 0): a passing shortage, the link is fine. */
 enum err_code spawn_receive(int fd, union spawn_frame *frame, int fds[SPAWN_FDS_MAX], size_t *ret_count,
                             struct err *err);
 

@@ -511,6 +511,11 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
         move(instance, INSTANCE_LOADING);
         instance->sandbox_us = started->sandbox_us;
         instance->channel = take_fd(channel);
+        if (instance->channel < 0) {
+                instance_end(instance, ERR_UNAVAILABLE, "SystemError",
+                             "the server may not have more descriptors; raise its limit (ulimit -n)");
+                return;
+        }
         instance->poll = loop_poll_create(instance->home->loop, instance->channel, channel_ready, instance);
         if (instance->poll == NULL) {
                 instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");

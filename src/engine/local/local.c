@@ -432,7 +432,7 @@ static void link_ready(void *arg, int events)
                         loop_poll_want(home->link, 0); /* spawn is gone; the server ends, see server/main.c */
                 if (code == ERR_LIMIT || code == ERR_CANCELLED)
                         return;
-                if (code != ERR_OK)
+                if (code != ERR_OK && code != ERR_NO_MEMORY) /* then it has come, without its descriptor */
                         continue;
                 own_fd int fd = count > 0 ? fds[0] : -1;
                 link_frame(home, &frame, &fd);

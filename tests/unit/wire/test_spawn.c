@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -301,6 +302,19 @@ static void a_bad_frame_leaves_no_descriptor(void **state)
         memcpy(CMSG_DATA(cmsg), (int[]){0, 1, 2, 0}, 4 * sizeof(int));
         assert_true(sendmsg(pair[0], &message, 0) > 0);
         assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_INVALID);
+        assert_int_equal(fd_next(), next);
+
+        struct rlimit before, none;
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+        none = (struct rlimit){.rlim_cur = (rlim_t)next + 1, .rlim_max = before.rlim_max};
+        message.msg_controllen = CMSG_LEN(2 * sizeof(int));
+        cmsg->cmsg_len = CMSG_LEN(2 * sizeof(int));
+        assert_true(sendmsg(pair[0], &message, 0) > 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        assert_int_equal(spawn_receive(pair[1], &in, fds, &count, NULL), ERR_NO_MEMORY);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(count, 0);
+        assert_int_equal(in.head.op, SPAWN_START);
         assert_int_equal(fd_next(), next);
 
         out.head.op = 999;
