@@ -52,15 +52,18 @@ void api_call_field(struct api_call *call, const char *name, const char *value)
 
 void api_call_fail(struct api_call *call, const struct err *err)
 {
-        assert(err->code != ERR_OK);
+        char seconds[16];
 
+        assert(err->code != ERR_OK);
         call->status = api_error_status(err);
         api_error_body(err, err->detail == 0, &call->reply);
         api_call_field(call, "Content-Type", "application/json");
         if (err->code == ERR_METHOD)
                 api_call_field(call, "Allow", call->route.methods);
-        if (err_retry_helps(err->code))
-                api_call_field(call, "Retry-After", "1");
+        if (err_retry_helps(err->code)) {
+                snprintf(seconds, sizeof(seconds), "%u", call->retry_after_s > 0 ? call->retry_after_s : 1);
+                api_call_field(call, "Retry-After", seconds);
+        }
         api_call_finish(call);
 }
 

@@ -20,7 +20,7 @@
 struct api;
 
 enum {
-        CALL_FIELDS_MAX = 6,
+        CALL_FIELDS_MAX = 8,
         CALL_REPLY_BYTES_MAX = 64 * 1024 * 1024,
         CALL_TEXT_BYTES_MAX =
                 320 * 1024 /* copies of path, query and fields, twice: more than a head may have */
@@ -53,6 +53,7 @@ struct api_call {
         int status;
         struct http_field fields[CALL_FIELDS_MAX];
         size_t field_count;
+        uint32_t retry_after_s; /* of an error that a retry can help; 0: a second */
         struct buf reply;
         int reply_fd; /* of a reply that is a file, in place of `reply`; else -1 */
         uint64_t reply_len;

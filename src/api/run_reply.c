@@ -119,6 +119,10 @@ static void message_reply(struct run_call *run)
 
 void run_reply(struct run_call *run)
 {
+        char timing[INVOCATION_TIMING_MAX];
+
+        invocation_timing_text(&run->record->inv, timing);
+        api_call_field(run->call, "Server-Timing", timing);
         if (run->message_form)
                 message_reply(run);
         else

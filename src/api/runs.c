@@ -59,7 +59,14 @@ static void run_drop(struct run_call *run)
 static void run_refuse(struct run_call *run, const struct err *err)
 {
         struct api_call *call = take_ptr(&run->call);
+        char position[16];
 
+        if (call != NULL && run->record->inv.queue_position > 0) {
+                snprintf(position, sizeof(position), "%u", run->record->inv.queue_position);
+                api_call_field(call, "Dispatch-Queue-Position", position);
+        }
+        if (call != NULL)
+                call->retry_after_s = run->record->inv.retry_after_s;
         run_drop(run);
         if (call != NULL)
                 api_call_fail(call, err);

@@ -1,6 +1,7 @@
 /* engine/engine.c: what both engines share. */
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { ERROR_BYTES_MAX = 1 << 20, HEAD_BYTES_MAX = 1 << 17 };
@@ -37,4 +38,23 @@ void invocation_finish(struct invocation *inv)
         buf_finish(&inv->body);
         buf_finish(&inv->log_stdout);
         buf_finish(&inv->log_stderr);
+}
+
+struct str invocation_timing_text(const struct invocation *inv, char text[INVOCATION_TIMING_MAX])
+{
+        const struct invocation_timing *t = &inv->timing;
+        int len;
+
+        if (inv->start == START_NONE || inv->start == START_HOT)
+                len = snprintf(text, INVOCATION_TIMING_MAX, "queue;dur=%.3f, handler;dur=%.3f, start;desc=%s",
+                               (double)t->queue_us / 1000, (double)t->handler_us / 1000,
+                               inv->start == START_HOT ? "hot" : "none");
+        else
+                len = snprintf(text, INVOCATION_TIMING_MAX,
+                               "queue;dur=%.3f, sandbox;dur=%.3f, start;dur=%.3f;desc=%s, import;dur=%.3f, "
+                               "handler;dur=%.3f",
+                               (double)t->queue_us / 1000, (double)t->sandbox_us / 1000,
+                               (double)t->start_us / 1000, start_kind_name(inv->start),
+                               (double)t->import_us / 1000, (double)t->handler_us / 1000);
+        return (struct str){text, len > 0 ? (size_t)len : 0};
 }

@@ -56,6 +56,8 @@ struct invocation {
         struct buf log_stdout, log_stderr; /* bounded by the log limit, truncation marked */
         enum start_kind start;
         struct invocation_timing timing;
+        uint32_t queue_position; /* of ERR_LIMIT: where in the queue it stood, or would have; 0: in none */
+        uint32_t retry_after_s;  /* when another try may find room; 0: not known */
         uint64_t cpu_us, memory_peak_bytes;
 
         /* the engine's */
@@ -67,6 +69,11 @@ struct invocation {
 };
 void invocation_init(struct invocation *inv);
 void invocation_finish(struct invocation *inv); /* frees the result's buffers */
+
+enum { INVOCATION_TIMING_MAX = 256 };
+/* The stages as a value of Server-Timing (W3C): "queue;dur=0.012, handler;dur=1.300, start;desc=hot",
+ * milliseconds. A view of `text`. */
+struct str invocation_timing_text(const struct invocation *inv, char text[INVOCATION_TIMING_MAX]);
 
 /* The end of a deploy: ERR_OK: at least one instance loaded the handler; else why, with the handler's trace
  * in `trace` (JSON error object) when it was its own failure. */

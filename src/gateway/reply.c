@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REPLY_FIELDS_MAX = 128, REPLY_OWN_FIELDS = 8, ERROR_BODY_MAX = 1 << 21 };
+enum { REPLY_FIELDS_MAX = 128, REPLY_OWN_FIELDS = 10, ERROR_BODY_MAX = 1 << 21 };
 
 struct fields {
         struct http_field items[REPLY_FIELDS_MAX];
@@ -101,26 +101,6 @@ static enum err_code error_body(const struct invocation *inv, int status, bool t
         return code == ERR_OK ? buf_append(out, "\n", 1) : code;
 }
 
-/* "queue;dur=0.012, handler;dur=1.300, start;desc=hot" (W3C Server Timing), milliseconds. */
-static struct str timing_text(const struct invocation *inv, char *text, size_t size)
-{
-        const struct invocation_timing *t = &inv->timing;
-        int len;
-
-        if (inv->start == START_NONE || inv->start == START_HOT)
-                len = snprintf(text, size, "queue;dur=%.3f, handler;dur=%.3f, start;desc=%s",
-                               (double)t->queue_us / 1000, (double)t->handler_us / 1000,
-                               inv->start == START_HOT ? "hot" : "none");
-        else
-                len = snprintf(text, size,
-                               "queue;dur=%.3f, sandbox;dur=%.3f, start;dur=%.3f;desc=%s, import;dur=%.3f, "
-                               "handler;dur=%.3f",
-                               (double)t->queue_us / 1000, (double)t->sandbox_us / 1000,
-                               (double)t->start_us / 1000, start_kind_name(inv->start),
-                               (double)t->import_us / 1000, (double)t->handler_us / 1000);
-        return (struct str){text, len > 0 ? (size_t)len : 0};
-}
-
 /* The fields of a response object: pairs of texts, each with its NUL, checked when they came in. */
 static void add_head(struct fields *fields, const struct buf *head)
 {
@@ -132,14 +112,31 @@ static void add_head(struct fields *fields, const struct buf *head)
         }
 }
 
+/* Texts that the fields point to until the reply is out. */
+struct retry_numbers {
+        char after[16], position[16];
+};
+
+static void add_retry(struct fields *fields, const struct invocation *inv, struct retry_numbers *numbers)
+{
+        snprintf(numbers->after, sizeof(numbers->after), "%u",
+                 inv->retry_after_s > 0 ? inv->retry_after_s : 1);
+        add(fields, STR("Retry-After"), str_of(numbers->after));
+        if (inv->queue_position == 0)
+                return;
+        snprintf(numbers->position, sizeof(numbers->position), "%u", inv->queue_position);
+        add(fields, STR("Dispatch-Queue-Position"), str_of(numbers->position));
+}
+
 static void reply_failure(struct http_exchange *exchange, struct fields *fields, const struct invocation *inv,
                           int status, bool trusted)
 {
         own_buf struct buf body = {.max = ERROR_BODY_MAX};
+        struct retry_numbers numbers;
 
         add(fields, STR("Content-Type"), STR("application/json"));
         if (err_retry_helps(inv->code) && status != 504)
-                add(fields, STR("Retry-After"), STR("1"));
+                add_retry(fields, inv, &numbers);
         if (error_body(inv, status, trusted, &body) != ERR_OK)
                 buf_clear(&body);
         http_reply_buf(exchange, status, done(fields), &body);
@@ -148,12 +145,12 @@ static void reply_failure(struct http_exchange *exchange, struct fields *fields,
 void reply_run(struct http_exchange *exchange, struct invocation *inv, bool cors, bool trusted)
 {
         struct fields fields = {.count = 0};
-        char timing[256];
+        char timing[INVOCATION_TIMING_MAX];
         int status = reply_status(inv);
 
         add_cors(&fields, cors);
         add(&fields, STR("Dispatch-Run-Id"), str_of(inv->run_id));
-        add(&fields, STR("Server-Timing"), timing_text(inv, timing, sizeof(timing)));
+        add(&fields, STR("Server-Timing"), invocation_timing_text(inv, timing));
         if (inv->error_type != NULL || inv->code != ERR_OK) {
                 reply_failure(exchange, &fields, inv, status, trusted);
                 return;

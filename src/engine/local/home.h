@@ -6,6 +6,7 @@
 #define DISPATCH_ENGINE_LOCAL_HOME_H
 
 #include "engine/checker.h"
+#include "engine/local/fair.h"
 #include "engine/local/local.h"
 #include "wire/frame.h"
 
@@ -18,6 +19,7 @@ struct pool;
 enum {
         HOME_BUCKETS = 1024,       /* of the tables by id and by revision */
         HOME_TICK_MS = 1000,       /* how often idle instances are looked at */
+        HOME_TURN_MAX = 64,        /* instances that one turn (fair.h) starts or ends */
         POOL_SCALE_MS = 20,        /* a request that waited this long starts another instance */
         POOL_STARTING_MAX = 4,     /* instances of one pool that start at once */
         POOL_STARTS_KILLED_MAX = 3 /* starts in a row that somebody outside killed and that are tried again */
@@ -26,6 +28,7 @@ enum {
 struct home {
         struct local_engine *engine;
         struct loop *loop;
+        size_t index;
         int link_fd;
         struct loop_poll *link;
         struct loop_timer *tick;
@@ -40,7 +43,8 @@ struct local_engine {
         struct engine base;
         struct local_config config;
         struct checker *checker;
-        atomic_uint_fast64_t instances, busy, queued, starts, failures;
+        struct fair *fair;
+        atomic_uint_fast64_t busy, queued, starts, failures;
         atomic_uint_fast64_t running; /* invocations between invoke and done */
         atomic_bool draining, drain_posted;
         void (*drained)(void *arg);
@@ -55,6 +59,7 @@ struct deploy {
         struct deploy *next;
         struct home *home;
         struct revision *revision;
+        uint64_t since_us; /* it waits in the pool */
         engine_deployed done;
         void *arg;
         enum err_code code;
@@ -67,13 +72,15 @@ struct pool {
         struct pool *next; /* in its bucket */
         struct home *home;
         struct revision *revision;
+        struct fair_claim claim;
         struct invocation *queue_head, *queue_tail;
         uint32_t queued;
         struct instance *idle; /* most recently used first */
         uint32_t total, starting;
         uint32_t starts_killed; /* in a row, by somebody outside */
+        uint64_t run_us;        /* of its runs lately, smoothed: for Retry-After */
         struct deploy *deploys;
-        struct loop_timer *timer; /* runs while requests wait */
+        struct loop_timer *timer; /* runs while requests or deploys wait */
         bool timer_on;
 };
 
@@ -137,6 +144,12 @@ bool pool_cancel(struct pool *pool, const struct invocation *inv, const char *ru
 void pool_deploy(struct pool *pool, struct deploy *deploy);
 /* Ends what is idle too long, fills up to the minimum; may free the pool. */
 void pool_tick(struct pool *pool);
+/* The pool's turn in the order of fair.h: there is a place for an instance. May free the pool. */
+void pool_turn(struct pool *pool);
+/* Ends the idle instance of the home that was used least recently, if somebody waits for its place. */
+bool pool_evict(struct home *home);
+/* A run took that long. */
+void pool_ran(struct pool *pool, uint64_t us);
 void deploy_finish(struct deploy *deploy, enum err_code code, const struct err *err, struct str trace);
 /* An instance can take a run (it has just loaded its handler, or finished a run). */
 void pool_instance_idle(struct pool *pool, struct instance *instance, bool first);

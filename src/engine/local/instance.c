@@ -197,7 +197,6 @@ enum err_code instance_start(struct pool *pool, struct err *err)
         }
         pool->total++;
         pool->starting++;
-        atomic_fetch_add(&home->engine->instances, 1);
         atomic_fetch_add(&home->engine->starts, 1);
         loop_timer_start(instance->timer, home->engine->config.limits.start_timeout_ms);
         return ERR_OK;
@@ -354,7 +353,6 @@ void instance_exited(struct instance *instance, const struct spawn_exited *exite
                 report_end(instance, ERR_SYSTEM, "FunctionError", &err);
         }
         move(instance, INSTANCE_GONE);
-        atomic_fetch_sub(&instance->home->engine->instances, 1);
         instance_destroy(instance);
         pool_instance_gone(pool);
 }
@@ -501,7 +499,6 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
                         report_end(instance, err.code, "SystemError", &err);
                 }
                 move(instance, INSTANCE_GONE);
-                atomic_fetch_sub(&instance->home->engine->instances, 1);
                 instance_destroy(instance);
                 pool_instance_gone(pool);
                 return;
@@ -584,6 +581,7 @@ void instance_finish_run(struct instance *instance)
         bool again = revision->isolation == ISOLATION_INSTANCE && inv->secrets.len == 0 && !instance->spent;
 
         loop_timer_stop(instance->timer);
+        pool_ran(instance->pool, clock_mono_us() - instance->run_us);
         run_ended(instance);
         move(instance, INSTANCE_IDLE);
         local_finish(instance->home, inv);

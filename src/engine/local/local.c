@@ -439,6 +439,8 @@ static void link_ready(void *arg, int events)
         }
 }
 
+static void home_turn(void *ctx, size_t index);
+
 static void home_tick(void *arg)
 {
         struct home *home = arg;
@@ -455,12 +457,27 @@ static void home_tick(void *arg)
                         pool_tick(pool);
                 }
         }
+        home_turn(home->engine, home->index);
         loop_timer_start(home->tick, HOME_TICK_MS);
+}
+
+/* Something may be for this home: places for what waits, or a wish for the places of what is idle. */
+static void home_turn(void *ctx, size_t index)
+{
+        struct local_engine *engine = ctx;
+        struct home *home = &engine->homes[index];
+        struct pool *pool;
+
+        for (int i = 0; i < HOME_TURN_MAX && pool_evict(home); i++)
+                continue;
+        for (int i = 0; i < HOME_TURN_MAX && (pool = fair_next(engine->fair, index)) != NULL; i++)
+                pool_turn(pool);
 }
 
 static enum err_code home_init(struct home *home, struct local_engine *engine, size_t index, struct err *err)
 {
         home->engine = engine;
+        home->index = index;
         home->loop = engine->config.loops[index];
         home->link_fd = engine->config.link_fds[index];
         buf_init(&home->scratch, 2 * FRAME_PAYLOAD_MAX);
@@ -512,6 +529,7 @@ static void local_destroy(struct engine *base)
         for (size_t i = 0; i < engine->config.loop_count; i++)
                 home_free(&engine->homes[i]);
         checker_destroy(engine->checker);
+        fair_destroy(engine->fair);
         free(engine);
 }
 
@@ -536,7 +554,11 @@ enum err_code local_engine_create(const struct local_config *config, struct engi
         engine->base.ops = &local_ops;
         engine->config = *config;
         enum err_code made = checker_create(&engine->checker, err);
+        if (made == ERR_OK)
+                made = fair_create(config->loops, config->loop_count, config->limits.instances_max, home_turn,
+                                   engine, &engine->fair, err);
         if (made != ERR_OK) {
+                checker_destroy(engine->checker);
                 free(engine);
                 return made;
         }
@@ -555,7 +577,7 @@ void local_engine_counts(const struct engine *base, struct local_counts *ret)
 {
         const struct local_engine *engine = (const struct local_engine *)base;
 
-        *ret = (struct local_counts){.instances = atomic_load(&engine->instances),
+        *ret = (struct local_counts){.instances = fair_used(engine->fair),
                                      .busy = atomic_load(&engine->busy),
                                      .queued = atomic_load(&engine->queued),
                                      .starts = atomic_load(&engine->starts),

@@ -3,7 +3,7 @@
  *
  * A request takes the instance that was used last. Without one it waits; the first starts an instance at
  * once, and from then on another starts only when a request has waited POOL_SCALE_MS, so that a burst of
- * short runs is worked off by those that are there.
+ * short runs is worked off by those that are there. On a full host a pool waits for its turn (fair.h).
  */
 #include "engine/local/home.h"
 
@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { RETRY_AFTER_S_MAX = 60 };
 
 static void pool_scale(void *arg);
 
@@ -28,7 +30,9 @@ struct pool *pool_of(struct home *home, struct revision *revision)
                 return NULL;
         pool->home = home;
         pool->timer = loop_timer_create(home->loop, pool_scale, pool);
-        if (pool->timer == NULL) {
+        if (pool->timer == NULL || fair_claim_init(home->engine->fair, &pool->claim, revision->organization,
+                                                   home->index, pool, NULL) != ERR_OK) {
+                loop_timer_destroy(pool->timer);
                 free(pool);
                 return NULL;
         }
@@ -50,6 +54,7 @@ static void pool_free_if_unused(struct pool *pool)
         struct pool **slot = home_pool_slot(pool->home, pool->revision);
         assert(*slot == pool);
         *slot = pool->next;
+        fair_claim_finish(pool->home->engine->fair, &pool->claim);
         loop_timer_destroy(pool->timer);
         revision_unref(pool->revision);
         free(pool);
@@ -83,6 +88,8 @@ static void queue_remove(struct pool *pool, struct invocation *inv)
         inv->queued = false;
         pool->queued--;
         atomic_fetch_sub(&pool->home->engine->queued, 1);
+        if (pool->queue_head == NULL && pool->deploys == NULL)
+                fair_forget(pool->home->engine->fair, &pool->claim);
 }
 
 static void idle_push(struct pool *pool, struct instance *instance)
@@ -106,8 +113,7 @@ void pool_idle_remove(struct pool *pool, struct instance *instance)
         instance->next_idle = instance->prev_idle = NULL;
 }
 
-/* Makes room on a full host: the instance of this home that was idle longest, of whatever function. */
-static bool evict_one(struct home *home)
+static struct instance *idle_oldest(const struct home *home)
 {
         struct instance *oldest = NULL;
 
@@ -118,7 +124,14 @@ static bool evict_one(struct home *home)
                                 oldest = each;
                 }
         }
-        if (oldest == NULL)
+        return oldest;
+}
+
+bool pool_evict(struct home *home)
+{
+        struct instance *oldest = fair_hungry(home->engine->fair) > 0 ? idle_oldest(home) : NULL;
+
+        if (oldest == NULL || !fair_evict(home->engine->fair))
                 return false;
         instance_end(oldest, ERR_CANCELLED, NULL, "the host is full");
         return true;
@@ -129,19 +142,23 @@ static enum err_code pool_start_one(struct pool *pool, struct err *err)
 {
         struct local_engine *engine = pool->home->engine;
         uint32_t most = pool->revision->instances_max;
+        bool waits = pool->queue_head != NULL || pool->deploys != NULL;
 
         if (most > 0 && pool->total >= most)
                 return err_set(err, ERR_LIMIT, "function %s has its maxInstances of %u", pool->revision->name,
                                most);
-        if (atomic_load(&engine->instances) >= engine->config.limits.instances_max && !evict_one(pool->home))
+        if (!fair_enter(engine->fair, &pool->claim, waits))
                 return err_set(err, ERR_LIMIT, "the host carries no more than %u instances",
                                engine->config.limits.instances_max);
-        return instance_start(pool, err);
+        enum err_code code = instance_start(pool, err);
+        if (code != ERR_OK)
+                fair_leave(engine->fair, &pool->claim);
+        return code;
 }
 
 static void timer_arm(struct pool *pool)
 {
-        if (pool->timer_on || pool->queue_head == NULL)
+        if (pool->timer_on || (pool->queue_head == NULL && pool->deploys == NULL))
                 return;
         pool->timer_on = true;
         loop_timer_start(pool->timer, POOL_SCALE_MS);
@@ -180,22 +197,38 @@ static void start_first(struct pool *pool)
         struct err err;
         enum err_code code = pool_start_one(pool, &err);
 
-        if (code == ERR_OK)
+        if (code == ERR_OK || code == ERR_LIMIT) /* that waits until there is room */
                 return;
-        fail_deploys(pool, code == ERR_LIMIT ? ERR_UNAVAILABLE : code, &err, (struct str){NULL, 0});
-        if (code != ERR_LIMIT) /* that waits in the queue until there is room */
-                fail_queue(pool, ERR_UNAVAILABLE, "SystemError", err.text, (struct str){NULL, 0});
+        fail_deploys(pool, code, &err, (struct str){NULL, 0});
+        fail_queue(pool, ERR_UNAVAILABLE, "SystemError", err.text, (struct str){NULL, 0});
+}
+
+/* When whoever stands at that position may be served, by how long runs take. */
+static uint32_t retry_after_s(const struct pool *pool, uint32_t position)
+{
+        uint64_t us = pool->run_us * position / (pool->total > 0 ? pool->total : 1);
+        uint64_t s = (us + 999999) / 1000000;
+
+        return s < 1 ? 1 : (uint32_t)(s < RETRY_AFTER_S_MAX ? s : RETRY_AFTER_S_MAX);
+}
+
+static void fail_busy(struct pool *pool, struct invocation *inv, uint32_t position, const char *text)
+{
+        inv->queue_position = position;
+        inv->retry_after_s = retry_after_s(pool, position);
+        local_fail(pool->home, inv, ERR_LIMIT, "SystemError", text);
 }
 
 static void expire_queue(struct pool *pool)
 {
         uint64_t now_us = clock_mono_us(), now_ms = now_us / 1000;
-        uint32_t wait_ms_max = pool->home->engine->config.limits.queue_wait_ms_max;
+        uint32_t wait_ms_max = pool->home->engine->config.limits.queue_wait_ms_max, position = 0;
         struct invocation *next;
         char text[ERR_TEXT_MAX];
 
         for (struct invocation *inv = pool->queue_head; inv != NULL; inv = next) {
                 next = inv->next;
+                position++;
                 if (inv->deadline_ms <= now_ms) {
                         queue_remove(pool, inv);
                         snprintf(text, sizeof(text),
@@ -206,34 +239,72 @@ static void expire_queue(struct pool *pool)
                 } else if (now_us - inv->queued_us > (uint64_t)wait_ms_max * 1000) {
                         queue_remove(pool, inv);
                         snprintf(text, sizeof(text),
-                                 "function %s is busy: waited %u ms in its queue (--queue-wait-ms); try "
-                                 "again later",
-                                 pool->revision->name, wait_ms_max);
-                        local_fail(pool->home, inv, ERR_LIMIT, "SystemError", text);
+                                 "function %s is busy: waited %u ms in its queue (--queue-wait-ms), now at "
+                                 "position %u; try again later",
+                                 pool->revision->name, wait_ms_max, position);
+                        fail_busy(pool, inv, position, text);
                 }
         }
 }
 
-/* Runs every POOL_SCALE_MS while requests wait. */
+static void expire_deploys(struct pool *pool)
+{
+        uint64_t wait_us = (uint64_t)pool->home->engine->config.limits.start_timeout_ms * 1000;
+        uint32_t most = pool->home->engine->config.limits.instances_max;
+        struct err err;
+
+        if (pool->deploys == NULL || pool->total > 0 || clock_mono_us() - pool->deploys->since_us < wait_us)
+                return;
+        err_set(&err, ERR_UNAVAILABLE,
+                "the host carries no more than %u instances, and none has become free for function %s", most,
+                pool->revision->name);
+        fail_deploys(pool, ERR_UNAVAILABLE, &err, (struct str){NULL, 0});
+}
+
+static void scale_out(struct pool *pool)
+{
+        uint32_t wanted = (pool->queued + 1) / 2;
+        struct err err;
+
+        if (pool->queue_head == NULL || clock_mono_us() - pool->queue_head->queued_us < POOL_SCALE_MS * 1000)
+                return;
+        while (pool->starting < POOL_STARTING_MAX && pool->starting < wanted) {
+                if (pool_start_one(pool, &err) != ERR_OK)
+                        break;
+        }
+}
+
+/* Runs every POOL_SCALE_MS while requests or deploys wait. */
 static void pool_scale(void *arg)
 {
         struct pool *pool = arg;
 
         pool->timer_on = false;
         expire_queue(pool);
-        if (pool->queue_head == NULL) {
+        expire_deploys(pool);
+        if (pool->queue_head == NULL && pool->deploys == NULL) {
+                fair_forget(pool->home->engine->fair, &pool->claim);
                 pool_free_if_unused(pool);
                 return;
         }
-        if (clock_mono_us() - pool->queue_head->queued_us >= POOL_SCALE_MS * 1000) {
-                uint32_t wanted = (pool->queued + 1) / 2;
-                struct err err;
-                while (pool->starting < POOL_STARTING_MAX && pool->starting < wanted) {
-                        if (pool_start_one(pool, &err) != ERR_OK)
-                                break;
-                }
-        }
+        if (pool->total == 0)
+                start_first(pool);
+        scale_out(pool);
         timer_arm(pool);
+        pool_free_if_unused(pool);
+}
+
+void pool_turn(struct pool *pool)
+{
+        struct err err;
+
+        if (pool->queue_head == NULL && pool->deploys == NULL)
+                fair_forget(pool->home->engine->fair, &pool->claim);
+        else if (pool->total == 0)
+                start_first(pool);
+        else if (pool_start_one(pool, &err) != ERR_OK)
+                fair_forget(pool->home->engine->fair, &pool->claim); /* the timer tries again */
+        pool_free_if_unused(pool);
 }
 
 void pool_submit(struct pool *pool, struct invocation *inv)
@@ -252,13 +323,18 @@ void pool_submit(struct pool *pool, struct invocation *inv)
                          "function %s is busy: %u requests wait for it already (--queue-requests); try again "
                          "later",
                          pool->revision->name, pool->queued);
-                local_fail(pool->home, inv, ERR_LIMIT, "SystemError", text);
+                fail_busy(pool, inv, pool->queued + 1, text);
                 return;
         }
         queue_push(pool, inv);
         timer_arm(pool);
         if (pool->total == 0)
                 start_first(pool);
+}
+
+void pool_ran(struct pool *pool, uint64_t us)
+{
+        pool->run_us = pool->run_us == 0 ? us : (pool->run_us * 7 + us) / 8;
 }
 
 /* The address alone does not say that it is the same run: memory is used again. */
@@ -293,15 +369,12 @@ void pool_deploy(struct pool *pool, struct deploy *deploy)
                 deploy_finish(deploy, ERR_OK, NULL, (struct str){NULL, 0});
                 return;
         }
+        deploy->since_us = clock_mono_us();
         deploy->next = pool->deploys;
         pool->deploys = deploy;
-        if (pool->total > 0)
-                return;
-
-        struct err err;
-        enum err_code code = pool_start_one(pool, &err);
-        if (code != ERR_OK)
-                fail_deploys(pool, code == ERR_LIMIT ? ERR_UNAVAILABLE : code, &err, (struct str){NULL, 0});
+        timer_arm(pool);
+        if (pool->total == 0)
+                start_first(pool);
         pool_free_if_unused(pool);
 }
 
@@ -332,7 +405,8 @@ void pool_instance_idle(struct pool *pool, struct instance *instance, bool first
                 pool->starts_killed = 0;
                 fail_deploys(pool, ERR_OK, NULL, (struct str){NULL, 0});
         }
-        if (inv != NULL) {
+        bool given_up = !first && fair_yield(pool->home->engine->fair, &pool->claim);
+        if (inv != NULL && !given_up) {
                 queue_remove(pool, inv);
                 instance_run(instance, inv);
                 return;
@@ -340,6 +414,8 @@ void pool_instance_idle(struct pool *pool, struct instance *instance, bool first
         idle_push(pool, instance);
         if (pool_retired(pool))
                 instance_end(instance, ERR_CANCELLED, NULL, "its function has changed");
+        else if (given_up || fair_evict(pool->home->engine->fair))
+                instance_end(instance, ERR_CANCELLED, NULL, "another function waits for its place");
 }
 
 void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace)
@@ -366,6 +442,7 @@ void pool_instance_gone(struct pool *pool)
 {
         assert(pool->total > 0);
         pool->total--;
+        fair_leave(pool->home->engine->fair, &pool->claim);
         if ((pool->queue_head != NULL || pool->deploys != NULL) && pool->total == 0)
                 start_first(pool);
         pool_free_if_unused(pool);

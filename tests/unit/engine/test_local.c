@@ -351,13 +351,13 @@ static void run_until(const bool *done)
         assert_true(*done);
 }
 
-static struct revision *revision_of(const char *json)
+static struct revision *revision_of_function(const char *json, const char *id)
 {
         const char layers[1][SPAWN_NAME_MAX] = {"root"};
         struct store_row row = {.organization = (char *)"Org!",
                                 .project = (char *)"p",
                                 .name = (char *)"f",
-                                .id = (char *)"00000000-0000-4000-8000-000000000000",
+                                .id = (char *)id,
                                 .revision = 1};
         const struct revision_build build = {.language = "native",
                                              .handler = "./f",
@@ -373,6 +373,11 @@ static struct revision *revision_of(const char *json)
         assert_int_equal(revision_create(&row, &build, &revision, &err), ERR_OK);
         json_decref(row.document);
         return revision;
+}
+
+static struct revision *revision_of(const char *json)
+{
+        return revision_of_function(json, "00000000-0000-4000-8000-000000000000");
 }
 
 static void inv_init(struct invocation *inv, struct revision *revision, struct str payload, bool *done)
@@ -689,6 +694,8 @@ static void a_full_queue_refuses_and_a_long_wait_ends(void **state)
         }
         run_until(&done[2]);
         assert_int_equal(invs[2].code, ERR_LIMIT);
+        assert_int_equal(invs[2].queue_position, 3);
+        assert_int_equal(invs[2].retry_after_s, 1);
         assert_string_equal(
                 invs[2].err.text,
                 "function f is busy: 2 requests wait for it already (--queue-requests); try again later");
@@ -699,6 +706,64 @@ static void a_full_queue_refuses_and_a_long_wait_ends(void **state)
         for (int i = 0; i < 3; i++)
                 invocation_finish(&invs[i]);
         revision_unref(revision);
+}
+
+/* Runs of one function that follow each other without a pause, on a host with a single place. */
+struct flood {
+        struct revision *revision;
+        struct invocation inv;
+        unsigned runs;
+        bool over, ended;
+};
+
+static void flood_next(struct invocation *inv)
+{
+        struct flood *flood = inv->arg;
+
+        assert_int_equal(inv->code, ERR_OK);
+        invocation_finish(inv);
+        flood->runs++;
+        if (flood->over) {
+                flood->ended = true;
+                return;
+        }
+        inv_init(inv, flood->revision, STR("1"), &flood->ended);
+        inv->done = flood_next;
+        inv->arg = flood;
+        engine->ops->invoke(engine, inv);
+}
+
+static void a_flood_to_one_function_leaves_the_other_its_turn(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct flood floods[4] = {0};
+        struct revision *other = revision_of_function("{}", "11111111-0000-4000-8000-000000000000");
+        struct revision *revision = revision_of("{}");
+        struct invocation inv;
+
+        (void)state;
+        small.instances_max = 1;
+        setup_with(small);
+        for (size_t i = 0; i < 4; i++) {
+                floods[i].revision = revision;
+                inv_init(&floods[i].inv, revision, STR("1"), &floods[i].ended);
+                floods[i].inv.done = flood_next;
+                floods[i].inv.arg = &floods[i];
+                engine->ops->invoke(engine, &floods[i].inv);
+        }
+        for (int i = 0; i < 3; i++) {
+                run(&inv, other, STR("2"));
+                assert_int_equal(inv.code, ERR_OK);
+                invocation_finish(&inv);
+        }
+        for (size_t i = 0; i < 4; i++)
+                floods[i].over = true;
+        for (size_t i = 0; i < 4; i++) {
+                run_until(&floods[i].ended);
+                assert_true(floods[i].runs > 0);
+        }
+        revision_unref(revision);
+        revision_unref(other);
 }
 
 static void a_cancelled_run_ends_and_a_stale_cancel_hits_nobody(void **state)
@@ -897,6 +962,7 @@ int main(void)
                 TEST(a_secret_that_is_missing_fails_the_run),
                 TEST(no_room_for_a_sandbox_is_told),
                 cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
+                cmocka_unit_test_teardown(a_flood_to_one_function_leaves_the_other_its_turn, stop),
                 TEST(a_cancelled_run_ends_and_a_stale_cancel_hits_nobody),
                 TEST(a_deploy_proves_that_the_handler_loads),
                 TEST(a_deploy_under_way_ends_with_the_engine),
