@@ -28,6 +28,7 @@ enum {
         KEY_TOOLS,
         KEY_TOOLS_FILES,
         KEY_TOOLS_CONFIG,
+        KEY_STARTS,
         KEY_COUNT
 };
 
@@ -53,6 +54,7 @@ static const struct {
         [KEY_TOOLS] = {"tools", FIELD(tools)},
         [KEY_TOOLS_FILES] = {"tools-files", FIELD(tools_files)},
         [KEY_TOOLS_CONFIG] = {"tools-config", FIELD(tools_config)},
+        [KEY_STARTS] = {"starts", FIELD(starts)},
 #undef FIELD
 };
 
@@ -111,12 +113,33 @@ static enum err_code parse_argv(const char *key, struct str value, char *argv, u
         return ERR_OK;
 }
 
+static enum err_code parse_starts(struct str value, uint32_t *ret, struct err *err)
+{
+        static const struct str names[] = {STR_INIT("template"), STR_INIT("zygote"), STR_INIT("stem")};
+
+        while (value.len > 0) {
+                struct str word = str_cut(&value, ' ');
+                size_t i = 0;
+
+                while (i < sizeof(names) / sizeof(names[0]) && !str_eq(word, names[i]))
+                        i++;
+                if (i < sizeof(names) / sizeof(names[0]))
+                        *ret |= 1U << i;
+                else if (word.len > 0)
+                        return err_set(err, ERR_INVALID, "starts is of template, zygote and stem, not '%.*s'",
+                                       STR_ARG(word));
+        }
+        return ERR_OK;
+}
+
 static enum err_code parse_value(size_t key, struct str value, struct runtime *ret, struct err *err)
 {
         if (key == KEY_ARGV)
                 return parse_argv(keys[key].name, value, ret->argv, &ret->argc, err);
         if (key == KEY_COMPILE)
                 return parse_argv(keys[key].name, value, ret->compile_argv, &ret->compile_argc, err);
+        if (key == KEY_STARTS)
+                return parse_starts(value, &ret->starts, err);
         if (key == KEY_FOR && !str_eq(value, STR("images")))
                 return err_set(err, ERR_INVALID, "for takes 'images' alone");
         if (key == KEY_DEPS)

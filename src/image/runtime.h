@@ -31,6 +31,8 @@
  *      tools-files=/usr/share/python-wheels   what of the host is put into the image while it runs: files and
  *                                             folders, between blanks; absent ones are left out
  *      tools-config=/etc/pip.conf             the same of its configuration
+ *      starts=template zygote                 the ways besides booting in which its instances can start
+ *                                             (wire/spawn.h, enum spawn_role): of template, zygote and stem
  *
  * Blocking (reads files): at start, and in dispatch-build. A loaded table is immutable and may be read by any
  * thread.
@@ -73,7 +75,11 @@ struct runtime {
         char tools[RUNTIME_PACKAGES_MAX];
         char tools_files[RUNTIME_PACKAGES_MAX];
         char tools_config[RUNTIME_PACKAGES_MAX];
+        uint32_t starts; /* enum runtime_start */
 };
+
+/* Bits: what an instance of the language can come from. */
+enum runtime_start { RUNTIME_TEMPLATE = 1, RUNTIME_ZYGOTE = 2, RUNTIME_STEM = 4 };
 
 struct runtime_table {
         size_t count;

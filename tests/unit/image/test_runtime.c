@@ -25,7 +25,7 @@ static void reads_every_key(void **state)
                         STR("# a comment\n\nlanguage=python3\r\nargv = /usr/bin/python3  "
                             "-I\t/runtime/main.py \n"
                             "default-file=*.py\ndefault-handler=NAME.handle\npackages=python3, mawk | awk\n"
-                            "packages-optional=tzdata\nprogram=/usr/bin/python3"),
+                            "packages-optional=tzdata\nprogram=/usr/bin/python3\nstarts=zygote  template"),
                         &runtime, &err),
                 ERR_OK);
         assert_string_equal(runtime.language, "python3");
@@ -36,6 +36,7 @@ static void reads_every_key(void **state)
         assert_string_equal(runtime.packages, "python3, mawk | awk");
         assert_string_equal(runtime.packages_optional, "tzdata");
         assert_string_equal(runtime.program, "/usr/bin/python3");
+        assert_int_equal(runtime.starts, RUNTIME_TEMPLATE | RUNTIME_ZYGOTE);
 }
 
 static void fills_in_the_share_of_the_memory(void **state)
@@ -104,6 +105,8 @@ static void refuses_wrong_manifests_by_line_and_key(void **state)
                 {"language=x\ncompile=/x {memory:101}",
                  "line 2: compile: {memory:PERCENT} takes a percentage"},
                 {"language=x\ncompile=/x\ncompile=/y", "line 3: compile is there twice"},
+                {"language=x\nstarts=stem boot",
+                 "line 2: starts is of template, zygote and stem, not 'boot'"},
                 {"language=x\nlanguage=y", "line 2: language is there twice"},
                 {"\ncolour=red", "line 2: unknown key 'colour'"},
                 {"\nfor=cooking", "for takes 'images' alone"},
