@@ -54,7 +54,8 @@ static enum err_code open_all(struct agent *agent, struct err *err)
                 code = agent->transport->ops->specialise(agent->transport, &agent->special, err);
         if (code != ERR_OK)
                 return code;
-        lines_init(&agent->lines, agent->special.log_bytes_max, output_sink, agent);
+        agent->outside.agent = agent;
+        lines_init(&agent->outside.lines, agent->special.log_bytes_max, output_sink, &agent->outside);
         return process_watch_forks(err);
 }
 
@@ -66,11 +67,8 @@ enum err_code agent_open(struct agent **ret, struct err *err)
                 return err_nomem(err);
         pthread_mutex_init(&agent->lock, NULL);
         buf_init(&agent->own_secrets, AGENT_CONTEXT_MAX);
-        buf_init(&agent->context, AGENT_CONTEXT_MAX);
-        decoded_init(&agent->decoded);
         agent->wake[0] = agent->wake[1] = -1;
         agent->capture[0].fd = agent->capture[1].fd = -1;
-        agent->replied = true;
         enum err_code code = open_all(agent, err);
         if (code != ERR_OK) {
                 agent_close(agent);
@@ -85,12 +83,10 @@ void agent_close(struct agent *agent)
         process_forget(agent);
         if (agent->transport != NULL)
                 agent->transport->ops->destroy(agent->transport);
-        lines_finish(&agent->lines);
+        runs_finish(agent);
         if (agent->own_secrets.data != NULL)
                 explicit_bzero(agent->own_secrets.data, agent->own_secrets.len);
         buf_finish(&agent->own_secrets);
-        buf_finish(&agent->context);
-        decoded_finish(&agent->decoded);
         pthread_mutex_destroy(&agent->lock);
         free(agent);
 }
@@ -119,6 +115,7 @@ enum err_code agent_prepare(struct agent *agent, const char *handler, const stru
                 .timeout_ms = special->timeout_ms,
                 .start_timeout_ms = special->start_timeout_ms,
                 .reply_bytes_max = special->reply_bytes_max,
+                .concurrency = special->concurrency,
         };
         complete_environment();
         if (chdir(agent->function.folder) < 0)
@@ -132,12 +129,33 @@ enum err_code agent_prepare(struct agent *agent, const char *handler, const stru
         return ERR_OK;
 }
 
+/* What the function asks for is more than this handler can. */
+static enum err_code one_at_a_time(struct agent *agent, struct buf *out)
+{
+        char text[240];
+
+        snprintf(text, sizeof(text),
+                 "cannot load the handler: it takes one run at a time, and the function asks for %llu "
+                 "(concurrency): that is for handlers that are async (python3: async def; nodejs)",
+                 (unsigned long long)agent->special.concurrency);
+        agent_exit(agent, 1);
+        return agent_error_put(out, AGENT_FUNCTION_ERROR, str_of(text), NULL, 0);
+}
+
 enum err_code agent_loaded(struct agent *agent, const struct buf *error, struct err *err)
 {
+        own_buf struct buf refusal;
+
+        buf_init(&refusal, AGENT_ERROR_MAX);
         if (agent->child)
                 _exit(0);
+        if (error == NULL && agent->special.concurrency > 1 && !agent->several) {
+                if (one_at_a_time(agent, &refusal) != ERR_OK)
+                        return err_nomem(err);
+                error = &refusal;
+        }
         pthread_mutex_lock(&agent->lock);
-        output_finish(agent);
+        output_finish(agent, &agent->outside);
         enum err_code code = agent->transport->ops->ready(agent->transport, error, err);
         pthread_mutex_unlock(&agent->lock);
         return code;
@@ -169,52 +187,54 @@ struct str agent_secrets(const struct agent *agent)
 static bool decode(struct agent *agent, const struct agent_request *request, struct agent_invocation *ret)
 {
         struct str secrets = agent_secrets(agent);
+        struct agent_run *run = agent->selected;
         uint64_t timeout_ms = agent->function.timeout_ms;
         struct err err;
 
-        enum err_code code = request_decode(request, &agent->decoded, &err);
+        enum err_code code = request_decode(request, &run->decoded, &err);
         if (code != ERR_OK) {
                 agent_reply_error(agent, code == ERR_INVALID ? AGENT_INPUT_ERROR : AGENT_SYSTEM_ERROR,
                                   str_of(err.text), NULL, 0);
                 return false;
         }
-        if (request_context(request, secrets, &agent->context) != ERR_OK) {
+        if (request_context(request, secrets, &run->context) != ERR_OK) {
                 agent_reply_error(agent, AGENT_SYSTEM_ERROR, STR("the context does not fit into memory"),
                                   NULL, 0);
                 return false;
         }
         str_to_u64(request_field(request, STR("dispatch-timeout-ms")), &timeout_ms);
         *ret = (struct agent_invocation){
-                .kind = agent->decoded.kind,
-                .payload = agent->decoded.payload,
-                .context = {agent->context.data, agent->context.len},
+                .run = run->number,
+                .kind = run->decoded.kind,
+                .payload = run->decoded.payload,
+                .context = {run->context.data, run->context.len},
                 .timeout_ms = agent->transport->ops->enforces_timeout ? timeout_ms : 0,
         };
         return true;
 }
 
-enum err_code agent_next_request(struct agent *agent, bool wait, struct agent_request *ret, struct err *err)
+/* The next request, which is in hand then. */
+static enum err_code take_request(struct agent *agent, bool wait, struct agent_request *ret, struct err *err)
 {
         const struct transport_ops *ops = agent->transport->ops;
 
-        assert(agent->replied);
-        decoded_finish(&agent->decoded);
-        decoded_init(&agent->decoded);
-        buf_clear(&agent->context);
         if (agent->reply_code != ERR_OK) {
                 *err = agent->reply_err;
                 return agent->reply_code;
         }
-        if (agent->exiting)
+        if (agent->exiting && agent->run_count == 0)
                 return err_set(err, ERR_CANCELLED, "it was to end");
         enum err_code code =
                 wait ? ops->next(agent->transport, ret, err) : ops->try_next(agent->transport, ret, err);
         if (code != ERR_OK)
                 return code;
-        agent->replied = false;
-        output_begin(agent);
-        usage_begin(&agent->usage);
-        return ERR_OK;
+        return run_begin(agent, ret->stream) != NULL ? ERR_OK : err_nomem(err);
+}
+
+enum err_code agent_next_request(struct agent *agent, bool wait, struct agent_request *ret, struct err *err)
+{
+        assert(agent->run_count == 0);
+        return take_request(agent, wait, ret, err);
 }
 
 enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err)
@@ -223,6 +243,37 @@ enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation
 
         for (;;) {
                 enum err_code code = agent_next_request(agent, wait, &request, err);
+                if (code != ERR_OK)
+                        return code;
+                if (decode(agent, &request, ret))
+                        return ERR_OK;
+        }
+}
+
+/* The transport has one request at a time, and it is in hand. */
+static enum err_code watch_only(struct agent *agent, struct err *err)
+{
+        const struct transport_ops *ops = agent->transport->ops;
+
+        ops->poll(agent->transport);
+        return ops->closed != NULL && ops->closed(agent->transport)
+                       ? err_set(err, ERR_CANCELLED, "the channel is closed")
+                       : err_set(err, ERR_LIMIT, "one at a time");
+}
+
+enum err_code agent_take(struct agent *agent, struct agent_invocation *ret, struct err *err)
+{
+        const struct transport_ops *ops = agent->transport->ops;
+        struct agent_request request;
+
+        agent->transport->queues = ops->several;
+        for (;;) {
+                if (agent->run_count > 0 && !ops->several)
+                        return watch_only(agent, err);
+                enum err_code code = take_request(agent, false, &request, err);
+                /* SIGTERM: those in hand are finished. */
+                if (code == ERR_CANCELLED && agent->run_count > 0 && !ops->closed(agent->transport))
+                        return err_set(err, ERR_LIMIT, "no more will come");
                 if (code != ERR_OK)
                         return code;
                 if (decode(agent, &request, ret))
@@ -248,7 +299,7 @@ static enum err_code serve(struct agent *agent, const struct agent_runtime *runt
                 if (code != ERR_OK)
                         return code;
                 runtime->run(runtime->ctx, agent, &invocation);
-                assert(agent->replied || agent->child);
+                assert(agent->selected == NULL || agent->child);
                 if (agent->child)
                         _exit(0);
         }
@@ -282,6 +333,8 @@ int agent_main(const struct agent_runtime *runtime, const char *handler)
         }
         code = load(agent, runtime, handler, &loaded, &err);
         if (code == ERR_OK && loaded)
+                code = runtime->serve != NULL ? runtime->serve(runtime->ctx, agent, &err) : ERR_UNPROCESSABLE;
+        if (code == ERR_UNPROCESSABLE)
                 code = serve(agent, runtime, &err);
         int status = code == ERR_CANCELLED ? agent->exit_status : code == ERR_OK ? 1 : EXIT_AGENT;
         agent_close(agent); /* gives back descriptor 2 where it was captured */

@@ -5,8 +5,9 @@
  * carries logs and the reply back. Which transport it is, the language does not see: the invocation channel
  * (wire/frame.h) where descriptor 3 is a Unix stream socket, else the Function Runtime API over TCP $PORT.
  *
- * One process has one agent; one invocation runs at a time. agent_log may be called on any thread, everything
- * else on the thread of agent_main or agent_open. docs/runtime-api.md is the contract with handlers.
+ * One process has one agent. One invocation is in hand at a time, or several where the language calls
+ * agent_take. The agent_log family may be called on any thread, everything else on the thread of agent_main
+ * or agent_open. docs/runtime-api.md is the contract with handlers.
  */
 #ifndef DISPATCH_AGENT_AGENT_H
 #define DISPATCH_AGENT_AGENT_H
@@ -41,6 +42,7 @@ struct agent_function {
         uint64_t timeout_ms; /* 0: none known */
         uint64_t reply_bytes_max;
         uint64_t start_timeout_ms; /* after which the server gives the start up; 0: none known */
+        uint64_t concurrency;      /* runs that the instance should take at once */
 };
 
 enum agent_payload_kind {
@@ -52,6 +54,7 @@ enum agent_payload_kind {
 
 /* Views are valid until the invocation was replied to. */
 struct agent_invocation {
+        uint32_t run; /* its number among those in hand, for agent_select and agent_log_run */
         enum agent_payload_kind kind;
         struct str payload;
         struct str context;  /* a JSON object */
@@ -75,6 +78,9 @@ struct agent_runtime {
                      struct buf *error);
         /* Calls the handler; must call agent_reply exactly once before it returns. */
         void (*run)(void *ctx, struct agent *agent, const struct agent_invocation *invocation);
+        /* NULL, or takes what comes by itself (agent_take) once the handler is loaded. ERR_UNPROCESSABLE: it
+         * would rather have one after the other, with `run`. Else as agent_next ends: ERR_CANCELLED. */
+        enum err_code (*serve)(void *ctx, struct agent *agent, struct err *err);
 };
 
 /*
@@ -101,6 +107,23 @@ enum err_code agent_loaded(struct agent *agent, const struct buf *error, struct 
 /* The next invocation; none may be in hand. ERR_LIMIT: none is whole yet (never when it waits).
  * ERR_CANCELLED: none will come, the process should end. */
 enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err);
+/*
+ * The same without waiting and while others are in hand: for a language whose handlers wait without keeping
+ * the thread. Call it until ERR_LIMIT, after each readiness of the two descriptors. agent_reply and its kin
+ * answer the run that agent_take gave last, or that agent_select names; a reply that the server does not let
+ * go at once is kept and sent behind the scenes. ERR_CANCELLED: the caller of all of them is gone; the
+ * process should end. SIGTERM lets those in hand finish first.
+ */
+enum err_code agent_take(struct agent *agent, struct agent_invocation *ret, struct err *err);
+/* False: no run of that number is in hand (any more). */
+bool agent_select(struct agent *agent, uint32_t run);
+size_t agent_in_hand(const struct agent *agent);
+/* The number of a run in hand that nobody waits for any more, each once; 0: none. It has to be ended (and
+ * replied to all the same), or the server ends the process after a while. */
+uint32_t agent_cancelled(struct agent *agent);
+/* Before agent_loaded: this handler takes several at a time. Without it a function that asks for more than
+ * one fails to load. */
+void agent_several(struct agent *agent);
 int agent_wake_fd(const struct agent *agent);
 int agent_exit_status(const struct agent *agent); /* 0 unless agent_exit said otherwise */
 /* -1: as long as nothing comes. */
@@ -108,9 +131,11 @@ int agent_wait_ms(const struct agent *agent);
 /* One line on standard error, for an agent that ends with status 70. */
 void agent_complain(const struct err *err);
 
-/* What the handler printed: stream 1 or 2. Sent by line as it comes, bounded, truncation marked. Any thread.
- */
+/* What the handler printed: stream 1 or 2. Sent by line as it comes, bounded, truncation marked. It belongs
+ * to the run in hand; to none where several are. Any thread. */
 void agent_log(struct agent *agent, int stream, struct str text);
+/* The same of the run of that number; of none once it is over. */
+void agent_log_run(struct agent *agent, uint32_t run, int stream, struct str text);
 /* The same of something that an earlier run left behind: it is in no run's log. */
 void agent_log_outside(struct agent *agent, int stream, struct str text);
 

@@ -13,34 +13,56 @@
 
 #include <sys/types.h>
 
+/* An invocation in hand. What a thread of the handler's may reach (number, lines, the list) is changed with
+ * the lock held. */
+struct agent_run {
+        struct agent_run *next;
+        struct agent *agent;
+        uint32_t number; /* its stream; 0: what belongs to no run */
+        struct lines lines;
+        struct buf context;
+        struct decoded decoded; /* its payload */
+        struct usage_start usage;
+};
+
 struct agent {
         struct transport *transport;
         pthread_mutex_t lock;
-        struct lines lines;
+        struct agent_run *runs; /* in hand */
+        size_t run_count;
+        struct agent_run *selected; /* of which agent_reply is; NULL: it was replied to */
+        struct agent_run *spare;    /* kept for its memory */
+        struct agent_run outside;   /* no run: what is printed while none is in hand */
+        struct usage_meter meter;
         struct capture capture[2];
         struct specialisation special;
         struct agent_function function;
-        struct buf own_secrets; /* where no engine hands them over */
-        struct buf context;     /* of the invocation at hand; kept for its memory */
-        struct decoded decoded; /* its payload */
-        struct usage_start usage;
+        struct buf own_secrets;   /* where no engine hands them over */
         enum err_code reply_code; /* how sending the last reply went */
         struct err reply_err;
-        bool replied, child, exiting;
+        bool several, child, exiting;
         int exit_status;
         int wake[2];
         pid_t pid;
 };
 
 /* output.c */
-/* A run begins: what was printed since the last one ended, by what that left behind, is not this one's. */
-void output_begin(struct agent *agent);
-/* The end of a run's or of the load's output. With the lock held. */
-void output_finish(struct agent *agent);
-/* Hands text that was printed on to the transport; for lines.h. */
+/* A run begins: what was printed before, by what earlier ones left behind, is not its own. */
+void output_begin(struct agent *agent, struct agent_run *run);
+/* The end of a run's (or of the load's, agent->outside) output. With the lock held. */
+void output_finish(struct agent *agent, struct agent_run *run);
+/* Hands text that a run printed on to the transport; for lines.h. */
 void output_sink(void *arg, int stream, struct str text);
 /* All of it, to a descriptor. */
 void output_plain(int fd, struct str text);
+
+/* hand.c: the runs in hand. */
+struct agent_run *run_find(const struct agent *agent, uint32_t number); /* NULL: none; with the lock held */
+/* A new one in hand, selected. NULL: no memory. */
+struct agent_run *run_begin(struct agent *agent, uint32_t number);
+/* The selected one is over. With the lock held. */
+void run_end(struct agent *agent);
+void runs_finish(struct agent *agent);
 
 /* process.c */
 /* Makes SIGTERM readable at agent->wake[0], and children that a handler forks strangers to the agent. */

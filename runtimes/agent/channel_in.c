@@ -6,6 +6,7 @@
  */
 #include "runtimes/agent/channel_impl.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -21,19 +22,44 @@ void stream_destroy(struct stream *stream)
         if (stream->secrets.data != NULL)
                 explicit_bzero(stream->secrets.data, stream->secrets.len);
         buf_finish(&stream->secrets);
+        buf_finish(&stream->rest);
         free(stream->fields);
         free(stream);
 }
 
+void streams_destroy(struct stream **list)
+{
+        while (*list != NULL) {
+                struct stream *stream = *list;
+                *list = stream->next;
+                stream_destroy(stream);
+        }
+}
+
+void stream_remove(struct stream **list, struct stream *stream)
+{
+        while (*list != stream) {
+                assert(*list != NULL);
+                list = &(*list)->next;
+        }
+        *list = stream->next;
+        stream->next = NULL;
+}
+
+struct stream *stream_in(struct stream *list, uint32_t id)
+{
+        while (list != NULL && list->id != id)
+                list = list->next;
+        return list;
+}
+
 static struct stream *stream_find(struct channel *ch, uint32_t id)
 {
-        if (ch->current != NULL && ch->current->id == id)
-                return ch->current;
-        for (struct stream *s = ch->first; s != NULL; s = s->next) {
-                if (s->id == id)
-                        return s;
-        }
-        return NULL;
+        struct stream *stream = stream_in(ch->running, id);
+
+        if (stream == NULL)
+                stream = stream_in(ch->sending, id);
+        return stream != NULL ? stream : stream_in(ch->first, id);
 }
 
 static enum err_code copy_fields(struct stream *stream, struct str payload, struct err *err)
@@ -60,8 +86,8 @@ static enum err_code on_head(struct channel *ch, const struct frame *frame, stru
 {
         if (frame->stream <= ch->last_id)
                 return err_set(err, ERR_INVALID, "stream %u begins again", frame->stream);
-        if (ch->stream_count == STREAMS_MAX)
-                return err_set(err, ERR_INVALID, "more than %d streams at once", STREAMS_MAX);
+        if (ch->stream_count >= ch->streams_max)
+                return err_set(err, ERR_INVALID, "more than %zu streams at once", ch->streams_max);
         struct stream *stream = calloc(1, sizeof(*stream));
         if (stream == NULL)
                 return err_nomem(err);
@@ -69,6 +95,7 @@ static enum err_code on_head(struct channel *ch, const struct frame *frame, stru
         stream->window = FRAME_WINDOW;
         buf_init(&stream->body, AGENT_BODY_MAX);
         buf_init(&stream->secrets, FRAME_PAYLOAD_MAX);
+        buf_init(&stream->rest, REST_MAX);
         enum err_code code = copy_fields(stream, frame->payload, err);
         if (code != ERR_OK) {
                 stream_destroy(stream);
@@ -98,20 +125,20 @@ static enum err_code on_data(struct stream *stream, struct str bytes, struct err
         return code == ERR_OK ? ERR_OK : err_nomem(err);
 }
 
-/* The caller is gone: a stream that waits is dropped, the one that runs goes on unheard. */
+/* The caller is gone: a stream that waits is dropped, and so is the rest of a reply; of one that runs the
+ * agent is told. */
 static void on_reset(struct channel *ch, struct stream *stream)
 {
+        pthread_mutex_lock(ch->base.lock);
         stream->gone = true;
-        if (stream == ch->current)
-                return;
-        for (struct stream **at = &ch->first; *at != NULL; at = &(*at)->next) {
-                if (*at == stream) {
-                        *at = stream->next;
-                        break;
-                }
+        if (stream_in(ch->running, stream->id) != NULL) {
+                ch->resets = true;
+        } else {
+                stream_remove(stream_in(ch->sending, stream->id) != NULL ? &ch->sending : &ch->first, stream);
+                stream->next = ch->dropped;
+                ch->dropped = stream;
         }
-        stream_destroy(stream);
-        ch->stream_count--;
+        pthread_mutex_unlock(ch->base.lock);
 }
 
 static enum err_code on_stream_frame(struct channel *ch, const struct frame *frame, struct err *err)

@@ -82,9 +82,13 @@ static enum err_code read_specialisation(struct channel *ch, struct specialisati
                 .timeout_ms = field_number(fields, count, STR("timeout-ms"), 0),
                 .log_bytes_max = field_number(fields, count, STR("log-bytes-max"), AGENT_LOG_MAX),
                 .reply_bytes_max = field_number(fields, count, STR("reply-bytes-max"), AGENT_REPLY_MAX),
+                .concurrency = field_number(fields, count, STR("concurrency"), 1),
                 .start_timeout_ms = field_number(fields, count, STR("start-timeout-ms"), 0),
                 .secrets = {ch->secrets.data, ch->secrets.len},
         };
+        if (ret->concurrency > STREAMS_MAX)
+                ch->streams_max =
+                        ret->concurrency < CONCURRENCY_MAX ? (size_t)ret->concurrency : CONCURRENCY_MAX;
         return ret->function != NULL && ret->handler != NULL ? ERR_OK : err_nomem(err);
 }
 

@@ -22,9 +22,10 @@ bool agent_is_child(const struct agent *agent)
 
 void output_sink(void *arg, int stream, struct str text)
 {
-        struct agent *agent = arg;
+        const struct agent_run *run = arg;
+        struct transport *transport = run->agent->transport;
 
-        agent->transport->ops->log(agent->transport, stream, text);
+        transport->ops->log(transport, run->number, stream, text);
 }
 
 static void put_stdout(void *arg, struct str text)
@@ -37,11 +38,28 @@ static void put_stderr(void *arg, struct str text)
         lines_put(arg, 2, text);
 }
 
+/* The run that printed what nobody put a name to: the one in hand; of several, none. */
+static struct agent_run *run_alone(struct agent *agent)
+{
+        return agent->run_count == 1 ? agent->runs : &agent->outside;
+}
+
 /* What was written to the descriptor of `stream` since last time. */
 static void take_captured(struct agent *agent, int stream)
 {
-        if (capture_take(&agent->capture[stream - 1], stream == 1 ? put_stdout : put_stderr, &agent->lines))
-                lines_truncate(&agent->lines, stream);
+        struct lines *lines = &run_alone(agent)->lines;
+
+        if (capture_take(&agent->capture[stream - 1], stream == 1 ? put_stdout : put_stderr, lines))
+                lines_truncate(lines, stream);
+}
+
+/* Also starts the descriptors' files over. */
+static void take_all_captured(struct agent *agent)
+{
+        for (int stream = 1; stream <= 2; stream++) {
+                take_captured(agent, stream);
+                capture_rewind(&agent->capture[stream - 1]);
+        }
 }
 
 /* In a forked child there is no agent to log to; the descriptor is what the parent captures. */
@@ -57,7 +75,7 @@ void output_plain(int fd, struct str text)
         }
 }
 
-void agent_log(struct agent *agent, int stream, struct str text)
+static void put_log(struct agent *agent, bool named, uint32_t number, int stream, struct str text)
 {
         assert(stream == 1 || stream == 2);
         if (agent->child) {
@@ -66,8 +84,22 @@ void agent_log(struct agent *agent, int stream, struct str text)
         }
         pthread_mutex_lock(&agent->lock);
         take_captured(agent, stream);
-        lines_put(&agent->lines, stream, text);
+        struct agent_run *run = named ? run_find(agent, number) : run_alone(agent);
+        if (run != NULL)
+                lines_put(&run->lines, stream, text);
+        else
+                output_sink(&agent->outside, stream, text);
         pthread_mutex_unlock(&agent->lock);
+}
+
+void agent_log(struct agent *agent, int stream, struct str text)
+{
+        put_log(agent, false, 0, stream, text);
+}
+
+void agent_log_run(struct agent *agent, uint32_t run, int stream, struct str text)
+{
+        put_log(agent, true, run, stream, text);
 }
 
 void agent_log_outside(struct agent *agent, int stream, struct str text)
@@ -78,28 +110,24 @@ void agent_log_outside(struct agent *agent, int stream, struct str text)
                 return;
         }
         pthread_mutex_lock(&agent->lock);
-        agent->transport->outside = true;
-        output_sink(agent, stream, text);
-        agent->transport->outside = false;
+        output_sink(&agent->outside, stream, text);
         pthread_mutex_unlock(&agent->lock);
 }
 
-void output_begin(struct agent *agent)
+void output_begin(struct agent *agent, struct agent_run *run)
 {
         pthread_mutex_lock(&agent->lock);
-        agent->transport->outside = true;
-        output_finish(agent);
-        agent->transport->outside = false;
+        output_finish(agent, &agent->outside);
+        run->next = agent->runs;
+        agent->runs = run;
+        agent->run_count++;
         pthread_mutex_unlock(&agent->lock);
 }
 
-void output_finish(struct agent *agent)
+void output_finish(struct agent *agent, struct agent_run *run)
 {
-        for (int stream = 1; stream <= 2; stream++) {
-                take_captured(agent, stream);
-                capture_rewind(&agent->capture[stream - 1]);
-        }
-        lines_flush(&agent->lines);
+        take_all_captured(agent);
+        lines_flush(&run->lines);
 }
 
 static int status_of(const struct agent_reply *reply)
@@ -132,16 +160,19 @@ static void check_reply(const struct agent *agent, const struct agent_reply *rep
 static void send_reply(struct agent *agent, const struct agent_reply *reply)
 {
         struct agent_reply copy = *reply;
+        struct agent_run *run = agent->selected;
         struct frame_usage usage;
 
         copy.status = status_of(reply);
         if (reply->error != NULL && copy.content_type.p == NULL)
                 copy.content_type = STR("application/json");
-        usage_end(&agent->usage, &usage);
+        usage_end(&agent->meter, &run->usage, &usage);
         pthread_mutex_lock(&agent->lock);
-        output_finish(agent);
+        output_finish(agent, run);
         agent->transport->last = agent->exiting;
-        agent->reply_code = agent->transport->ops->reply(agent->transport, &copy, &usage, &agent->reply_err);
+        agent->reply_code =
+                agent->transport->ops->reply(agent->transport, run->number, &copy, &usage, &agent->reply_err);
+        run_end(agent);
         pthread_mutex_unlock(&agent->lock);
 }
 
@@ -151,13 +182,12 @@ void agent_reply(struct agent *agent, const struct agent_reply *reply)
 
         if (agent->child)
                 _exit(0);
-        assert(!agent->replied);
+        assert(agent->selected != NULL);
         check_reply(agent, reply, why);
         if (why[0] != '\0') {
                 agent_reply_error(agent, AGENT_FUNCTION_ERROR, str_of(why), NULL, 0);
                 return;
         }
-        agent->replied = true;
         send_reply(agent, reply);
 }
 

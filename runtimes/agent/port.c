@@ -107,13 +107,13 @@ static enum err_code port_try_next(struct transport *t, struct agent_request *re
         return ERR_OK;
 }
 
-static void port_log(struct transport *t, int stream, struct str text)
+static void port_log(struct transport *t, uint32_t request, int stream, struct str text)
 {
         struct port *port = port_of(t);
         struct buf *kept = &port->logs[stream - 1];
         int fd = port->originals[stream - 1];
 
-        if (port->current != NULL && port->keep_logs && !t->outside)
+        if (request != 0 && port->current != NULL && port->keep_logs)
                 buf_append(kept, text.p, text.len);
         while (text.len > 0) {
                 ssize_t n = write(fd, text.p, text.len);
@@ -157,13 +157,14 @@ static bool write_plain(struct port *port, const struct agent_reply *reply, cons
         return peer_write(port->current, &plain);
 }
 
-static enum err_code port_reply(struct transport *t, const struct agent_reply *reply,
+static enum err_code port_reply(struct transport *t, uint32_t request, const struct agent_reply *reply,
                                 const struct frame_usage *usage, struct err *err)
 {
         struct port *port = port_of(t);
         struct peer *peer = port->current;
 
         (void)err;
+        (void)request; /* the one in hand */
         port_notice_sigterm(port);
         bool alive = port->keep_logs ? write_message(port, reply, usage) : write_plain(port, reply, usage);
         port->current = NULL;
@@ -223,9 +224,9 @@ static enum err_code port_ready(struct transport *t, const struct buf *error, st
         struct port *port = port_of(t);
 
         if (error != NULL) {
-                port_log(t, 2, STR("dispatch agent: "));
-                port_log(t, 2, (struct str){error->data, error->len});
-                port_log(t, 2, STR("\n"));
+                port_log(t, 0, 2, STR("dispatch agent: "));
+                port_log(t, 0, 2, (struct str){error->data, error->len});
+                port_log(t, 0, 2, STR("\n"));
                 return ERR_OK;
         }
         if (listen(port->listener, BACKLOG) < 0)

@@ -1,8 +1,9 @@
 /*
  * runtimes/agent/transport.h: how invocations come in and replies go out; one implementation a transport.
  *
- * A transport handles one request at a time: next, log*, reply. log and reply are called with the agent's
- * lock held; next and poll are not, and take it where they send.
+ * Requests in hand are named by their stream. A transport that cannot have several in hand says so, and is
+ * asked for the next one only when none is. log and reply are called with the agent's lock held; next and
+ * poll are not, and take it where they send.
  */
 #ifndef DISPATCH_AGENT_TRANSPORT_H
 #define DISPATCH_AGENT_TRANSPORT_H
@@ -20,10 +21,12 @@ struct specialisation {
         const char *function, *handler;
         uint64_t timeout_ms, log_bytes_max, reply_bytes_max;
         uint64_t start_timeout_ms; /* 0: not known */
-        struct str secrets;        /* a JSON object or empty */
+        uint64_t concurrency;
+        struct str secrets; /* a JSON object or empty */
 };
 
 struct transport_ops {
+        bool several;          /* requests may be in hand at once */
         bool enforces_timeout; /* nobody but the agent ends a run that takes too long */
         /* Waits for what the instance is to become and sets its environment. */
         enum err_code (*specialise)(struct transport *t, struct specialisation *ret, struct err *err);
@@ -37,14 +40,19 @@ struct transport_ops {
         /* After how many milliseconds try_next or poll is to be called even though nothing came; -1: never.
          */
         int (*wait_ms)(const struct transport *t);
-        void (*log)(struct transport *t, int stream, struct str text);
+        /* `request`: 0 for what belongs to none. */
+        void (*log)(struct transport *t, uint32_t request, int stream, struct str text);
         /* Ends the request. A caller that is gone is no failure. */
-        enum err_code (*reply)(struct transport *t, const struct agent_reply *reply,
+        enum err_code (*reply)(struct transport *t, uint32_t request, const struct agent_reply *reply,
                                const struct frame_usage *usage, struct err *err);
         int (*poll_fd)(const struct transport *t);
-        /* Takes what came meanwhile, without waiting. False: the caller of the request at hand is gone, or
-         * the agent has to end. */
+        /* Takes what came meanwhile, without waiting. False: the caller of the one request at hand is gone,
+         * or the agent has to end. */
         bool (*poll)(struct transport *t);
+        /* A request in hand whose caller is gone, each once; 0: none. NULL: never. */
+        uint32_t (*cancelled)(struct transport *t);
+        /* Nobody will hear a reply any more. NULL: never. */
+        bool (*closed)(const struct transport *t);
         /* In a forked child: the descriptors are the parent's business. */
         void (*abandon)(struct transport *t);
         void (*destroy)(struct transport *t);
@@ -53,9 +61,9 @@ struct transport_ops {
 struct transport {
         const struct transport_ops *ops;
         pthread_mutex_t *lock;
-        int wake_fd;  /* readable once SIGTERM came */
-        bool outside; /* what is logged belongs to no run, whichever is in hand */
-        bool last;    /* the agent ends after the reply in hand: the server must not count on it any more */
+        int wake_fd; /* readable once SIGTERM came */
+        bool queues; /* a reply that cannot be sent at once is kept, so that nobody waits for it */
+        bool last;   /* the agent ends after the reply in hand: the server must not count on it any more */
         const char *refused; /* why what stands for the reply in hand is none; else NULL */
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <sys/resource.h>
 
 static uint64_t micros(struct timeval t)
@@ -23,18 +24,30 @@ static uint64_t measure(uint64_t *ret_peak_bytes)
                micros(children.ru_stime);
 }
 
-void usage_begin(struct usage_start *start)
+/* Shares out what was used since the last event. */
+static void charge(struct usage_meter *meter, uint64_t *ret_peak_bytes)
+{
+        uint64_t cpu_us = measure(ret_peak_bytes);
+
+        if (meter->runs > 0 && cpu_us > meter->cpu_us)
+                meter->share_ns += (cpu_us - meter->cpu_us) * 1000 / meter->runs;
+        meter->cpu_us = cpu_us;
+}
+
+void usage_begin(struct usage_meter *meter, struct usage_start *start)
 {
         uint64_t peak;
 
-        start->mono_us = clock_mono_us();
-        start->cpu_us = measure(&peak);
+        charge(meter, &peak);
+        meter->runs++;
+        *start = (struct usage_start){.mono_us = clock_mono_us(), .share_ns = meter->share_ns};
 }
 
-void usage_end(const struct usage_start *start, struct frame_usage *ret)
+void usage_end(struct usage_meter *meter, const struct usage_start *start, struct frame_usage *ret)
 {
-        uint64_t cpu_us = measure(&ret->memory_peak_bytes);
-
+        assert(meter->runs > 0);
+        charge(meter, &ret->memory_peak_bytes);
+        meter->runs--;
         ret->handler_us = clock_mono_us() - start->mono_us;
-        ret->cpu_us = cpu_us > start->cpu_us ? cpu_us - start->cpu_us : 0;
+        ret->cpu_us = (meter->share_ns - start->share_ns) / 1000;
 }

@@ -9,7 +9,7 @@
  *   server to agent                                agent to server
  *   SPECIALISE (stream 0) fields, + a descriptor   READY (stream 0) or FAILED (stream 0, an error as JSON)
  *   HEAD fields, SECRETS?, DATA*, END              LOG*, HEAD fields, DATA*, END (usage)
- *   RESET: the caller is gone                      RESET
+ *   RESET: the caller is gone                      RESET: a run that was reset is over
  *   CREDIT n: may send n more bytes of DATA        CREDIT
  *
  * A HEAD is an HTTP message head: for a request ":method", ":path" (with query), ":scheme", ":source" ("run"
@@ -48,8 +48,8 @@ enum frame_type {
         FRAME_CREDIT, /* uint32: bytes */
         FRAME_UPGRADE,
         FRAME_LOG,        /* first byte 1: stdout, 2: stderr; then text, any number of whole or part lines */
-        FRAME_SPECIALISE, /* fields: function, handler, timeout-ms, log-bytes-max, reply-bytes-max,
-                             start-timeout-ms, env-NAME ...; descriptor: secrets as JSON */
+        FRAME_SPECIALISE, /* fields: function, handler, concurrency, timeout-ms, log-bytes-max,
+                             reply-bytes-max, start-timeout-ms, env-NAME ...; descriptor: secrets as JSON */
         FRAME_READY,
         FRAME_FAILED, /* JSON {"type","message","stacktrace"} */
         FRAME_SECRETS /* JSON: what this run adds to the secrets */

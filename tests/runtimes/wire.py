@@ -206,7 +206,7 @@ class Agent:
             self.import_logs[payload[0]] += payload[1:]
             return kind, stream
         reply = self.replies[stream]
-        assert reply.usage is None, "something behind END"
+        assert reply.usage is None and not reply.reset, "something behind the end"
         if kind == LOG:
             assert reply.fields is None
             reply.logs[payload[0]] += payload[1:]
@@ -221,6 +221,9 @@ class Agent:
                     pass  # it has ended; what it sent is still to be read
         elif kind == END:
             reply.usage = struct.unpack("<QQQ", payload)
+        elif kind == RESET:
+            assert not reply.reset
+            reply.reset = True
         elif kind == CREDIT:
             self.credit[stream] += struct.unpack("<I", payload)[0]
         else:
@@ -228,7 +231,7 @@ class Agent:
         return kind, stream
 
     def finish(self, stream, timeout=TIMEOUT):
-        while self.replies[stream].usage is None:
+        while self.replies[stream].usage is None and not self.replies[stream].reset:
             self.take(timeout)
         return self.replies[stream]
 

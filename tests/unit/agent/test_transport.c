@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -22,7 +23,8 @@ struct fixture {
         struct transport *t;
         struct capture capture[2];
         int peer; /* our end */
-        int wake[2];
+        int wake[2], stop[2];
+        pthread_t reader;
         struct buf in, out;
         uint16_t port;
 };
@@ -98,6 +100,41 @@ static void put_request(struct fixture *f, uint32_t stream, struct str body)
         assert_int_equal(frame_put_fields(&f->out, FRAME_HEAD, stream, fields, 2), ERR_OK);
         assert_int_equal(frame_put_data(&f->out, stream, body), ERR_OK);
         assert_int_equal(frame_put(&f->out, FRAME_END, stream, STR("")), ERR_OK);
+}
+
+/* Takes in what the agent sends while it would wait for room to send it. */
+static void *reader_run(void *arg)
+{
+        struct fixture *f = arg;
+
+        for (;;) {
+                struct pollfd fds[2] = {{.fd = f->peer, .events = POLLIN},
+                                        {.fd = f->stop[0], .events = POLLIN}};
+                if (poll(fds, 2, -1) < 0)
+                        abort();
+                if (fds[0].revents == 0)
+                        return NULL; /* all of it is there, and we are to stop */
+                ssize_t n = buf_reserve(&f->in, 65536) == ERR_OK
+                                    ? recv(f->peer, f->in.data + f->in.len, 65536, 0)
+                                    : -1;
+                if (n <= 0)
+                        abort();
+                f->in.len += (size_t)n;
+        }
+}
+
+static void reader_start(struct fixture *f)
+{
+        assert_int_equal(pipe2(f->stop, O_CLOEXEC), 0);
+        assert_int_equal(pthread_create(&f->reader, NULL, reader_run, f), 0);
+}
+
+static void reader_stop(struct fixture *f)
+{
+        assert_int_equal(write(f->stop[1], "", 1), 1);
+        pthread_join(f->reader, NULL);
+        close(f->stop[0]);
+        close(f->stop[1]);
 }
 
 static void specialise(struct fixture *f)
@@ -177,8 +214,8 @@ static void a_run_over_the_channel(void **state)
         assert_int_equal(f->t->ops->next(f->t, &request, NULL), ERR_OK);
         assert_true(str_eq(request.body, STR("payload")));
         assert_true(str_eq(request_field(&request, STR(":method")), STR("POST")));
-        f->t->ops->log(f->t, 2, STR("line\n"));
-        assert_int_equal(f->t->ops->reply(f->t, &reply, &usage, NULL), ERR_OK);
+        f->t->ops->log(f->t, 1, 2, STR("line\n"));
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
 
         struct frame frame = next_frame(f, &held);
         assert_int_equal(frame.type, FRAME_LOG);
@@ -241,9 +278,152 @@ static void a_reset_is_noticed_during_the_run(void **state)
         assert_int_equal(frame_put(&f->out, FRAME_RESET, 1, STR("")), ERR_OK);
         send_all(f);
         assert_false(f->t->ops->poll(f->t));
-        assert_int_equal(f->t->ops->reply(f->t, &reply, &usage, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
+        /* that it is over, and nothing of the reply */
+        size_t held = 0;
+        struct frame frame = next_frame(f, &held);
+        assert_int_equal(frame.type, FRAME_RESET);
+        assert_int_equal(frame.stream, 1);
         char byte;
+        assert_int_equal(f->in.len, held);
         assert_int_equal(recv(f->peer, &byte, 1, MSG_DONTWAIT), -1);
+}
+
+/* Three requests in hand, whose requests, logs and replies cross. */
+static void several_requests_are_in_hand_at_once(void **state)
+{
+        struct fixture *f = *state;
+        struct agent_request requests[3];
+        const struct agent_reply reply = {.status = 200, .body = STR_INIT("b")};
+        const struct frame_usage usage = {0};
+        static const uint32_t order[] = {2, 3, 1};
+        size_t held = 0;
+
+        specialise(f);
+        f->t->queues = true;
+        for (uint32_t i = 1; i <= 3; i++)
+                put_request(f, i, STR("payload"));
+        send_all(f);
+        for (uint32_t i = 0; i < 3; i++) {
+                assert_int_equal(f->t->ops->try_next(f->t, &requests[i], NULL), ERR_OK);
+                assert_int_equal(requests[i].stream, i + 1);
+        }
+        assert_int_equal(f->t->ops->try_next(f->t, &requests[0], NULL), ERR_LIMIT);
+        for (size_t i = 0; i < 3; i++) {
+                f->t->ops->log(f->t, order[i], 1, STR("line\n"));
+                assert_int_equal(f->t->ops->reply(f->t, order[i], &reply, &usage, NULL), ERR_OK);
+                f->t->ops->log(f->t, order[i], 1, STR("too late\n"));
+        }
+        static const enum frame_type types[] = {FRAME_LOG, FRAME_HEAD, FRAME_DATA, FRAME_END};
+        for (size_t i = 0; i < 12; i++) {
+                struct frame frame = next_frame(f, &held);
+                assert_int_equal(frame.stream, order[i / 4]);
+                assert_int_equal(frame.type, types[i % 4]);
+        }
+        assert_int_equal(f->in.len, held);
+}
+
+/* Of two replies one has no window left: it waits, and nobody else does. */
+static void a_reply_without_credit_holds_up_no_other(void **state)
+{
+        struct fixture *f = *state;
+        struct agent_request request;
+        own_buf struct buf large;
+        const struct frame_usage usage = {0};
+        const struct agent_reply small = {.status = 200, .body = STR_INIT("b")};
+        size_t held = 0, body = 0;
+
+        specialise(f);
+        f->t->queues = true;
+        buf_init(&large, 3 * (size_t)FRAME_WINDOW);
+        assert_int_equal(buf_reserve(&large, 3 * (size_t)FRAME_WINDOW), ERR_OK);
+        memset(large.data, 'l', 3 * (size_t)FRAME_WINDOW);
+        const struct agent_reply big = {.status = 200, .body = {large.data, 3 * (size_t)FRAME_WINDOW}};
+        put_request(f, 1, STR("x"));
+        put_request(f, 2, STR("x"));
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_OK);
+        reader_start(f);
+        assert_int_equal(f->t->ops->reply(f->t, 1, &big, &usage, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->reply(f->t, 2, &small, &usage, NULL), ERR_OK);
+        reader_stop(f);
+        struct frame frame;
+        bool second = false;
+        while (!second) {
+                frame = next_frame(f, &held);
+                assert_true(frame.stream == 2 || frame.type != FRAME_END);
+                body += frame.stream == 1 && frame.type == FRAME_DATA ? frame.payload.len : 0;
+                second = frame.stream == 2 && frame.type == FRAME_END;
+        }
+        assert_int_equal(body, FRAME_WINDOW);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(frame_put_credit(&f->out, 1, FRAME_WINDOW), ERR_OK);
+                send_all(f);
+                reader_start(f);
+                assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_LIMIT);
+                reader_stop(f);
+        }
+        do {
+                frame = next_frame(f, &held);
+                assert_int_equal(frame.stream, 1);
+                body += frame.type == FRAME_DATA ? frame.payload.len : 0;
+        } while (frame.type != FRAME_END);
+        assert_int_equal(body, 3 * (size_t)FRAME_WINDOW);
+        assert_int_equal(f->in.len, held);
+}
+
+/* One in hand, one that waits and one whose reply waits are given up: each is told, once, and only those. */
+static void resets_reach_requests_in_every_state(void **state)
+{
+        struct fixture *f = *state;
+        struct agent_request request;
+        const struct agent_reply reply = {.status = 200, .body = STR_INIT("b")};
+        const struct frame_usage usage = {0};
+        size_t held = 0;
+
+        specialise(f);
+        f->t->queues = true;
+        put_request(f, 1, STR("x"));
+        put_request(f, 2, STR("x"));
+        assert_int_equal(frame_put_fields(&f->out, FRAME_HEAD, 3, NULL, 0), ERR_OK);
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->cancelled(f->t), 0);
+        assert_int_equal(frame_put(&f->out, FRAME_RESET, 1, STR("")), ERR_OK);
+        assert_int_equal(frame_put(&f->out, FRAME_RESET, 3, STR("")), ERR_OK);
+        assert_int_equal(frame_put(&f->out, FRAME_RESET, 3, STR("")), ERR_OK); /* it is over: no matter */
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_LIMIT);
+        assert_int_equal(f->t->ops->cancelled(f->t), 1);
+        assert_int_equal(f->t->ops->cancelled(f->t), 0);
+        struct frame frame = next_frame(f, &held);
+        assert_true(frame.type == FRAME_RESET && frame.stream == 3);
+        f->t->ops->log(f->t, 1, 1, STR("unheard\n"));
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
+        frame = next_frame(f, &held);
+        assert_true(frame.type == FRAME_RESET && frame.stream == 1);
+        assert_int_equal(f->t->ops->reply(f->t, 2, &reply, &usage, NULL), ERR_OK);
+        assert_int_equal(next_frame(f, &held).stream, 2);
+}
+
+static void streams_that_no_server_sends_end_the_channel(void **state)
+{
+        struct fixture *f = *state;
+        struct agent_request request;
+
+        specialise(f);
+        put_request(f, 5, STR("x"));
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_OK);
+        assert_int_equal(frame_put(&f->out, FRAME_END, 4, STR("")),
+                         ERR_OK); /* over, or never was: no matter */
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_LIMIT);
+        assert_int_equal(frame_put_data(&f->out, 6, STR("x")), ERR_OK); /* has not begun */
+        send_all(f);
+        assert_int_equal(f->t->ops->try_next(f->t, &request, NULL), ERR_INVALID);
 }
 
 static void closing_and_sigterm_end_the_wait(void **state)
@@ -331,7 +511,7 @@ static void a_run_over_tcp_between_two_probes(void **state)
         assert_true(str_eq(request_field(&request, STR(":source")), STR("endpoint")));
         assert_true(str_eq(request_field(&request, STR("x-a")), STR("1")));
         assert_true(str_eq(request.body, STR("hi")));
-        assert_int_equal(f->t->ops->reply(f->t, &reply, &usage, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
         const char *got = receive_until(f, "{}");
         assert_non_null(strstr(
                 got,
@@ -352,10 +532,10 @@ static void two_connections_are_served_in_the_order_of_their_requests(void **sta
         assert_int_equal(f->t->ops->next(f->t, &request, NULL), ERR_OK);
         assert_true(str_eq(request_field(&request, STR(":path")), STR("/second")));
         send_text(f, "y");
-        assert_int_equal(f->t->ops->reply(f->t, &reply, &usage, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
         assert_int_equal(f->t->ops->next(f->t, &request, NULL), ERR_OK);
         assert_true(str_eq(request_field(&request, STR(":path")), STR("/first")));
-        assert_int_equal(f->t->ops->reply(f->t, &reply, &usage, NULL), ERR_OK);
+        assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
         assert_null(strstr(receive_until(f, "\r\n\r\n"), "Content-Length"));
 }
 
@@ -387,6 +567,14 @@ int main(void)
                 cmocka_unit_test_setup_teardown(a_large_body_gets_credit_as_it_is_taken, setup_channel,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(a_reset_is_noticed_during_the_run, setup_channel, teardown),
+                cmocka_unit_test_setup_teardown(several_requests_are_in_hand_at_once, setup_channel,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(a_reply_without_credit_holds_up_no_other, setup_channel,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(resets_reach_requests_in_every_state, setup_channel,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(streams_that_no_server_sends_end_the_channel, setup_channel,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(closing_and_sigterm_end_the_wait, setup_channel, teardown),
                 cmocka_unit_test_setup_teardown(a_run_over_tcp_between_two_probes, setup_port, teardown),
                 cmocka_unit_test_setup_teardown(two_connections_are_served_in_the_order_of_their_requests,
