@@ -23,10 +23,25 @@ static enum err_code refuse(struct err *err, const char *what, const char *why)
 /* Nothing is accepted and then ignored: what this version cannot honour is refused by name. */
 static enum err_code unsupported_check(const json_t *document, struct err *err)
 {
-        if (json_integer_value(json_object_get(document, "concurrency")) > 1)
-                return refuse(err, "concurrency above 1", ": each instance runs one request at a time");
         if (json_array_size(json_object_get(document, "services")) > 0)
                 return refuse(err, "services", "");
+        return ERR_OK;
+}
+
+/* Whether the handler can take several runs at a time, only loading it tells. */
+static enum err_code concurrency_check(const json_t *document, struct err *err)
+{
+        if (json_integer_value(json_object_get(document, "concurrency")) <= 1)
+                return ERR_OK;
+        if (str_eq(json_str(document, "isolation"), STR("run")))
+                return err_set(err, ERR_UNPROCESSABLE,
+                               "concurrency in body must be 1 with isolation run: each run has a process of "
+                               "its own");
+        if (foreign_image_of(document).len > 0)
+                return err_set(
+                        err, ERR_UNPROCESSABLE,
+                        "concurrency in body must be 1 with functionImage: its server gets one request "
+                        "at a time");
         return ERR_OK;
 }
 
@@ -201,7 +216,8 @@ static enum err_code function_check(struct change *change, struct err *err)
 {
         enum err_code code = unsupported_check(change->document, err);
 
-        if (code != ERR_OK || (code = schema_check(change->document, "in", err)) != ERR_OK ||
+        if (code != ERR_OK || (code = concurrency_check(change->document, err)) != ERR_OK ||
+            (code = schema_check(change->document, "in", err)) != ERR_OK ||
             (code = schema_check(change->document, "out", err)) != ERR_OK ||
             (code = material_check(change, err)) != ERR_OK || (code = identity_make(change, err)) != ERR_OK ||
             (code = image_url_make(change, err)) != ERR_OK)

@@ -199,7 +199,7 @@ static const struct model_field function_fields[] = {
         FIELD("isolation", STRING, .flags = MODEL_OURS, .values = isolation_values, .initial = "\"instance\"",
               .about = "`instance`: runs follow each other in one; `run`: each run gets a new process."),
         FIELD("concurrency", INTEGER, .flags = MODEL_OURS, .min = 1, .max = 1000, .initial = "1",
-              .about = "Requests that one instance serves at a time."),
+              .about = "Runs that one instance has in hand at a time: above 1 for handlers that are async (python3, nodejs)."),
         FIELD("minInstances", INTEGER, .flags = MODEL_OURS, .max = 1000, .initial = "0",
               .about = "Instances that are kept."),
         FIELD("maxInstances", INTEGER, .flags = MODEL_OURS, .min = 1, .max = 10000,

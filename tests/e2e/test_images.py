@@ -64,7 +64,6 @@ def test_an_image_of_a_base_image_that_is_deleted_keeps_working(server, name):
 
 @pytest.mark.parametrize("field, value, message", [
     ("services", ["db"], "services"),
-    ("concurrency", 2, "concurrency above 1"),
     ("sourceURL", "http://example.com/x.tgz", "sourceURL"),
 ])
 def test_what_a_function_cannot_have_is_refused_by_name(server, name, field, value, message):

@@ -16,7 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIXED_FIELDS = 10 };
+enum {
+        FIXED_FIELDS = 10,
+        OUT_BYTES_FULL = 1 << 20 /* queued: payloads wait until it was sent */
+};
 
 /* Fields of the original request that are about its connection or that only we may set. */
 static bool field_is_ours(struct str name)
@@ -55,14 +58,16 @@ enum err_code exchange_specialise(struct instance *instance, struct buf *out)
         struct buf *scratch = &instance->home->scratch;
         struct frame_field fields[FRAME_FIELDS_MAX];
         const struct local_limits *limits = &instance->home->engine->config.limits;
-        char timeout[24], log_max[24], reply_max[24], start_timeout[24];
+        char timeout[24], log_max[24], reply_max[24], start_timeout[24], concurrency[24];
         size_t count = 0, names = 0;
 
         snprintf(timeout, sizeof(timeout), "%u", revision->timeout_ms);
         snprintf(log_max, sizeof(log_max), "%llu", (unsigned long long)limits->log_bytes_max);
         snprintf(reply_max, sizeof(reply_max), "%llu", (unsigned long long)limits->reply_bytes_max);
         snprintf(start_timeout, sizeof(start_timeout), "%u", limits->start_timeout_ms);
+        snprintf(concurrency, sizeof(concurrency), "%u", revision->concurrency);
         fields[count++] = (struct frame_field){STR("function"), str_of(revision->name)};
+        fields[count++] = (struct frame_field){STR("concurrency"), str_of(concurrency)};
         fields[count++] = (struct frame_field){STR("handler"), str_of(revision->handler)};
         fields[count++] = (struct frame_field){STR("timeout-ms"), str_of(timeout)};
         fields[count++] = (struct frame_field){STR("log-bytes-max"), str_of(log_max)};
@@ -103,9 +108,33 @@ static enum err_code copy_fields(struct buf *scratch, const struct invocation *i
         return ERR_OK;
 }
 
-enum err_code exchange_begin(struct instance *instance)
+/* Queues what the agent's window allows of the payload, as long as the channel's buffer is not full of
+ * others'. */
+static enum err_code pump(struct run *run)
 {
-        struct invocation *inv = instance->inv;
+        struct instance *instance = run->instance;
+        const struct invocation *inv = run->inv;
+        enum err_code code = ERR_OK;
+
+        if (run->sent_all || instance->out.len > OUT_BYTES_FULL)
+                return ERR_OK;
+        uint64_t left = inv->payload.len - run->sent, now = left < run->window ? left : run->window;
+        if (now > 0)
+                code = frame_put_data(&instance->out, run->stream,
+                                      str_slice(inv->payload, run->sent, run->sent + now));
+        run->sent += now;
+        run->window -= now;
+        if (code == ERR_OK && run->sent == inv->payload.len) {
+                run->sent_all = true;
+                code = frame_put(&instance->out, FRAME_END, run->stream, (struct str){NULL, 0});
+        }
+        return code;
+}
+
+enum err_code exchange_begin(struct run *run)
+{
+        struct instance *instance = run->instance;
+        struct invocation *inv = run->inv;
         const struct revision *revision = instance->pool->revision;
         struct frame_field fields[FRAME_FIELDS_MAX];
         char deadline[CLOCK_RFC3339_LEN], timeout[24];
@@ -130,58 +159,63 @@ enum err_code exchange_begin(struct instance *instance)
         assert(count <= FIXED_FIELDS);
 
         enum err_code code = copy_fields(&instance->home->scratch, inv, fields, &count);
-        instance->stream++;
-        instance->sent = instance->consumed = instance->logged = 0;
-        instance->window = FRAME_WINDOW;
-        instance->replied = instance->log_cut = instance->sent_all = false;
+        run->window = FRAME_WINDOW;
         if (code == ERR_OK)
-                code = frame_put_fields(&instance->out, FRAME_HEAD, instance->stream, fields, count);
+                code = frame_put_fields(&instance->out, FRAME_HEAD, run->stream, fields, count);
         if (code == ERR_OK && inv->secrets.len > 0)
-                code = frame_put(&instance->out, FRAME_SECRETS, instance->stream, inv->secrets);
-        return code == ERR_OK ? exchange_pump(instance) : code;
+                code = frame_put(&instance->out, FRAME_SECRETS, run->stream, inv->secrets);
+        return code == ERR_OK ? pump(run) : code;
+}
+
+/* Whoever is cut off by a full buffer is first next time. */
+static void rotate(struct instance *instance, struct run *first)
+{
+        struct run *last = first;
+
+        while (last->next != NULL)
+                last = last->next;
+        last->next = instance->runs;
+        for (last = instance->runs; last->next != first;)
+                last = last->next;
+        last->next = NULL;
+        instance->runs = first;
 }
 
 enum err_code exchange_pump(struct instance *instance)
 {
-        struct invocation *inv = instance->inv;
-        uint64_t left = inv->payload.len - instance->sent;
-        uint64_t now = left < instance->window ? left : instance->window;
-        enum err_code code = ERR_OK;
+        struct run *run = instance->runs;
 
-        if (instance->sent_all)
-                return ERR_OK;
-        if (now > 0)
-                code = frame_put_data(&instance->out, instance->stream,
-                                      str_slice(inv->payload, instance->sent, instance->sent + now));
-        instance->sent += now;
-        instance->window -= now;
-        if (code == ERR_OK && instance->sent == inv->payload.len) {
-                instance->sent_all = true;
-                code = frame_put(&instance->out, FRAME_END, instance->stream, (struct str){NULL, 0});
+        while (run != NULL && instance->out.len <= OUT_BYTES_FULL) {
+                enum err_code code = pump(run);
+                if (code != ERR_OK)
+                        return code;
+                run = run->next;
         }
-        return code;
+        if (run != NULL && run != instance->runs)
+                rotate(instance, run);
+        return ERR_OK;
 }
 
-static enum err_code take_log(struct instance *instance, struct str payload, struct err *err)
+static enum err_code take_log(struct run *run, struct str payload, struct err *err)
 {
-        struct invocation *inv = instance->inv;
-        uint64_t max = instance->home->engine->config.limits.log_bytes_max;
+        struct invocation *inv = run->inv;
+        uint64_t max = run->instance->home->engine->config.limits.log_bytes_max;
 
         if (payload.len == 0 || (payload.p[0] != 1 && payload.p[0] != 2))
                 return err_set(err, ERR_INVALID, "a log frame without a stream");
         struct buf *log = payload.p[0] == 1 ? &inv->log_stdout : &inv->log_stderr;
         struct str text = str_slice(payload, 1, payload.len);
-        if (instance->log_cut)
+        if (run->log_cut)
                 return ERR_OK;
-        if (text.len > max - instance->logged) {
-                text.len = max - instance->logged;
-                instance->log_cut = true;
+        if (text.len > max - run->logged) {
+                text.len = max - run->logged;
+                run->log_cut = true;
         }
-        instance->logged += text.len;
+        run->logged += text.len;
         /* Without memory for more log, the run is worth more than its log. */
         if (buf_append(log, text.p, text.len) != ERR_OK)
-                instance->log_cut = true;
-        if (instance->log_cut)
+                run->log_cut = true;
+        if (run->log_cut)
                 buf_printf(log,
                            "\n[dispatch: the log was truncated at its limit of %llu bytes, see "
                            "--log-bytes-max]\n",
@@ -218,9 +252,9 @@ static enum err_code refused(struct str why, struct err *err)
         return err_set(err, ERR_BAD_REPLY, "%.*s", (int)len, text);
 }
 
-static enum err_code take_head(struct instance *instance, struct str payload, struct err *err)
+static enum err_code take_head(struct run *run, struct str payload, struct err *err)
 {
-        struct invocation *inv = instance->inv;
+        struct invocation *inv = run->inv;
         struct frame_field fields[FRAME_FIELDS_MAX];
         size_t count = 0;
         uint64_t status = 200;
@@ -228,7 +262,7 @@ static enum err_code take_head(struct instance *instance, struct str payload, st
 
         if (code != ERR_OK)
                 return code;
-        if (instance->replied)
+        if (run->replied)
                 return err_set(err, ERR_INVALID, "a second head");
         struct str text = frame_field_get(fields, count, STR("dispatch-bad-reply"));
         if (text.p != NULL)
@@ -239,7 +273,8 @@ static enum err_code take_head(struct instance *instance, struct str payload, st
         text = frame_field_get(fields, count, STR("dispatch-error"));
         if (text.p != NULL && (inv->error_type = error_type_of(text)) == NULL)
                 return err_set(err, ERR_INVALID, "an error of an unknown type");
-        instance->spent = instance->spent || frame_field_get(fields, count, STR("dispatch-last")).p != NULL;
+        if (frame_field_get(fields, count, STR("dispatch-last")).p != NULL)
+                instance_spend(run->instance);
         text = frame_field_get(fields, count, STR("content-type"));
         if (text.p != NULL &&
             (!http_value_valid(text) || buf_append(&inv->content, text.p, text.len) != ERR_OK))
@@ -258,16 +293,16 @@ static enum err_code take_head(struct instance *instance, struct str payload, st
                         return err_set(err, ERR_INVALID, "a head that is too large");
         }
         inv->status = (int)status;
-        instance->replied = true;
+        run->replied = true;
         return ERR_OK;
 }
 
-static enum err_code take_data(struct instance *instance, struct str payload, struct err *err)
+static enum err_code take_data(struct run *run, struct str payload, struct err *err)
 {
-        struct invocation *inv = instance->inv;
+        struct invocation *inv = run->inv;
         uint32_t credit;
 
-        if (!instance->replied)
+        if (!run->replied)
                 return err_set(err, ERR_INVALID, "a body before its head");
         enum err_code code = buf_append(&inv->body, payload.p, payload.len);
         if (code == ERR_TOO_LARGE)
@@ -275,20 +310,20 @@ static enum err_code take_data(struct instance *instance, struct str payload, st
                                inv->body.max);
         if (code != ERR_OK)
                 return err_nomem(err);
-        instance->consumed += payload.len;
-        if (instance->consumed < FRAME_WINDOW / 2)
+        run->consumed += payload.len;
+        if (run->consumed < FRAME_WINDOW / 2)
                 return ERR_OK;
-        credit = (uint32_t)instance->consumed;
-        instance->consumed = 0;
+        credit = (uint32_t)run->consumed;
+        run->consumed = 0;
         unsigned char bytes[4] = {credit & 0xff, credit >> 8 & 0xff, credit >> 16 & 0xff,
                                   credit >> 24 & 0xff};
-        code = frame_put(&instance->out, FRAME_CREDIT, instance->stream,
+        code = frame_put(&run->instance->out, FRAME_CREDIT, run->stream,
                          (struct str){(char *)bytes, sizeof(bytes)});
-        instance_flush(instance);
+        instance_flush(run->instance);
         return code == ERR_OK ? ERR_OK : err_nomem(err);
 }
 
-static enum err_code take_credit(struct instance *instance, struct str payload, struct err *err)
+static enum err_code take_credit(struct run *run, struct str payload, struct err *err)
 {
         const unsigned char *bytes = (const unsigned char *)payload.p;
 
@@ -296,12 +331,12 @@ static enum err_code take_credit(struct instance *instance, struct str payload, 
                 return err_set(err, ERR_INVALID, "a credit that is none");
         uint64_t credit =
                 bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
-        if (instance->window + credit > FRAME_WINDOW)
+        if (run->window + credit > FRAME_WINDOW)
                 return err_set(err, ERR_INVALID, "credit for more than was sent");
-        instance->window += credit;
-        if (exchange_pump(instance) != ERR_OK)
+        run->window += credit;
+        if (pump(run) != ERR_OK)
                 return err_nomem(err);
-        instance_flush(instance);
+        instance_flush(run->instance);
         return ERR_OK;
 }
 
@@ -325,27 +360,28 @@ static void take_error(struct invocation *inv)
         buf_clear(&inv->body);
 }
 
-static enum err_code take_end(struct instance *instance, struct str payload, struct err *err)
+static enum err_code take_end(struct run *run, struct str payload, struct err *err)
 {
-        struct invocation *inv = instance->inv;
+        struct invocation *inv = run->inv;
         struct frame_usage usage;
         enum err_code code = frame_parse_usage(payload, &usage, err);
 
         if (code != ERR_OK)
                 return code;
-        if (!instance->replied)
+        if (!run->replied)
                 return err_set(err, ERR_INVALID, "an end before its head");
         /* It answered without reading all of the request: what is left in the channel would confuse the next
          * run. */
-        instance->spent = instance->spent || !instance->sent_all;
-        uint64_t since_us = clock_mono_us() - instance->run_us;
+        if (!run->sent_all)
+                instance_spend(run->instance);
+        uint64_t since_us = clock_mono_us() - run->run_us;
         inv->timing.handler_us = usage.handler_us < since_us ? usage.handler_us : since_us;
         inv->cpu_us = usage.cpu_us;
         inv->memory_peak_bytes = usage.memory_peak_bytes;
         inv->code = ERR_OK;
         if (inv->error_type != NULL)
                 take_error(inv);
-        instance_finish_run(instance);
+        run_finish(run);
         return ERR_OK;
 }
 
@@ -373,23 +409,35 @@ static enum err_code channel_frame(struct instance *instance, const struct frame
         return err_set(err, ERR_INVALID, "a frame that nobody waits for");
 }
 
+/* The run's caller was told already: what still comes of it is for nobody, until it is over. */
+static void drain(struct run *run, const struct frame *frame)
+{
+        if (frame->type == FRAME_END || frame->type == FRAME_RESET)
+                run_finish(run);
+}
+
 enum err_code exchange_frame(struct instance *instance, const struct frame *frame, struct err *err)
 {
         if (frame->stream == 0)
                 return channel_frame(instance, frame, err);
-        if (instance->state != INSTANCE_BUSY || frame->stream != instance->stream)
+        struct run *run = instance->state == INSTANCE_BUSY ? run_find(instance, frame->stream) : NULL;
+        if (run == NULL)
                 return err_set(err, ERR_INVALID, "a frame of a run that is not under way");
+        if (run->inv == NULL) {
+                drain(run, frame);
+                return ERR_OK;
+        }
         switch (frame->type) {
         case FRAME_LOG:
-                return take_log(instance, frame->payload, err);
+                return take_log(run, frame->payload, err);
         case FRAME_HEAD:
-                return take_head(instance, frame->payload, err);
+                return take_head(run, frame->payload, err);
         case FRAME_DATA:
-                return take_data(instance, frame->payload, err);
+                return take_data(run, frame->payload, err);
         case FRAME_CREDIT:
-                return take_credit(instance, frame->payload, err);
+                return take_credit(run, frame->payload, err);
         case FRAME_END:
-                return take_end(instance, frame->payload, err);
+                return take_end(run, frame->payload, err);
         case FRAME_RESET:
                 return err_set(err, ERR_BAD_REPLY, "the runtime gave it up");
         case FRAME_UPGRADE:

@@ -75,7 +75,7 @@ struct pool {
         struct fair_claim claim;
         struct invocation *queue_head, *queue_tail;
         uint32_t queued;
-        struct instance *idle; /* most recently used first */
+        struct instance *idle; /* with room for a run, most recently used first; some are BUSY */
         uint32_t total, starting;
         uint32_t starts_killed; /* in a row, by somebody outside */
         uint64_t run_us;        /* of its runs lately, smoothed: for Retry-After */
@@ -93,6 +93,23 @@ enum instance_state {
         INSTANCE_GONE
 };
 
+/* One run in an instance. */
+struct run {
+        struct run *next;
+        struct instance *instance;
+        struct invocation *inv;   /* NULL: its caller was told already, but the agent is not done with it */
+        struct loop_timer *timer; /* its deadline; then how long it may take to stop */
+        uint32_t stream;
+        bool sent_all;
+        bool replied; /* HEAD of the reply has come */
+        bool log_cut;
+        uint64_t sent;     /* bytes of the payload */
+        uint64_t window;   /* bytes of it that the agent lets us send now */
+        uint64_t consumed; /* bytes of the reply since our last CREDIT */
+        uint64_t logged;
+        uint64_t run_us; /* when it began */
+};
+
 struct instance {
         struct instance *next_by_id;
         struct instance *next_idle, *prev_idle;
@@ -105,23 +122,19 @@ struct instance {
         bool ran;            /* has answered before: the next start is hot */
         bool lost;           /* its channel ended and nobody knows why yet: EXITED will tell */
         bool secrets_wanted; /* waits for the control thread */
-        bool replied;        /* HEAD of the reply has come */
-        bool log_cut;
-        bool spent; /* not to be used again */
+        bool spent;          /* no further run comes into it */
+        bool listed;         /* on its pool's list of those with room */
         int secrets_fd;
         int channel; /* -1 until spawn sent it */
         struct loop_poll *poll;
         bool poll_writes;
-        struct loop_timer *timer; /* of the start, each run's deadline, the wait for EXITED */
+        struct loop_timer *timer; /* of the start, the wait for EXITED */
         struct buf in, out;
-        uint32_t stream;
-        struct invocation *inv;
-        bool sent_all;
-        uint64_t sent;     /* bytes of the payload */
-        uint64_t window;   /* bytes of it that the agent lets us send now */
-        uint64_t consumed; /* bytes of the reply since our last CREDIT */
-        uint64_t logged;
-        uint64_t begun_us, sandbox_us, loading_us, ready_us, run_us;
+        uint32_t last_stream;
+        uint32_t run_count;
+        struct run *runs; /* in it, in the order in which they began */
+        struct run *spare_run;
+        uint64_t begun_us, sandbox_us, loading_us, ready_us;
         uint64_t idle_since_ms;
 };
 
@@ -153,6 +166,8 @@ void pool_ran(struct pool *pool, uint64_t us);
 void deploy_finish(struct deploy *deploy, enum err_code code, const struct err *err, struct str trace);
 /* An instance can take a run (it has just loaded its handler, or finished a run). */
 void pool_instance_idle(struct pool *pool, struct instance *instance, bool first);
+/* It has no room any more: off the list, if it is on it. */
+void pool_instance_full(struct pool *pool, struct instance *instance);
 /* An instance ends before it was ever ready; trace is the handler's error as JSON, or empty. */
 void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace);
 /* A start was killed from outside. True: whoever waits goes on waiting, for another once this one is gone. */
@@ -162,8 +177,7 @@ void pool_idle_remove(struct pool *pool, struct instance *instance);
 
 /* instance.c */
 enum err_code instance_start(struct pool *pool, struct err *err);
-void instance_run(struct instance *instance, struct invocation *inv);
-/* Kills it; a run in hand is told (code, type, text) unless the kernel gives a better reason (memory). */
+/* Kills it; runs in hand are told (code, type, text) unless the kernel gives a better reason (memory). */
 void instance_end(struct instance *instance, enum err_code code, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 void instance_started(struct instance *instance, const struct spawn_started *started, int *channel);
@@ -172,15 +186,32 @@ void instance_secrets(struct instance *instance, enum err_code code, const struc
 void instance_kill(struct instance *instance);
 void instance_flush(struct instance *instance);
 void instance_destroy(struct instance *instance);
-/* READY and the end of a run, from reply.c. */
+/* READY and FAILED. */
 void instance_loaded(struct instance *instance);
 void instance_failed(struct instance *instance, struct str trace);
-void instance_finish_run(struct instance *instance);
+/* One step in the life that instance.c lists; any other is a programmer's error. */
+void instance_move(struct instance *instance, enum instance_state state);
+
+/* run.c: the runs in an instance. */
+/* Room for another run; with `inv`, for that one. */
+bool instance_has_room(const struct instance *instance, const struct invocation *inv);
+/* It must have room. */
+void instance_run(struct instance *instance, struct invocation *inv);
+/* No further run comes into it; it ends after those that are there. */
+void instance_spend(struct instance *instance);
+struct run *run_find(const struct instance *instance, uint32_t stream);
+/* The agent has answered, or says that it has stopped; the run is gone, the instance may be ENDING. */
+void run_finish(struct run *run);
+/* Answers its caller now and sees to it that the agent stops; the run, and the instance, may be gone. */
+void run_give_up(struct run *run, enum err_code code, const char *type, const char *text);
+/* Answers all of them; the instance is ENDING. False: there was none. */
+bool runs_fail(struct instance *instance, enum err_code code, const char *type, const char *text);
+void runs_free(struct instance *instance);
 
 /* exchange.c: one run's frames, both ways. */
 enum err_code exchange_specialise(struct instance *instance, struct buf *out);
-enum err_code exchange_begin(struct instance *instance);
-/* Queues what the agent's window allows of the payload. */
+enum err_code exchange_begin(struct run *run);
+/* Queues what the agent's windows and the channel's buffer allow of the payloads. */
 enum err_code exchange_pump(struct instance *instance);
 /* One frame from the agent. Anything but ERR_OK means that the channel is dead. */
 enum err_code exchange_frame(struct instance *instance, const struct frame *frame, struct err *err);

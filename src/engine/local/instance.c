@@ -23,8 +23,9 @@ enum {
         READ_BYTES = 65536,
         IN_BYTES_MAX = FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN + READ_BYTES,
         OUT_BYTES_MAX = 4 << 20, /* one HEAD, one SECRETS and a window of DATA fit many times */
-        IDLE_BYTES = 4096,       /* a larger buffer is given back while idle */
-        EXIT_WAIT_MS = 1000      /* for spawn to say why an instance died */
+        RUN_BYTES_MAX = 3 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN), /* what each further run adds to that */
+        IDLE_BYTES = 4096,  /* a larger buffer is given back while idle */
+        EXIT_WAIT_MS = 1000 /* for spawn to say why an instance died */
 };
 
 #define TO(state) (1U << INSTANCE_##state)
@@ -42,10 +43,14 @@ static const struct {
         [INSTANCE_GONE] = {"gone", 0, false},
 };
 
-static void move(struct instance *instance, enum instance_state state)
+void instance_move(struct instance *instance, enum instance_state state)
 {
         assert((states[instance->state].next & (1U << state)) != 0);
-        assert(instance->inv == NULL || states[state].holds_run);
+        assert(instance->runs == NULL || states[state].holds_run);
+        if (state == INSTANCE_BUSY)
+                atomic_fetch_add(&instance->home->engine->busy, 1);
+        else if (instance->state == INSTANCE_BUSY)
+                atomic_fetch_sub(&instance->home->engine->busy, 1);
         instance->state = state;
 }
 
@@ -101,7 +106,7 @@ static struct instance *instance_create(struct pool *pool)
         instance->secrets_fd = -1;
         instance->begun_us = clock_mono_us();
         buf_init(&instance->in, IN_BYTES_MAX);
-        buf_init(&instance->out, OUT_BYTES_MAX);
+        buf_init(&instance->out, OUT_BYTES_MAX + (size_t)pool->revision->concurrency * RUN_BYTES_MAX);
         home_add(pool->home, instance);
         return instance;
 }
@@ -111,6 +116,7 @@ void instance_destroy(struct instance *instance)
 {
         loop_poll_destroy(instance->poll);
         loop_timer_destroy(instance->timer);
+        runs_free(instance);
         if (instance->channel >= 0)
                 close(instance->channel);
         if (instance->secrets_fd >= 0)
@@ -221,22 +227,11 @@ static void channel_close(struct instance *instance)
         instance->channel = -1;
 }
 
-static void run_ended(struct instance *instance)
-{
-        instance->inv = NULL;
-        atomic_fetch_sub(&instance->home->engine->busy, 1);
-}
-
-/* Tells whoever waits for it that it is over: the run in hand, or the pool when it never was ready. */
+/* Tells whoever waits for it that it is over: the runs in hand, or the pool when it never was ready. */
 static void report_end(struct instance *instance, enum err_code code, const char *type, const struct err *err)
 {
-        struct invocation *inv = instance->inv;
-
         instance->lost = false;
-        if (inv != NULL) {
-                run_ended(instance);
-                local_fail(instance->home, inv, code, type, err->text);
-        } else if (!instance->ready) {
+        if (!runs_fail(instance, code, type, err->text) && !instance->ready) {
                 instance->ready = true; /* told once */
                 pool_instance_failed(instance->pool, code, err, (struct str){NULL, 0});
         }
@@ -252,9 +247,8 @@ void instance_end(struct instance *instance, enum err_code code, const char *typ
         va_start(args, fmt);
         err_vset(&err, code, fmt, args);
         va_end(args);
-        if (instance->state == INSTANCE_IDLE)
-                pool_idle_remove(instance->pool, instance);
-        move(instance, INSTANCE_ENDING);
+        pool_instance_full(instance->pool, instance);
+        instance_move(instance, INSTANCE_ENDING);
         loop_timer_stop(instance->timer);
         channel_close(instance);
         instance_kill(instance);
@@ -269,7 +263,8 @@ static void instance_lost(struct instance *instance)
                 instance_end(instance, ERR_CANCELLED, NULL, "it ended while idle");
                 return;
         }
-        move(instance, INSTANCE_ENDING);
+        pool_instance_full(instance->pool, instance);
+        instance_move(instance, INSTANCE_ENDING);
         instance->lost = true;
         channel_close(instance);
         loop_timer_start(instance->timer, EXIT_WAIT_MS);
@@ -288,10 +283,6 @@ static void instance_timeout(void *arg)
                              "function %s did not load its handler within %u ms (--start-timeout)",
                              revision->name, instance->home->engine->config.limits.start_timeout_ms);
                 return;
-        case INSTANCE_BUSY:
-                instance_end(instance, ERR_TIMEOUT, "FunctionError",
-                             "Function execution exceeded the timeout of %u ms", revision->timeout_ms);
-                return;
         case INSTANCE_ENDING:
                 err_set(&err, ERR_SYSTEM, "the process of function %s ended before it answered",
                         revision->name);
@@ -300,6 +291,7 @@ static void instance_timeout(void *arg)
                         report_end(instance, ERR_SYSTEM, "FunctionError", &err);
                 return;
         case INSTANCE_IDLE:
+        case INSTANCE_BUSY: /* each run has its own */
         case INSTANCE_GONE:
                 return;
         }
@@ -327,7 +319,7 @@ static void why_exited(const struct instance *instance, const struct spawn_exite
  * handler yet. */
 static bool start_again(struct instance *instance, const struct spawn_exited *exited)
 {
-        if (instance->ready || instance->inv != NULL || !exited->by_signal || exited->value != SIGKILL ||
+        if (instance->ready || instance->runs != NULL || !exited->by_signal || exited->value != SIGKILL ||
             exited->oom_kills > 0 || !pool_instance_killed(instance->pool))
                 return false;
         instance->ready = true; /* nobody is told */
@@ -347,12 +339,12 @@ void instance_exited(struct instance *instance, const struct spawn_exited *exite
         if (instance->state != INSTANCE_ENDING && instance->state != INSTANCE_STARTING)
                 instance_lost(instance);
         if (instance->state == INSTANCE_STARTING)
-                move(instance, INSTANCE_ENDING);
+                instance_move(instance, INSTANCE_ENDING);
         if (!start_again(instance, exited) && (instance->lost || !instance->ready)) {
                 why_exited(instance, exited, &err);
                 report_end(instance, ERR_SYSTEM, "FunctionError", &err);
         }
-        move(instance, INSTANCE_GONE);
+        instance_move(instance, INSTANCE_GONE);
         instance_destroy(instance);
         pool_instance_gone(pool);
 }
@@ -498,14 +490,14 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
                         err_set(&err, (enum err_code)started->code, "%s", started->text);
                         report_end(instance, err.code, "SystemError", &err);
                 }
-                move(instance, INSTANCE_GONE);
+                instance_move(instance, INSTANCE_GONE);
                 instance_destroy(instance);
                 pool_instance_gone(pool);
                 return;
         }
         if (instance->state != INSTANCE_STARTING)
                 return; /* killed meanwhile: EXITED follows */
-        move(instance, INSTANCE_LOADING);
+        instance_move(instance, INSTANCE_LOADING);
         instance->sandbox_us = started->sandbox_us;
         instance->channel = take_fd(channel);
         if (instance->channel < 0) {
@@ -526,7 +518,7 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
 void instance_loaded(struct instance *instance)
 {
         loop_timer_stop(instance->timer);
-        move(instance, INSTANCE_IDLE);
+        instance_move(instance, INSTANCE_IDLE);
         instance->ready = true;
         instance->ready_us = clock_mono_us();
         pool_instance_idle(instance->pool, instance, true);
@@ -540,56 +532,4 @@ void instance_failed(struct instance *instance, struct str trace)
         instance->ready = true;
         pool_instance_failed(instance->pool, ERR_SYSTEM, &err, trace);
         instance_end(instance, ERR_SYSTEM, "FunctionError", "%s", err.text);
-}
-
-void instance_run(struct instance *instance, struct invocation *inv)
-{
-        uint64_t now_us = clock_mono_us();
-
-        assert(instance->inv == NULL);
-        move(instance, INSTANCE_BUSY);
-        instance->inv = inv;
-        atomic_fetch_add(&instance->home->engine->busy, 1);
-        inv->instance = instance;
-        inv->timing.queue_us = now_us - inv->queued_us;
-        inv->start = instance->ran || instance->ready_us < inv->queued_us ? START_HOT : START_BOOT;
-        if (inv->start == START_BOOT) {
-                /* It waited for this instance: what it took stands in the stages, not in the queue. */
-                uint64_t since_us = instance->begun_us > inv->queued_us ? instance->begun_us : inv->queued_us;
-                inv->timing.queue_us = since_us - inv->queued_us;
-                inv->timing.sandbox_us = instance->sandbox_us;
-                inv->timing.start_us = instance->loading_us - instance->begun_us - instance->sandbox_us;
-                inv->timing.import_us = instance->ready_us - instance->loading_us;
-        }
-        instance->ran = true;
-        instance->run_us = now_us;
-        uint64_t now_ms = now_us / 1000;
-        loop_timer_start(instance->timer, inv->deadline_ms > now_ms ? inv->deadline_ms - now_ms : 0);
-        if (exchange_begin(instance) != ERR_OK) {
-                instance_end(instance, ERR_HEADER_LIMIT, "SystemError",
-                             "the head of the request is too large for a function");
-                return;
-        }
-        instance_flush(instance);
-}
-
-void instance_finish_run(struct instance *instance)
-{
-        struct invocation *inv = instance->inv;
-        const struct revision *revision = instance->pool->revision;
-        /* A secret of this run alone may have stayed in its memory. */
-        bool again = revision->isolation == ISOLATION_INSTANCE && inv->secrets.len == 0 && !instance->spent;
-
-        loop_timer_stop(instance->timer);
-        pool_ran(instance->pool, clock_mono_us() - instance->run_us);
-        run_ended(instance);
-        move(instance, INSTANCE_IDLE);
-        local_finish(instance->home, inv);
-        if (!again) {
-                move(instance, INSTANCE_ENDING);
-                channel_close(instance);
-                instance_kill(instance);
-                return;
-        }
-        pool_instance_idle(instance->pool, instance, false);
 }

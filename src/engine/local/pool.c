@@ -99,7 +99,7 @@ static void idle_push(struct pool *pool, struct instance *instance)
         if (pool->idle != NULL)
                 pool->idle->prev_idle = instance;
         pool->idle = instance;
-        instance->idle_since_ms = loop_now_ms(pool->home->loop);
+        instance->listed = true;
 }
 
 void pool_idle_remove(struct pool *pool, struct instance *instance)
@@ -111,6 +111,23 @@ void pool_idle_remove(struct pool *pool, struct instance *instance)
         if (instance->next_idle != NULL)
                 instance->next_idle->prev_idle = instance->prev_idle;
         instance->next_idle = instance->prev_idle = NULL;
+        instance->listed = false;
+}
+
+void pool_instance_full(struct pool *pool, struct instance *instance)
+{
+        if (instance->listed)
+                pool_idle_remove(pool, instance);
+}
+
+/* The first with room for that run. */
+static struct instance *roomy(const struct pool *pool, const struct invocation *inv)
+{
+        struct instance *instance = pool->idle;
+
+        while (instance != NULL && !instance_has_room(instance, inv))
+                instance = instance->next_idle;
+        return instance;
 }
 
 static struct instance *idle_oldest(const struct home *home)
@@ -263,7 +280,8 @@ static void expire_deploys(struct pool *pool)
 
 static void scale_out(struct pool *pool)
 {
-        uint32_t wanted = (pool->queued + 1) / 2;
+        uint32_t at_once = pool->revision->concurrency;
+        uint32_t wanted = ((pool->queued + at_once - 1) / at_once + 1) / 2;
         struct err err;
 
         if (pool->queue_head == NULL || clock_mono_us() - pool->queue_head->queued_us < POOL_SCALE_MS * 1000)
@@ -310,11 +328,11 @@ void pool_turn(struct pool *pool)
 void pool_submit(struct pool *pool, struct invocation *inv)
 {
         struct local_engine *engine = pool->home->engine;
-        struct instance *instance = pool->idle;
+        /* Nobody passes those that wait: they may wait for an instance of their own. */
+        struct instance *instance = pool->queue_head == NULL ? roomy(pool, inv) : NULL;
         char text[ERR_TEXT_MAX];
 
         if (instance != NULL) {
-                pool_idle_remove(pool, instance);
                 instance_run(instance, inv);
                 return;
         }
@@ -343,6 +361,15 @@ static bool same_run(const struct invocation *each, const struct invocation *inv
         return each == inv && strcmp(each->run_id, run_id) == 0;
 }
 
+static struct run *run_of(const struct instance *instance, const struct invocation *inv, const char *run_id)
+{
+        struct run *run = instance->runs;
+
+        while (run != NULL && (run->inv == NULL || !same_run(run->inv, inv, run_id)))
+                run = run->next;
+        return run;
+}
+
 bool pool_cancel(struct pool *pool, const struct invocation *inv, const char *run_id)
 {
         for (struct invocation *each = pool->queue_head; each != NULL; each = each->next) {
@@ -354,8 +381,9 @@ bool pool_cancel(struct pool *pool, const struct invocation *inv, const char *ru
         }
         for (size_t i = 0; i < HOME_BUCKETS; i++) {
                 for (struct instance *each = pool->home->by_id[i]; each != NULL; each = each->next_by_id) {
-                        if (each->state == INSTANCE_BUSY && same_run(each->inv, inv, run_id)) {
-                                instance_end(each, ERR_CANCELLED, "SystemError", "the run was cancelled");
+                        struct run *run = each->pool == pool ? run_of(each, inv, run_id) : NULL;
+                        if (run != NULL) {
+                                run_give_up(run, ERR_CANCELLED, "SystemError", "the run was cancelled");
                                 return true;
                         }
                 }
@@ -388,6 +416,8 @@ void pool_tick(struct pool *pool)
         for (struct instance *instance = pool->idle; instance != NULL; instance = next) {
                 next = instance->next_idle;
                 bool spare = pool->total > pool->revision->instances_min;
+                if (instance->state != INSTANCE_IDLE)
+                        continue;
                 if (retired || (spare && now_ms - instance->idle_since_ms >= pool->revision->idle_timeout_ms))
                         instance_end(instance, ERR_CANCELLED, NULL, "it was idle");
         }
@@ -398,20 +428,26 @@ void pool_tick(struct pool *pool)
 
 void pool_instance_idle(struct pool *pool, struct instance *instance, bool first)
 {
-        struct invocation *inv = pool->queue_head;
-
         if (first) {
                 pool->starting--;
                 pool->starts_killed = 0;
                 fail_deploys(pool, ERR_OK, NULL, (struct str){NULL, 0});
         }
         bool given_up = !first && fair_yield(pool->home->engine->fair, &pool->claim);
-        if (inv != NULL && !given_up) {
+        while (!given_up && pool->queue_head != NULL && instance_has_room(instance, pool->queue_head)) {
+                struct invocation *inv = pool->queue_head;
                 queue_remove(pool, inv);
                 instance_run(instance, inv);
-                return;
         }
-        idle_push(pool, instance);
+        if (instance->state == INSTANCE_BUSY && given_up)
+                instance_spend(instance); /* those in it end first */
+        if (!instance_has_room(instance, NULL))
+                return;
+        if (!instance->listed)
+                idle_push(pool, instance);
+        if (instance->state != INSTANCE_IDLE)
+                return;
+        instance->idle_since_ms = loop_now_ms(pool->home->loop);
         if (pool_retired(pool))
                 instance_end(instance, ERR_CANCELLED, NULL, "its function has changed");
         else if (given_up || fair_evict(pool->home->engine->fair))

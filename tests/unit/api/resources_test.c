@@ -130,9 +130,14 @@ static const struct error_case {
          "network.allow.0 in body should be a host name, *.DOMAIN, an IPv4 address or a range ADDRESS/PREFIX "
          "without bits behind the prefix"},
         {"POST", "/v1/function", JSON,
-         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"concurrency\":2}", 422, 422,
-         "concurrency above 1 is not available in this version of Dispatch: each instance runs one request "
-         "at a time"},
+         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"concurrency\":2,\"isolation\":\"run\"}",
+         422, 422, "concurrency in body must be 1 with isolation run: each run has a process of its own"},
+        {"POST", "/v1/function", JSON,
+         "{\"name\":\"f\",\"functionImage\":\"r.example/a:1\",\"concurrency\":2}", 422, 422,
+         "concurrency in body must be 1 with functionImage: its server gets one request at a time"},
+        {"POST", "/v1/function", JSON,
+         "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"concurrency\":1001}", 422, 606,
+         "concurrency in body should be less than or equal to 1000"},
         {"POST", "/v1/function", JSON,
          "{\"name\":\"f\",\"image\":\"python3\",\"source\":\"YQ==\",\"schema\":{\"in\":{\"type\":\"objekt\"}}"
          "}",

@@ -38,7 +38,17 @@ enum behaviour {
         NO_LOAD,      /* fails to load its handler */
         LOG_FLOOD,    /* prints more than the log keeps */
         EARLY_END,    /* answers before it has read the request */
-        REFUSED       /* says itself that what its function sent is no reply */
+        REFUSED,      /* says itself that what its function sent is no reply */
+        SEVERAL       /* takes runs in hand, and does with them what the test says */
+};
+
+enum { HELD_MAX = 64 };
+
+/* A run that an agent has in hand, under SEVERAL. */
+struct held {
+        uint32_t stream;
+        size_t bytes;
+        bool whole, reset;
 };
 
 struct agent {
@@ -48,6 +58,8 @@ struct agent {
         struct buf body;
         uint32_t stream;
         bool gone;
+        struct held held[HELD_MAX];
+        size_t held_count;
 };
 
 static struct loop *loop;
@@ -228,6 +240,7 @@ static void answer(struct agent *agent)
 
         switch (behaviour) {
         case SILENT:
+        case SEVERAL:
                 return;
         case DIE:
                 agent_exit(agent, 0, 3, 0);
@@ -272,6 +285,25 @@ static void answer(struct agent *agent)
         buf_clear(&agent->body);
 }
 
+static void agent_hold(struct agent *agent, const struct frame *frame)
+{
+        struct held *held = agent->held;
+
+        if (frame->stream == 0)
+                return;
+        while (held < agent->held + agent->held_count && held->stream != frame->stream)
+                held++;
+        if (frame->type == FRAME_HEAD) {
+                assert_ptr_equal(held, agent->held + agent->held_count);
+                assert_true(agent->held_count++ < HELD_MAX);
+                *held = (struct held){.stream = frame->stream};
+        }
+        assert_true(held < agent->held + agent->held_count);
+        held->bytes += frame->type == FRAME_DATA ? frame->payload.len : 0;
+        held->whole = held->whole || frame->type == FRAME_END;
+        held->reset = held->reset || frame->type == FRAME_RESET;
+}
+
 static void agent_frame(struct agent *agent, const struct frame *frame)
 {
         own_buf struct buf out = {.max = 1 << 20};
@@ -298,6 +330,8 @@ static void agent_frame(struct agent *agent, const struct frame *frame)
         }
         if (out.len > 0)
                 put(agent, &out);
+        if (behaviour == SEVERAL)
+                agent_hold(agent, frame);
         if (frame->type == FRAME_HEAD) {
                 agent->stream = frame->stream;
                 if (behaviour == EARLY_END)
@@ -938,6 +972,333 @@ static void a_drain_waits_for_the_run_under_way(void **state)
         revision_unref(revision);
 }
 
+/* Runs with the numbers of their streams as payloads, in agents that hold them. */
+struct several {
+        struct revision *revision;
+        struct invocation inv[HELD_MAX];
+        bool done[HELD_MAX];
+        size_t count;
+};
+
+static struct invocation *several_add(struct several *several, const char *payload)
+{
+        size_t i = several->count++;
+
+        inv_init(&several->inv[i], several->revision, str_of(payload), &several->done[i]);
+        engine->ops->invoke(engine, &several->inv[i]);
+        return &several->inv[i];
+}
+
+static size_t in_hand(void)
+{
+        size_t count = 0;
+
+        for (size_t i = 0; i < AGENTS_MAX; i++) {
+                for (size_t k = 0; agents[i].id != 0 && k < agents[i].held_count; k++)
+                        count += agents[i].held[k].whole;
+        }
+        return count;
+}
+
+static void until_in_hand(size_t count)
+{
+        for (int i = 0; i < STEPS_MAX && in_hand() < count; i++)
+                step();
+        assert_int_equal(in_hand(), count);
+}
+
+static void several_begin(struct several *several, const char *json, size_t count)
+{
+        *several = (struct several){.revision = revision_of(json)};
+        behaviour = SEVERAL;
+        for (size_t i = 0; i < count; i++)
+                several_add(several, "1");
+        until_in_hand(count);
+}
+
+static void several_finish(struct several *several)
+{
+        for (size_t i = 0; i < several->count; i++) {
+                assert_true(several->done[i]);
+                invocation_finish(&several->inv[i]);
+        }
+        revision_unref(several->revision);
+}
+
+static void reply_to(struct agent *agent, uint32_t stream, const char *body)
+{
+        own_buf struct buf out = {.max = 1 << 20};
+        const struct frame_usage usage = {0};
+
+        put_head(&out, stream, "x-a", "b");
+        frame_put_data(&out, stream, str_of(body));
+        frame_put_usage(&out, stream, &usage);
+        put(agent, &out);
+}
+
+static void say_stopped(struct agent *agent, uint32_t stream)
+{
+        own_buf struct buf out = {.max = 4096};
+
+        frame_put(&out, FRAME_RESET, stream, (struct str){NULL, 0});
+        put(agent, &out);
+}
+
+static void runs_share_an_instance_up_to_the_concurrency(void **state)
+{
+        struct several several;
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 3, \"maxInstances\": 1}", 3);
+        several_add(&several, "1");
+        for (int i = 0; i < 100; i++)
+                step();
+        assert_int_equal(in_hand(), 3); /* the fourth waits */
+        reply_to(&agents[0], 2, "\"two\"");
+        run_until(&several.done[1]);
+        until_in_hand(4);
+        assert_false(several.done[0] || several.done[2] || several.done[3]);
+        reply_to(&agents[0], 4, "\"four\"");
+        reply_to(&agents[0], 1, "\"one\"");
+        reply_to(&agents[0], 3, "\"three\"");
+        run_until(&several.done[2]);
+        static const char *const bodies[] = {"\"one\"", "\"two\"", "\"three\"", "\"four\""};
+        for (size_t i = 0; i < 4; i++) {
+                assert_int_equal(several.inv[i].code, ERR_OK);
+                assert_string_equal(buf_text(&several.inv[i].body), bodies[i]);
+        }
+        assert_int_equal(starts, 1);
+        assert_int_equal(kills, 0);
+        several_finish(&several);
+}
+
+static void more_than_the_concurrency_take_another_instance(void **state)
+{
+        struct several several;
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 2}", 4);
+        assert_int_equal(starts, 2);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(agents[i].held_count, 2);
+                reply_to(&agents[i], 1, "1");
+                reply_to(&agents[i], 2, "2");
+        }
+        for (size_t i = 0; i < 4; i++)
+                run_until(&several.done[i]);
+        several_finish(&several);
+}
+
+static void a_cancelled_run_leaves_the_others_alone(void **state)
+{
+        struct several several;
+        struct agent *agent = &agents[0];
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 3, \"maxInstances\": 1}", 3);
+        engine->ops->cancel(engine, &several.inv[1]);
+        run_until(&several.done[1]);
+        assert_int_equal(several.inv[1].code, ERR_CANCELLED);
+        for (int i = 0; i < STEPS_MAX && !agent->held[1].reset; i++)
+                step();
+        assert_true(agent->held[1].reset && !agent->held[0].reset && !agent->held[2].reset);
+        several_add(&several, "1"); /* there is room once the agent is done with the other */
+        for (int i = 0; i < 100; i++)
+                step();
+        assert_int_equal(in_hand(), 3);
+        say_stopped(agent, 2);
+        until_in_hand(4);
+        reply_to(agent, 1, "1");
+        reply_to(agent, 3, "3");
+        reply_to(agent, 4, "4");
+        run_until(&several.done[0]);
+        run_until(&several.done[2]);
+        run_until(&several.done[3]);
+        assert_int_equal(kills, 0);
+        assert_int_equal(several.inv[0].code, ERR_OK);
+        several_finish(&several);
+}
+
+static void an_answer_that_crosses_the_cancel_ends_the_run_too(void **state)
+{
+        struct several several;
+        struct agent *agent = &agents[0];
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 1000, \"maxInstances\": 1}", 2);
+        engine->ops->cancel(engine, &several.inv[0]);
+        run_until(&several.done[0]);
+        reply_to(agent, 1, "1");
+        reply_to(agent, 2, "2");
+        run_until(&several.done[1]);
+        assert_int_equal(several.inv[0].code, ERR_CANCELLED);
+        assert_int_equal(several.inv[0].body.len, 0);
+        assert_int_equal(several.inv[1].code, ERR_OK);
+        assert_int_equal(kills, 0);
+        several_finish(&several);
+}
+
+static void a_run_that_does_not_stop_takes_its_instance_with_it(void **state)
+{
+        struct several several;
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 3, \"maxInstances\": 1}", 2);
+        engine->ops->cancel(engine, &several.inv[0]);
+        run_until(&several.done[0]);
+        assert_false(several.done[1]);
+        run_until(&several.done[1]);
+        assert_int_equal(several.inv[1].code, ERR_SYSTEM);
+        assert_string_equal(several.inv[1].error_type, "FunctionError");
+        assert_string_equal(several.inv[1].err.text,
+                            "the instance of function f was ended with this run in it: another run did not "
+                            "stop within 2000 ms of its cancellation");
+        for (int i = 0; i < STEPS_MAX && kills == 0; i++)
+                step();
+        assert_int_equal(kills, 1);
+        several_finish(&several);
+}
+
+static void a_deadline_is_of_one_run(void **state)
+{
+        struct several several;
+        struct agent *agent = &agents[0];
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 3, \"maxInstances\": 1}", 1);
+        inv_init(&several.inv[1], several.revision, STR("1"), &several.done[1]);
+        several.inv[1].deadline_ms = clock_mono_ms() + 30;
+        several.count = 2;
+        engine->ops->invoke(engine, &several.inv[1]);
+        run_until(&several.done[1]);
+        assert_int_equal(several.inv[1].code, ERR_TIMEOUT);
+        assert_string_equal(several.inv[1].err.text, "Function execution exceeded the timeout of 60000 ms");
+        say_stopped(agent, 2);
+        reply_to(agent, 1, "1");
+        run_until(&several.done[0]);
+        assert_int_equal(several.inv[0].code, ERR_OK);
+        assert_int_equal(kills, 0);
+        several_finish(&several);
+}
+
+/* One lie on the channel, and all that are in the instance are told the same. */
+static void lies(const char *json, size_t count, void (*lie)(struct agent *agent))
+{
+        struct several several;
+
+        several_begin(&several, json, count);
+        lie(&agents[0]);
+        for (size_t i = 0; i < count; i++)
+                run_until(&several.done[i]);
+        assert_int_equal(several.inv[count - 1].code, ERR_BAD_REPLY);
+        assert_string_equal(several.inv[count - 1].err.text,
+                            "the reply of function f is no reply: a frame of a run that is not under way");
+        for (int i = 0; i < STEPS_MAX && kills == 0; i++)
+                step();
+        assert_int_equal(kills, 1);
+        several_finish(&several);
+}
+
+static void answers_twice(struct agent *agent)
+{
+        reply_to(agent, 1, "1");
+        reply_to(agent, 1, "1");
+}
+
+static void stops_twice(struct agent *agent)
+{
+        reply_to(agent, 2, "1");
+        say_stopped(agent, 2);
+}
+
+static void answers_ahead(struct agent *agent)
+{
+        reply_to(agent, 4, "1");
+}
+
+static void an_answer_twice_or_to_no_run_ends_the_instance(void **state)
+{
+        (void)state;
+        lies("{\"concurrency\": 5}", 3, answers_twice);
+}
+
+static void a_stop_of_a_run_that_is_over_ends_the_instance(void **state)
+{
+        (void)state;
+        lies("{\"concurrency\": 5}", 3, stops_twice);
+}
+
+static void an_answer_to_a_run_that_is_to_come_ends_the_instance(void **state)
+{
+        (void)state;
+        lies("{\"concurrency\": 5}", 3, answers_ahead);
+}
+
+static void a_process_that_ends_is_told_to_all_its_runs(void **state)
+{
+        struct several several;
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 5, \"memory\": 64}", 3);
+        agent_exit(&agents[0], 1, SIGKILL, 1);
+        for (size_t i = 0; i < 3; i++) {
+                run_until(&several.done[i]);
+                assert_string_equal(several.inv[i].err.text,
+                                    "function f exceeded its memory limit of 64 MiB");
+        }
+        several_finish(&several);
+}
+
+static void a_run_with_secrets_of_its_own_is_alone(void **state)
+{
+        struct several several;
+
+        (void)state;
+        several_begin(&several, "{\"concurrency\": 5}", 1);
+        inv_init(&several.inv[1], several.revision, STR("1"), &several.done[1]);
+        several.inv[1].secrets = STR("{\"a\":\"b\"}");
+        several.count = 2;
+        engine->ops->invoke(engine, &several.inv[1]);
+        until_in_hand(2);
+        assert_int_equal(starts, 2);
+        several_add(&several, "1");
+        until_in_hand(3);
+        assert_int_equal(agents[0].held_count, 2);
+        assert_int_equal(agents[1].held_count, 1);
+        reply_to(&agents[1], 1, "1");
+        reply_to(&agents[0], 1, "1");
+        reply_to(&agents[0], 2, "1");
+        for (size_t i = 0; i < 3; i++)
+                run_until(&several.done[i]);
+        for (int i = 0; i < STEPS_MAX && kills == 0; i++)
+                step();
+        assert_int_equal(kills, 1); /* the one that has seen the secret */
+        several_finish(&several);
+}
+
+static void large_payloads_of_many_runs_go_through_together(void **state)
+{
+        struct several several = {.revision = revision_of("{\"concurrency\": 40, \"maxInstances\": 1}")};
+        size_t len = 3 * FRAME_WINDOW + 5;
+        own_mem char *payload = malloc(len + 1);
+
+        (void)state;
+        behaviour = SEVERAL;
+        memset(payload, 'p', len);
+        payload[len] = '\0';
+        for (int i = 0; i < 40; i++)
+                several_add(&several, payload);
+        until_in_hand(40);
+        for (uint32_t i = 0; i < 40; i++) {
+                assert_int_equal(agents[0].held[i].bytes, len);
+                reply_to(&agents[0], i + 1, "1");
+        }
+        for (size_t i = 0; i < 40; i++)
+                run_until(&several.done[i]);
+        assert_int_equal(starts, 1);
+        several_finish(&several);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -970,6 +1331,18 @@ int main(void)
                 TEST(a_handler_that_kills_itself_fails_after_a_few_starts),
                 TEST(a_retired_revision_loses_its_instances_but_still_answers),
                 TEST(a_drain_waits_for_the_run_under_way),
+                TEST(runs_share_an_instance_up_to_the_concurrency),
+                TEST(more_than_the_concurrency_take_another_instance),
+                TEST(a_cancelled_run_leaves_the_others_alone),
+                TEST(an_answer_that_crosses_the_cancel_ends_the_run_too),
+                TEST(a_run_that_does_not_stop_takes_its_instance_with_it),
+                TEST(a_deadline_is_of_one_run),
+                TEST(an_answer_twice_or_to_no_run_ends_the_instance),
+                TEST(a_stop_of_a_run_that_is_over_ends_the_instance),
+                TEST(an_answer_to_a_run_that_is_to_come_ends_the_instance),
+                TEST(a_process_that_ends_is_told_to_all_its_runs),
+                TEST(a_run_with_secrets_of_its_own_is_alone),
+                TEST(large_payloads_of_many_runs_go_through_together),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,259 @@
+/*
+ * engine/local/run.c: the runs in an instance, one or (where its function says so) several at a time: how
+ * they begin, end, are given up, and what that means for the instance.
+ *
+ * A run that nobody waits for any more (its caller is gone, it was deleted, its time is over) is answered at
+ * once. Where it is alone by the function's own definition, its instance ends with it. Where others may be in
+ * the instance it is reset: the agent cancels it and says when it is over. One that does not end within
+ * RUN_GRACE_MS takes the instance with it, and the others are told why.
+ */
+#include "engine/local/home.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RUN_GRACE_MS = 2000 };
+
+static void run_timeout(void *arg);
+
+static struct run *run_create(struct instance *instance)
+{
+        struct run *run = instance->spare_run;
+
+        if (run != NULL) {
+                instance->spare_run = run->next;
+                return run;
+        }
+        run = calloc(1, sizeof(*run));
+        if (run == NULL)
+                return NULL;
+        run->timer = loop_timer_create(instance->home->loop, run_timeout, run);
+        if (run->timer == NULL) {
+                free(run);
+                return NULL;
+        }
+        return run;
+}
+
+static void run_destroy(struct run *run)
+{
+        loop_timer_destroy(run->timer);
+        free(run);
+}
+
+static void run_link(struct instance *instance, struct run *run)
+{
+        struct run **last = &instance->runs;
+
+        while (*last != NULL)
+                last = &(*last)->next;
+        run->next = NULL;
+        *last = run;
+        instance->run_count++;
+}
+
+/* Off the instance's list; what it was for is the caller's. Its memory is kept for the next. */
+static struct invocation *run_remove(struct run *run)
+{
+        struct instance *instance = run->instance;
+        struct run **at = &instance->runs;
+        struct invocation *inv = run->inv;
+
+        while (*at != run) {
+                assert(*at != NULL);
+                at = &(*at)->next;
+        }
+        *at = run->next;
+        instance->run_count--;
+        loop_timer_stop(run->timer);
+        run->inv = NULL;
+        run->next = instance->spare_run;
+        instance->spare_run = run;
+        return inv;
+}
+
+void runs_free(struct instance *instance)
+{
+        while (instance->runs != NULL)
+                run_remove(instance->runs);
+        while (instance->spare_run != NULL) {
+                struct run *run = instance->spare_run;
+                instance->spare_run = run->next;
+                run_destroy(run);
+        }
+}
+
+struct run *run_find(const struct instance *instance, uint32_t stream)
+{
+        struct run *run = instance->runs;
+
+        while (run != NULL && run->stream != stream)
+                run = run->next;
+        return run;
+}
+
+bool runs_fail(struct instance *instance, enum err_code code, const char *type, const char *text)
+{
+        bool any = instance->runs != NULL;
+
+        /* Whoever is told may come back with another run, for another instance. */
+        while (instance->runs != NULL) {
+                struct invocation *inv = run_remove(instance->runs);
+                if (inv != NULL)
+                        local_fail(instance->home, inv, code, type, text);
+        }
+        return any;
+}
+
+bool instance_has_room(const struct instance *instance, const struct invocation *inv)
+{
+        if (instance->spent || (instance->state != INSTANCE_IDLE && instance->state != INSTANCE_BUSY))
+                return false;
+        /* What only this run may know must not be where others are. */
+        if (inv != NULL && inv->secrets.len > 0 && instance->run_count > 0)
+                return false;
+        return instance->run_count < instance->pool->revision->concurrency;
+}
+
+void instance_spend(struct instance *instance)
+{
+        instance->spent = true;
+        pool_instance_full(instance->pool, instance);
+}
+
+/* Which start it had: how long it waited for what. */
+static void note_start(const struct instance *instance, struct invocation *inv, uint64_t now_us)
+{
+        inv->timing.queue_us = now_us - inv->queued_us;
+        inv->start = instance->ran || instance->ready_us < inv->queued_us ? START_HOT : START_BOOT;
+        if (inv->start != START_BOOT)
+                return;
+        /* It waited for this instance: what it took stands in the stages, not in the queue. */
+        uint64_t since_us = instance->begun_us > inv->queued_us ? instance->begun_us : inv->queued_us;
+        inv->timing.queue_us = since_us - inv->queued_us;
+        inv->timing.sandbox_us = instance->sandbox_us;
+        inv->timing.start_us = instance->loading_us - instance->begun_us - instance->sandbox_us;
+        inv->timing.import_us = instance->ready_us - instance->loading_us;
+}
+
+/* True unless no other run may come into the instance while, or after, this one is there. */
+static bool shares(const struct instance *instance, const struct invocation *inv)
+{
+        /* A secret of this run alone may stay in its memory. */
+        return instance->pool->revision->isolation == ISOLATION_INSTANCE && inv->secrets.len == 0;
+}
+
+void instance_run(struct instance *instance, struct invocation *inv)
+{
+        struct run *run = run_create(instance);
+        uint64_t now_us = clock_mono_us(), now_ms = now_us / 1000;
+
+        if (run == NULL) {
+                local_fail(instance->home, inv, ERR_NO_MEMORY, "SystemError", "out of memory");
+                pool_instance_idle(instance->pool, instance, false);
+                return;
+        }
+        *run = (struct run){.timer = run->timer,
+                            .instance = instance,
+                            .inv = inv,
+                            .stream = ++instance->last_stream,
+                            .run_us = now_us};
+        run_link(instance, run);
+        if (instance->state == INSTANCE_IDLE)
+                instance_move(instance, INSTANCE_BUSY);
+        inv->instance = instance;
+        note_start(instance, inv, now_us);
+        instance->ran = true;
+        if (!shares(instance, inv))
+                instance_spend(instance);
+        else if (!instance_has_room(instance, NULL))
+                pool_instance_full(instance->pool, instance);
+        loop_timer_start(run->timer, inv->deadline_ms > now_ms ? inv->deadline_ms - now_ms : 0);
+        if (exchange_begin(run) != ERR_OK) {
+                instance_end(instance, ERR_HEADER_LIMIT, "SystemError",
+                             "the head of the request is too large for a function");
+                return;
+        }
+        instance_flush(instance);
+}
+
+/* A run is off the list: the instance has room again, or has done its last. */
+static void after_run(struct instance *instance)
+{
+        if (instance->state != INSTANCE_BUSY && instance->state != INSTANCE_IDLE)
+                return; /* whoever was told has ended it */
+        if (instance->run_count > 0) {
+                if (!instance->spent)
+                        pool_instance_idle(instance->pool, instance, false);
+                return;
+        }
+        if (instance->state == INSTANCE_BUSY)
+                instance_move(instance, INSTANCE_IDLE);
+        if (instance->spent)
+                instance_end(instance, ERR_CANCELLED, NULL, "it has done its last run");
+        else
+                pool_instance_idle(instance->pool, instance, false);
+}
+
+void run_finish(struct run *run)
+{
+        struct instance *instance = run->instance;
+
+        pool_ran(instance->pool, clock_mono_us() - run->run_us);
+        struct invocation *inv = run_remove(run);
+        if (instance->run_count == 0)
+                instance_move(instance, INSTANCE_IDLE);
+        if (inv != NULL)
+                local_finish(instance->home, inv);
+        after_run(instance);
+}
+
+/* The agent is told to end it, and has a while to do so. */
+static void run_reset(struct run *run)
+{
+        struct instance *instance = run->instance;
+
+        run->inv = NULL;
+        run->sent_all = true;
+        loop_timer_start(run->timer, RUN_GRACE_MS);
+        if (frame_put(&instance->out, FRAME_RESET, run->stream, (struct str){NULL, 0}) != ERR_OK)
+                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
+        else
+                instance_flush(instance);
+}
+
+void run_give_up(struct run *run, enum err_code code, const char *type, const char *text)
+{
+        struct instance *instance = run->instance;
+        struct invocation *inv = run->inv;
+
+        if (instance->state != INSTANCE_BUSY || instance->pool->revision->concurrency <= 1) {
+                instance_end(instance, code, type, "%s", text);
+                return;
+        }
+        run_reset(run);
+        local_fail(instance->home, inv, code, type, text);
+}
+
+static void run_timeout(void *arg)
+{
+        struct run *run = arg;
+        const struct revision *revision = run->instance->pool->revision;
+        char text[ERR_TEXT_MAX];
+
+        if (run->instance->state != INSTANCE_BUSY)
+                return; /* lost: EXITED will tell */
+        if (run->inv == NULL) {
+                instance_end(run->instance, ERR_SYSTEM, "FunctionError",
+                             "the instance of function %s was ended with this run in it: another run did not "
+                             "stop within %d ms of its cancellation",
+                             revision->name, RUN_GRACE_MS);
+                return;
+        }
+        snprintf(text, sizeof(text), "Function execution exceeded the timeout of %u ms",
+                 revision->timeout_ms);
+        run_give_up(run, ERR_TIMEOUT, "FunctionError", text);
+}
