@@ -5,6 +5,7 @@
 #include "base/own.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,6 +209,29 @@ enum err_code revision_create(const struct store_row *row, const struct revision
                 str_eq(json_str(document, "isolation"), STR("run")) ? ISOLATION_RUN : ISOLATION_INSTANCE;
         *ret = revision;
         return ERR_OK;
+}
+
+struct revision *revision_of_image(const struct revision *of, const char *name)
+{
+        struct revision *revision = calloc(1, sizeof(*revision));
+
+        if (revision == NULL)
+                return NULL;
+        atomic_init(&revision->refs, 1);
+        if (!copy_text(&revision->organization, of->organization) || !copy_text(&revision->project, "") ||
+            !copy_text(&revision->name, name) || !copy_text(&revision->language, of->language) ||
+            !copy_text(&revision->handler, "") || !copy_text(&revision->interpreter, of->interpreter)) {
+                revision_free(revision);
+                return NULL;
+        }
+        snprintf(revision->function_id, sizeof(revision->function_id), "image");
+        memcpy(revision->layers, of->layers, sizeof(revision->layers));
+        revision->layer_count = of->layer_count;
+        revision->memory_mib = of->memory_mib;
+        revision->cpu_millicores = of->cpu_millicores;
+        revision->timeout_ms = of->timeout_ms;
+        revision->concurrency = 1;
+        return revision;
 }
 
 struct revision *revision_ref(struct revision *revision)

@@ -22,7 +22,9 @@ enum revision_isolation { ISOLATION_INSTANCE, ISOLATION_RUN };
 
 struct revision {
         atomic_uint refs;
-        atomic_bool retired; /* the function has changed or is gone: no instance is kept for it */
+        atomic_bool retired;     /* the function has changed or is gone: no instance is kept for it */
+        atomic_bool no_template; /* its handler cannot be forked; set once, after the reason */
+        char no_template_why[200];
         char *organization, *project, *name;
         char function_id[UUID_LEN + 1];
         int64_t number; /* the function's revision */
@@ -66,6 +68,9 @@ struct revision_build {
  */
 enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
                               struct revision **ret, struct err *err);
+/* A revision without code that stands for the image of `of`, for what starts without a function: same
+ * organization, language, layers and sizes. NULL: no memory. */
+struct revision *revision_of_image(const struct revision *of, const char *name);
 struct revision *revision_ref(struct revision *revision);
 void revision_unref(struct revision *revision); /* takes NULL; any thread */
 

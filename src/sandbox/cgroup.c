@@ -163,8 +163,8 @@ static enum err_code v2_open(struct cgroup_tree *tree, const struct cgroup_place
         return code != ERR_OK ? code : tree->ops->inner(tree, ".", err);
 }
 
-/* Clears the trees that the record names: an older process may have stood elsewhere. */
-static void record_clear(int record_fd, const char *name)
+/* Each tree that the record names. */
+static void record_each(int record_fd, const char *name, void (*each)(const char *path))
 {
         own_fd int fd = openat(record_fd, record_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         own_file FILE *file = fd >= 0 ? fdopen(fd, "re") : NULL;
@@ -177,8 +177,20 @@ static void record_clear(int record_fd, const char *name)
                 line[strcspn(line, "\n")] = '\0';
                 const char *last = strrchr(line, '/');
                 if (last != NULL && strcmp(last + 1, name) == 0)
-                        (void)cgroup_clear(line, NULL);
+                        each(line);
         }
+}
+
+static void clear_each(const char *path)
+{
+        (void)cgroup_clear(path, NULL);
+}
+
+/* Clears the trees that the record names: an older process may have stood elsewhere. */
+static void record_clear(int record_fd, const char *name)
+{
+        record_each(record_fd, name, cgroup_thaw_below);
+        record_each(record_fd, name, clear_each);
 }
 
 static enum err_code record_write(const struct cgroup_tree *tree, struct err *err)
@@ -235,6 +247,8 @@ void cgroup_tree_destroy(struct cgroup_tree *tree)
                 tree->released = cgroup->next;
                 free(cgroup);
         }
+        for (size_t i = 0; i < tree->hierarchy_count; i++)
+                cgroup_thaw_below(tree->hierarchies[i].path);
         for (size_t i = 0; i < tree->hierarchy_count; i++) {
                 close(tree->hierarchies[i].fd);
                 (void)cgroup_clear(tree->hierarchies[i].path, NULL);
@@ -325,7 +339,7 @@ enum err_code cgroup_create(struct cgroup_tree *tree, const char *organization, 
         struct cgroup *cgroup = malloc(sizeof(*cgroup) + (size_t)len + 1);
         if (cgroup == NULL)
                 return err_nomem(err);
-        *cgroup = (struct cgroup){.tree = tree, .clone_fd = -1};
+        *cgroup = (struct cgroup){.tree = tree, .clone_fd = -1, .number = tree->next_number};
         memcpy(cgroup->path, path, (size_t)len + 1);
 
         enum err_code code = instance_make(tree, cgroup, limits, err);
@@ -335,6 +349,26 @@ enum err_code cgroup_create(struct cgroup_tree *tree, const char *organization, 
         }
         *ret = cgroup;
         return ERR_OK;
+}
+
+uint64_t cgroup_number_of(const struct cgroup *cgroup)
+{
+        return cgroup != NULL ? cgroup->number : 0;
+}
+
+void cgroup_freeze(struct cgroup *cgroup, bool freeze)
+{
+        if (cgroup == NULL || cgroup->frozen == freeze)
+                return;
+        cgroup->frozen = freeze;
+        cgroup->tree->ops->freeze(cgroup->tree, cgroup->path, freeze);
+}
+
+int cgroup_tree_fd(const struct cgroup_tree *tree, const char *measure)
+{
+        if (tree->ops->version == 2)
+                return tree->hierarchies[0].fd;
+        return tree->by_controller[strcmp(measure, "memory") == 0 ? CONTROLLER_MEMORY : CONTROLLER_CPUACCT];
 }
 
 int cgroup_clone_fd(const struct cgroup *cgroup)

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -53,6 +54,16 @@ int cgroup_clone_fd(const struct cgroup *cgroup);
  * forks or ends, which takes the kernel 10 ms and more and stops all others that fork meanwhile. Allocates
  * nothing; reports by errno. */
 int cgroup_enter(const struct cgroup *cgroup);
+
+/* The N of its folder i-N; 0 for NULL. */
+uint64_t cgroup_number_of(const struct cgroup *cgroup);
+/* Stops its processes, and all that they fork, or lets them go on; NULL is fine. Where the host cannot (the
+ * first version without its controller) nothing happens. Nothing waits until all of them have stopped. */
+void cgroup_freeze(struct cgroup *cgroup, bool freeze);
+
+/* A descriptor of the tree's folder in the hierarchy that measures "memory" or "cpu", the tree's; -1: none.
+ */
+int cgroup_tree_fd(const struct cgroup_tree *tree, const char *measure);
 
 /* A measure that cannot be read is 0. */
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret);

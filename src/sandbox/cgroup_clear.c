@@ -86,6 +86,29 @@ static void tree_end(int parent_fd, const char *name, unsigned depth, uint64_t d
         (void)remove_wait(parent_fd, name, deadline_ms);
 }
 
+static void thaw(int parent_fd, const char *name, unsigned depth)
+{
+        own_fd int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        own_dir DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        const struct dirent *entry;
+
+        if (dir == NULL)
+                return;
+        int dir_fd = take_fd(&fd);
+        if (cgroup_write(dir_fd, ".", "freezer.state", "THAWED", NULL) != ERR_OK && errno == ENOENT &&
+            depth > 0)
+                return; /* no hierarchy of the freezer */
+        while (depth < DEPTH_MAX && (entry = readdir(dir)) != NULL) {
+                if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+                        thaw(dir_fd, entry->d_name, depth + 1);
+        }
+}
+
+void cgroup_thaw_below(const char *path)
+{
+        thaw(AT_FDCWD, path, 0);
+}
+
 enum err_code cgroup_clear(const char *path, struct err *err)
 {
         struct stat status;

@@ -20,7 +20,8 @@ const char *cgroup_controller_name(enum cgroup_controller controller)
         static const char *const names[] = {[CONTROLLER_MEMORY] = "memory",
                                             [CONTROLLER_CPU] = "cpu",
                                             [CONTROLLER_PIDS] = "pids",
-                                            [CONTROLLER_CPUACCT] = "cpuacct"};
+                                            [CONTROLLER_CPUACCT] = "cpuacct",
+                                            [CONTROLLER_FREEZER] = "freezer"};
 
         return names[controller];
 }

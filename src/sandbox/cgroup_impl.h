@@ -14,6 +14,7 @@ enum cgroup_controller {
         CONTROLLER_CPU,
         CONTROLLER_PIDS,
         CONTROLLER_CPUACCT, /* v1: measures the CPU time; can be done without */
+        CONTROLLER_FREEZER, /* v1: stops what is idle; can be done without */
         CONTROLLER_COUNT
 };
 
@@ -40,6 +41,7 @@ struct cgroup_ops {
         enum err_code (*inner)(const struct cgroup_tree *tree, const char *path, struct err *err);
         enum err_code (*limit)(const struct cgroup_tree *tree, const char *path,
                                const struct cgroup_limits *limits, struct err *err);
+        void (*freeze)(const struct cgroup_tree *tree, const char *path, bool freeze);
         void (*usage)(const struct cgroup_tree *tree, const char *path, struct cgroup_usage *ret);
         /* Undoes what finding the place changed; may be NULL. */
         void (*leave)(const struct cgroup_tree *tree);
@@ -62,6 +64,8 @@ struct cgroup {
         struct cgroup_tree *tree;
         struct cgroup *next;
         int clone_fd;
+        bool frozen;
+        uint64_t number;
         char path[]; /* org-NAME/fn-NAME/i-NUMBER */
 };
 
@@ -86,6 +90,8 @@ bool cgroup_read(int dir_fd, const char *path, const char *file, char *out, size
 /* The number behind "key " at the start of a line, or a lone number for key "". 0 when it is not there. */
 uint64_t cgroup_number(const char *text, const char *key);
 
+/* Lets go on what the first version's freezer has stopped below the folder: it cannot be killed before. */
+void cgroup_thaw_below(const char *path);
 /* Kills every process below the folder and removes the folders, the given one too. Waits, with a bound. */
 enum err_code cgroup_clear(const char *path, struct err *err);
 

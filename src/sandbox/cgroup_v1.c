@@ -44,6 +44,14 @@ static enum err_code v1_limit(const struct cgroup_tree *tree, const char *path,
         return cgroup_write(tree->by_controller[CONTROLLER_PIDS], path, "pids.max", text, err);
 }
 
+static void v1_freeze(const struct cgroup_tree *tree, const char *path, bool freeze)
+{
+        int fd = tree->by_controller[CONTROLLER_FREEZER];
+
+        if (fd >= 0)
+                (void)cgroup_write(fd, path, "freezer.state", freeze ? "FROZEN" : "THAWED", NULL);
+}
+
 static void v1_usage(const struct cgroup_tree *tree, const char *path, struct cgroup_usage *ret)
 {
         int memory = tree->by_controller[CONTROLLER_MEMORY];
@@ -61,4 +69,4 @@ static void v1_usage(const struct cgroup_tree *tree, const char *path, struct cg
 }
 
 const struct cgroup_ops cgroup_v1_ops = {
-        .version = 1, .inner = v1_inner, .limit = v1_limit, .usage = v1_usage};
+        .version = 1, .inner = v1_inner, .limit = v1_limit, .freeze = v1_freeze, .usage = v1_usage};

@@ -54,6 +54,11 @@ static enum err_code v2_limit(const struct cgroup_tree *tree, const char *path,
         return cgroup_write(fd, path, "pids.max", text, err);
 }
 
+static void v2_freeze(const struct cgroup_tree *tree, const char *path, bool freeze)
+{
+        (void)cgroup_write(tree->hierarchies[0].fd, path, "cgroup.freeze", freeze ? "1" : "0", NULL);
+}
+
 static void v2_usage(const struct cgroup_tree *tree, const char *path, struct cgroup_usage *ret)
 {
         int fd = tree->hierarchies[0].fd;
@@ -83,8 +88,12 @@ static void v2_leave(const struct cgroup_tree *tree)
         (void)rmdir(tree->leaf);
 }
 
-const struct cgroup_ops cgroup_v2_ops = {
-        .version = 2, .inner = v2_inner, .limit = v2_limit, .usage = v2_usage, .leave = v2_leave};
+const struct cgroup_ops cgroup_v2_ops = {.version = 2,
+                                         .inner = v2_inner,
+                                         .limit = v2_limit,
+                                         .freeze = v2_freeze,
+                                         .usage = v2_usage,
+                                         .leave = v2_leave};
 
 static bool is_alone_in(const char *path)
 {

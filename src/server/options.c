@@ -141,6 +141,9 @@ static const struct option options_table[] = {
         NUMBER("log-bytes-max", log_bytes_max, "1048576", 1024, 1 << 30, "log of a run"),
         NUMBER("source-bytes-max", source_bytes_max, "67108864", 1024, 1 << 30,
                "source archive of a function, packed"),
+        NUMBER("pool-memory", pool_memory_mib, "0", 0, 1 << 26,
+               "MiB that idle instances, templates and zygotes may hold together; 0: a quarter of the "
+               "host's"),
         NUMBER("instances-max", instances_max, "0", 0, 1000000, "instances on this host; 0: what it carries"),
         NUMBER("instance-pids-max", instance_pids_max, "256", 4, 32768,
                "processes and threads of an instance"),

@@ -32,7 +32,7 @@ struct server_options {
         uint64_t registry_patience_s;
         uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
-        uint64_t instances_max, instance_pids_max, instance_tmp_mib, runs_keep;
+        uint64_t instances_max, pool_memory_mib, instance_pids_max, instance_tmp_mib, runs_keep;
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,
                 idle_timeout_ms, handshake_timeout_ms;
         uint64_t connections_max;

@@ -12,6 +12,8 @@
 
 #define LOCAL_REGISTRY "dispatch"
 
+enum { POOL_MEMORY_PARTS = 4 /* of the host's memory, one is for what waits for requests */ };
+
 static bool command_line(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                          uint32_t *argc)
 {
@@ -22,6 +24,14 @@ static bool command_line(void *ctx, const char *language, uint32_t memory_mib, c
                 return false;
         runtime_argv(runtime, memory_mib, argv, argc);
         return true;
+}
+
+static uint32_t ways_to_start(void *ctx, const char *language)
+{
+        const struct server *server = ctx;
+        const struct runtime *runtime = runtime_find(&server->runtimes, str_of(language));
+
+        return runtime != NULL ? runtime->starts : 0;
 }
 
 static enum err_code revision_secrets(void *ctx, const struct revision *revision, int *ret_fd,
@@ -148,7 +158,8 @@ static enum err_code make_engine(struct server *server, struct err *err)
                                       .link_fds = server->links + 1,
                                       .loop_count = server->loop_count,
                                       .limits = local_limits_default,
-                                      .host = {server, command_line, revision_secrets}};
+                                      .host = {server, command_line, revision_secrets, ways_to_start},
+                                      .cgroup_folder = getenv(SERVER_ENV_CGROUP)};
 
         config.limits.queue_requests_max = (uint32_t)options->queue_requests;
         config.limits.queue_wait_ms_max = (uint32_t)options->queue_wait_ms;
@@ -157,6 +168,9 @@ static enum err_code make_engine(struct server *server, struct err *err)
         config.limits.log_bytes_max = options->log_bytes_max;
         config.limits.pids_max = (uint32_t)options->instance_pids_max;
         config.limits.tmp_mib = (uint32_t)options->instance_tmp_mib;
+        config.limits.pool_bytes = options->pool_memory_mib > 0
+                                           ? options->pool_memory_mib << 20
+                                           : server->hello.memory_bytes / POOL_MEMORY_PARTS;
         config.limits.instances_max = server->hello.instances_max;
         if (options->instances_max > 0 && options->instances_max < config.limits.instances_max)
                 config.limits.instances_max = (uint32_t)options->instances_max;

@@ -15,6 +15,7 @@
 #define SERVER_ENV_LINKS   "DISPATCH_SPAWN_LINKS"
 #define SERVER_ENV_STATE   "DISPATCH_STATE_DIR"
 #define SERVER_ENV_RUNTIME "DISPATCH_RUNTIME_DIR"
+#define SERVER_ENV_CGROUP  "DISPATCH_CGROUP_DIR"
 
 /* Set: the server serves its Unix socket alone, goes on with nothing and collects no garbage by itself. */
 #define SERVER_ENV_MAINTENANCE "DISPATCH_SERVER_MAINTENANCE"

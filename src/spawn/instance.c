@@ -181,6 +181,7 @@ void instance_free(struct instance *instance)
         }
         events_remove(&instance->spawn->events, &instance->control);
         events_remove(&instance->spawn->events, &instance->exit);
+        cgroup_freeze(instance->cgroup, false);
         sandbox_finish(&instance->sandbox);
         egress_link_destroy(instance->spawn, instance->egress);
         cgroup_release(instance->cgroup);
@@ -192,11 +193,11 @@ void instance_free(struct instance *instance)
 
 static void started_send(struct instance *instance, enum err_code code, const char *text)
 {
-        union spawn_frame frame = {
-                .started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
-                            .ok = code == ERR_OK,
-                            .code = code,
-                            .sandbox_us = (uint32_t)(clock_mono_us() - instance->begun_us)}};
+        union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
+                                               .ok = code == ERR_OK,
+                                               .code = code,
+                                               .sandbox_us = (uint32_t)(clock_mono_us() - instance->begun_us),
+                                               .cgroup = cgroup_number_of(instance->cgroup)}};
 
         snprintf(frame.started.text, sizeof(frame.started.text), "%s", text);
         if (instance->link != NULL)
@@ -376,6 +377,21 @@ void instance_start(struct spawn *spawn, struct link *link, const struct spawn_s
         }
 }
 
+/* A process that the first version has stopped does not even die. */
+static void end_now(struct instance *instance)
+{
+        cgroup_freeze(instance->cgroup, false);
+        sandbox_kill(&instance->sandbox);
+}
+
+void instance_freeze(struct instances *instances, const struct link *link, uint64_t id, bool freeze)
+{
+        struct instance *instance = instance_find(instances, link, id);
+
+        if (instance != NULL && !instance->killed)
+                cgroup_freeze(instance->cgroup, freeze);
+}
+
 void instance_kill(struct instances *instances, const struct link *link, uint64_t id)
 {
         struct instance *instance = instance_find(instances, link, id);
@@ -383,7 +399,7 @@ void instance_kill(struct instances *instances, const struct link *link, uint64_
         if (instance == NULL)
                 return;
         instance->killed = true;
-        sandbox_kill(&instance->sandbox);
+        end_now(instance);
 }
 
 void instances_link_closed(struct instances *instances, struct link *link)
@@ -393,7 +409,7 @@ void instances_link_closed(struct instances *instances, struct link *link)
                         if (one->link != link)
                                 continue;
                         one->link = NULL;
-                        sandbox_kill(&one->sandbox);
+                        end_now(one);
                 }
         }
 }
@@ -402,6 +418,6 @@ void instances_kill_all(struct instances *instances)
 {
         for (size_t i = 0; i < INSTANCES_BUCKETS; i++) {
                 for (struct instance *one = instances->buckets[i]; one != NULL; one = one->next)
-                        sandbox_kill(&one->sandbox);
+                        end_now(one);
         }
 }

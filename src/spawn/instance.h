@@ -70,6 +70,8 @@ void instances_init(struct instances *instances);
 /* SPAWN_START, or SPAWN_START_EGRESS with its allow-list; the answer is SPAWN_STARTED. */
 void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start,
                     const char *allow);
+/* SPAWN_FREEZE and SPAWN_THAW; an id that is not there is fine. */
+void instance_freeze(struct instances *instances, const struct link *link, uint64_t id, bool freeze);
 /* SPAWN_KILL; an id that is not there is fine. */
 void instance_kill(struct instances *instances, const struct link *link, uint64_t id);
 /* Kills everything of the link, which goes on without it. */

@@ -143,6 +143,11 @@ static bool dispatch(struct link *link, const union spawn_frame *frame, int *fds
         case SPAWN_START_EGRESS:
                 instance_start(link->spawn, link, &frame->start, frame->egress.allow);
                 return true;
+        case SPAWN_FREEZE:
+        case SPAWN_THAW:
+                instance_freeze(&link->spawn->instances, link, frame->head.id,
+                                frame->head.op == SPAWN_FREEZE);
+                return true;
         case SPAWN_KILL:
                 instance_kill(&link->spawn->instances, link, frame->head.id);
                 return true;

@@ -91,6 +91,8 @@ static int environment_set(const struct inheritance *given)
                 return -1;
         if (setenv("DISPATCH_STATE_DIR", VIEW_STATE, 1) < 0)
                 return -1;
+        if (setenv("DISPATCH_CGROUP_DIR", VIEW_CGROUPS, 1) < 0)
+                return -1;
         return setenv("DISPATCH_RUNTIME_DIR", VIEW_RUNTIMES, 1);
 }
 
@@ -135,13 +137,17 @@ _Noreturn static void child_main(const struct inheritance *given)
         const struct options *options = &spawn->options;
         /* Opened as root: the user that it will run as may not be able to walk to it. */
         int program = open(options->server, O_PATH | O_CLOEXEC);
+        const struct view view = {.state_fd = spawn->state.server_fd,
+                                  .runtimes_fd = spawn->runtime_fd,
+                                  .memory_fd = cgroup_tree_fd(spawn->cgroups, "memory"),
+                                  .cpu_fd = cgroup_tree_fd(spawn->cgroups, "cpu")};
 
         /* Apart from the terminal's group: a Ctrl-C is spawn's to pass on. */
         if (program < 0)
                 log_error("open %s: %s", options->server, strerror(errno));
         else if (setsid() < 0 || environment_set(given) < 0 || descriptors_pass(given) < 0)
                 log_error("start the server: %s", strerror(errno));
-        else if (view_enter(spawn->state.server_fd, spawn->runtime_fd) < 0)
+        else if (view_enter(&view) < 0)
                 log_error("attach the server's folders below " VIEW_DIR ": %s", strerror(errno));
         else if (rights_give_up(given) < 0)
                 log_error("give up rights for the server: %s", strerror(errno));

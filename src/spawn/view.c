@@ -1,4 +1,4 @@
-/* spawn/view.c: a small tmpfs at VIEW_DIR with two bind mounts in it, for the server alone. */
+/* spawn/view.c: a small tmpfs at VIEW_DIR with bind mounts in it, for the server alone. */
 #include "spawn/view.h"
 
 #include <errno.h>
@@ -28,9 +28,22 @@ static int attach(int tree, const char *at)
         return move_mount(tree, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-int view_enter(int state_fd, int runtimes_fd)
+/* What an instance uses can be read, or is not known; nothing fails for it. */
+static void attach_measure(int tree, const char *at)
 {
-        int state = detach(state_fd, 0), runtimes = detach(runtimes_fd, MOUNT_ATTR_RDONLY);
+        if (tree >= 0)
+                (void)attach(tree, at);
+}
+
+static int detach_measure(int fd)
+{
+        return fd >= 0 ? detach(fd, MOUNT_ATTR_RDONLY) : -1;
+}
+
+int view_enter(const struct view *view)
+{
+        int state = detach(view->state_fd, 0), runtimes = detach(view->runtimes_fd, MOUNT_ATTR_RDONLY);
+        int memory = detach_measure(view->memory_fd), cpu = detach_measure(view->cpu_fd);
 
         if (state < 0 || runtimes < 0)
                 return -1;
@@ -41,5 +54,9 @@ int view_enter(int state_fd, int runtimes_fd)
         if (mount("dispatch", VIEW_DIR, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
                   "mode=0755,size=64k,nr_inodes=16") < 0)
                 return -1;
+        if (mkdir(VIEW_CGROUPS, 0755) < 0)
+                return -1;
+        attach_measure(memory, VIEW_CGROUPS "/memory");
+        attach_measure(cpu, VIEW_CGROUPS "/cpu");
         return attach(state, VIEW_STATE) < 0 || attach(runtimes, VIEW_RUNTIMES) < 0 ? -1 : 0;
 }

@@ -3,8 +3,8 @@
  * the agent library (runtimes/agent/park.h) that is parked and forks instances.
  *
  * Transport: a Unix SOCK_SEQPACKET pair of their own, one datagram a message, native byte order. spawn trusts
- * nothing of what comes from there, since a template runs a tenant's code: a message of the wrong size or content,
- * or one that nobody waits for, ends the fork server.
+ * nothing of what comes from there, since a template runs a tenant's code: a message of the wrong size or
+ * content, or one that nobody waits for, ends the fork server.
  *
  *   spawn to fork server                     fork server to spawn
  *   FORK_HELLO, before it runs               FORK_PARKED, once

@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-enum { FIELD_HEADER_LEN = 6, USAGE_LEN = 24, CREDIT_LEN = 4 };
+enum { FIELD_HEADER_LEN = 6, USAGE_LEN = 24, CREDIT_LEN = 4, READY_LEN_MAX = 200 };
 
 /* What a frame of a type must look like; checked when parsing, asserted when putting. */
 static const struct {
@@ -26,7 +26,7 @@ static const struct {
         [FRAME_UPGRADE] = {true, false, true, 0, FRAME_PAYLOAD_MAX},
         [FRAME_LOG] = {true, true, true, 1, FRAME_PAYLOAD_MAX},
         [FRAME_SPECIALISE] = {true, true, false, 0, FRAME_PAYLOAD_MAX},
-        [FRAME_READY] = {true, true, false, 0, 0},
+        [FRAME_READY] = {true, true, false, 0, READY_LEN_MAX},
         [FRAME_FAILED] = {true, true, false, 0, FRAME_PAYLOAD_MAX},
         [FRAME_SECRETS] = {true, false, true, 0, FRAME_PAYLOAD_MAX},
 };

@@ -408,6 +408,8 @@ static const struct {
         {SPAWN_READY, sizeof(struct spawn_head), check_nothing},
         {SPAWN_START, sizeof(struct spawn_start), check_start},
         {SPAWN_START_EGRESS, sizeof(struct spawn_start_egress), check_start_egress},
+        {SPAWN_FREEZE, sizeof(struct spawn_head), check_nothing},
+        {SPAWN_THAW, sizeof(struct spawn_head), check_nothing},
         {SPAWN_KILL, sizeof(struct spawn_head), check_nothing},
         {SPAWN_BUILD, sizeof(struct spawn_build), check_build},
         {SPAWN_LAYER_STAT, sizeof(struct spawn_layer), check_layer},

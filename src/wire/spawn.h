@@ -51,6 +51,8 @@ enum spawn_op {
         SPAWN_READY = 64,   /* struct spawn_head: the server answers requests */
         SPAWN_START,        /* struct spawn_start */
         SPAWN_START_EGRESS, /* struct spawn_start_egress: one that reaches the outside */
+        SPAWN_FREEZE,       /* struct spawn_head: stops all processes of an instance; no answer */
+        SPAWN_THAW,         /* struct spawn_head: lets them go on; no answer */
         SPAWN_KILL,  /* struct spawn_head: SIGKILL to the whole instance or job; EXITED or BUILT follows */
         SPAWN_BUILD, /* struct spawn_build + the descriptors that it names */
         SPAWN_LAYER_STAT, /* struct spawn_layer */
@@ -129,6 +131,7 @@ struct spawn_started {
         uint32_t fork_us;    /* and, of one that has a `from`, time spent there since */
         uint32_t prepared;   /* 1: its sandbox was there already */
         uint32_t reserved;
+        uint64_t cgroup; /* N of its folder organization/function/i-N; 0: none */
         char text[SPAWN_TEXT_MAX];
 };
 

@@ -393,7 +393,7 @@ static enum err_code channel_frame(struct instance *instance, const struct frame
         if (instance->state != INSTANCE_LOADING || instance->loading_us == 0)
                 return err_set(err, ERR_INVALID, "a frame that nobody waits for");
         if (frame->type == FRAME_READY) {
-                instance_loaded(instance);
+                instance_loaded(instance, frame->payload);
                 return ERR_OK;
         }
         if (frame->type == FRAME_FAILED) {

@@ -6,8 +6,11 @@
 #define DISPATCH_ENGINE_LOCAL_HOME_H
 
 #include "engine/checker.h"
+#include "engine/local/budget.h"
 #include "engine/local/fair.h"
 #include "engine/local/local.h"
+#include "engine/local/starts.h"
+#include "engine/local/usage.h"
 #include "wire/frame.h"
 
 #include <stdatomic.h>
@@ -22,6 +25,9 @@ enum {
         HOME_TURN_MAX = 64,        /* instances that one turn (fair.h) starts or ends */
         POOL_SCALE_MS = 20,        /* a request that waited this long starts another instance */
         POOL_STARTING_MAX = 4,     /* instances of one pool that start at once */
+        POOL_FREEZE_MS = 2000,     /* an instance that was idle so long is stopped until its next run */
+        POOL_AHEAD_MAX = 4,        /* children that are forked ahead of need */
+        POOL_QUIET_TICKS = 10,     /* ticks after which one less of them is kept */
         POOL_STARTS_KILLED_MAX = 3 /* starts in a row that somebody outside killed and that are tried again */
 };
 
@@ -36,6 +42,8 @@ struct home {
         bool submitting; /* inside invoke: done must not be called yet */
         struct instance *by_id[HOME_BUCKETS];
         struct pool *by_revision[HOME_BUCKETS];
+        struct source *sources; /* zygotes and stems */
+        uint32_t source_count;
         struct buf scratch; /* for one call at a time */
 };
 
@@ -44,6 +52,9 @@ struct local_engine {
         struct local_config config;
         struct checker *checker;
         struct fair *fair;
+        struct budget budget;
+        struct usage usage;
+        atomic_uint_fast64_t fall_backs, starts_of[LOCAL_KINDS];
         atomic_uint_fast64_t busy, queued, starts, failures;
         atomic_uint_fast64_t running; /* invocations between invoke and done */
         atomic_bool draining, drain_posted;
@@ -77,8 +88,15 @@ struct pool {
         uint32_t queued;
         struct instance *idle; /* with room for a run, most recently used first; some are BUSY */
         uint32_t total, starting;
-        uint32_t starts_killed; /* in a row, by somebody outside */
-        uint64_t run_us;        /* of its runs lately, smoothed: for Retry-After */
+        uint32_t roles;               /* instances that are templates, or what else a source is made of */
+        struct source *template;      /* NULL: none was wanted yet */
+        uint32_t refused;             /* ways (enum runtime_start) that failed lately, */
+        uint64_t refused_until_ms;    /* and until when they are left out */
+        uint64_t starts;              /* instances started */
+        uint32_t misses;              /* requests since the last tick that found no instance */
+        uint32_t ahead_wanted, quiet; /* children kept ahead of need; ticks without a miss */
+        uint32_t starts_killed;       /* in a row, by somebody outside */
+        uint64_t run_us;              /* of its runs lately, smoothed: for Retry-After */
         struct deploy *deploys;
         struct loop_timer *timer; /* runs while requests or deploys wait */
         bool timer_on;
@@ -89,6 +107,7 @@ enum instance_state {
         INSTANCE_LOADING,  /* the agent loads the handler */
         INSTANCE_IDLE,
         INSTANCE_BUSY,
+        INSTANCE_PARKED, /* a template, zygote or stem: others start from it */
         INSTANCE_ENDING, /* killed or dead; spawn has not said so yet */
         INSTANCE_GONE
 };
@@ -117,6 +136,15 @@ struct instance {
         struct home *home;
         struct pool *pool;
         enum instance_state state;
+        enum spawn_role role;
+        enum start_kind kind;  /* how it started */
+        struct source *source; /* that it is, with a role */
+        struct source *from;   /* that it is coming from */
+        uint64_t from_id;
+        uint64_t cgroup;         /* its number there; 0: not known */
+        struct budget_item held; /* while it waits */
+        uint64_t answered;       /* runs so far */
+        bool frozen;
         bool kill_unsent;    /* the link was full */
         bool ready;          /* has loaded its handler */
         bool ran;            /* has answered before: the next start is hot */
@@ -170,13 +198,28 @@ void pool_instance_idle(struct pool *pool, struct instance *instance, bool first
 void pool_instance_full(struct pool *pool, struct instance *instance);
 /* An instance ends before it was ever ready; trace is the handler's error as JSON, or empty. */
 void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace);
+/* A start failed for a reason of the mechanism: whoever waits goes on waiting, for another once this one is
+ * gone. */
+void pool_instance_fell_back(struct pool *pool);
 /* A start was killed from outside. True: whoever waits goes on waiting, for another once this one is gone. */
 bool pool_instance_killed(struct pool *pool);
 void pool_instance_gone(struct pool *pool); /* may free the pool */
 void pool_idle_remove(struct pool *pool, struct instance *instance);
 
+/* One with a role is gone; may free the pool. */
+void pool_role_gone(struct pool *pool);
+/* What waits gives back so much memory, as far as a tick goes. */
+void pool_give_back(struct home *home, uint64_t bytes);
+
 /* instance.c */
 enum err_code instance_start(struct pool *pool, struct err *err);
+/* What a source is made of; it is source->starting then. */
+enum err_code instance_start_source(struct source *source, struct err *err);
+/* Counts what it holds, now that it waits. */
+void instance_measure(struct instance *instance, enum budget_class class);
+/* Stops the processes of an idle one until its next run. */
+void instance_freeze(struct instance *instance);
+void instance_thaw(struct instance *instance);
 /* Kills it; runs in hand are told (code, type, text) unless the kernel gives a better reason (memory). */
 void instance_end(struct instance *instance, enum err_code code, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
@@ -186,8 +229,8 @@ void instance_secrets(struct instance *instance, enum err_code code, const struc
 void instance_kill(struct instance *instance);
 void instance_flush(struct instance *instance);
 void instance_destroy(struct instance *instance);
-/* READY and FAILED. */
-void instance_loaded(struct instance *instance);
+/* READY, with why a template cannot be one, and FAILED. */
+void instance_loaded(struct instance *instance, struct str why_not);
 void instance_failed(struct instance *instance, struct str trace);
 /* One step in the life that instance.c lists; any other is a programmer's error. */
 void instance_move(struct instance *instance, enum instance_state state);

@@ -36,9 +36,10 @@ static const struct {
         bool holds_run;
 } states[] = {
         [INSTANCE_STARTING] = {"starting", TO(LOADING) | TO(ENDING) | TO(GONE), false},
-        [INSTANCE_LOADING] = {"loading", TO(IDLE) | TO(ENDING), false},
+        [INSTANCE_LOADING] = {"loading", TO(IDLE) | TO(PARKED) | TO(ENDING), false},
         [INSTANCE_IDLE] = {"idle", TO(BUSY) | TO(ENDING), false},
         [INSTANCE_BUSY] = {"busy", TO(IDLE) | TO(ENDING), true},
+        [INSTANCE_PARKED] = {"parked", TO(ENDING) | TO(GONE), false},
         [INSTANCE_ENDING] = {"ending", TO(GONE), true},
         [INSTANCE_GONE] = {"gone", 0, false},
 };
@@ -121,6 +122,8 @@ void instance_destroy(struct instance *instance)
                 close(instance->channel);
         if (instance->secrets_fd >= 0)
                 close(instance->secrets_fd);
+        starts_let(instance);
+        budget_set(&instance->home->engine->budget, &instance->held, BUDGET_NONE, 0);
         buf_finish(&instance->in);
         buf_finish(&instance->out);
         home_remove(instance->home, instance);
@@ -180,32 +183,90 @@ static enum err_code secrets_ask(struct instance *instance, struct revision *rev
         return ERR_OK;
 }
 
+/* A child of a template has its secrets already; what is made of an image has none. */
+static bool needs_secrets(const struct instance *instance)
+{
+        return instance->kind != START_TEMPLATE && instance->role != SPAWN_ROLE_ZYGOTE &&
+               instance->role != SPAWN_ROLE_STEM;
+}
+
+static enum err_code send_start(struct instance *instance, struct err *err)
+{
+        struct revision *revision = instance->pool->revision;
+        union spawn_frame frame = {.start = {.head = {.op = SPAWN_START, .id = instance->id},
+                                             .role = instance->role,
+                                             .from = instance->from_id}};
+        enum err_code code = fill_start(&frame.start, instance->home, revision, err);
+
+        if (code == ERR_OK && revision->egress)
+                fill_egress(&frame, revision);
+        if (code == ERR_OK)
+                code = home_send(instance->home, &frame, err);
+        if (code == ERR_OK && needs_secrets(instance))
+                code = secrets_ask(instance, revision, err);
+        if (code == ERR_OK)
+                loop_timer_start(instance->timer, instance->home->engine->config.limits.start_timeout_ms);
+        return code;
+}
+
 enum err_code instance_start(struct pool *pool, struct err *err)
 {
-        struct home *home = pool->home;
-        union spawn_frame frame = {.start = {.head = {.op = SPAWN_START}}};
-        enum err_code code = fill_start(&frame.start, home, pool->revision, err);
-
-        if (code != ERR_OK)
-                return code;
-        if (pool->revision->egress)
-                fill_egress(&frame, pool->revision);
         struct instance *instance = instance_create(pool);
+        struct start_plan plan;
+
         if (instance == NULL)
                 return err_nomem(err);
-        frame.head.id = instance->id;
-        code = home_send(home, &frame, err);
-        if (code == ERR_OK)
-                code = secrets_ask(instance, pool->revision, err);
+        plan = starts_plan(pool);
+        starts_take(instance, &plan);
+        enum err_code code = send_start(instance, err);
         if (code != ERR_OK) {
                 instance_destroy(instance);
                 return code;
         }
         pool->total++;
         pool->starting++;
-        atomic_fetch_add(&home->engine->starts, 1);
-        loop_timer_start(instance->timer, home->engine->config.limits.start_timeout_ms);
+        pool->starts++;
+        atomic_fetch_add(&pool->home->engine->starts, 1);
         return ERR_OK;
+}
+
+enum err_code instance_start_source(struct source *source, struct err *err)
+{
+        static const enum spawn_role roles[] = {[START_TEMPLATE] = SPAWN_ROLE_TEMPLATE,
+                                                [START_ZYGOTE] = SPAWN_ROLE_ZYGOTE,
+                                                [START_STEM] = SPAWN_ROLE_STEM};
+        struct instance *instance = instance_create(source->pool);
+
+        if (instance == NULL)
+                return err_nomem(err);
+        instance->role = roles[source->kind];
+        instance->kind = START_BOOT;
+        instance->source = source;
+        enum err_code code = send_start(instance, err);
+        if (code != ERR_OK) {
+                instance_destroy(instance);
+                return code;
+        }
+        source->starting = instance;
+        source->pool->roles++;
+        return ERR_OK;
+}
+
+void instance_measure(struct instance *instance, enum budget_class class)
+{
+        const struct revision *revision = instance->pool->revision;
+        struct local_engine *engine = instance->home->engine;
+        uint64_t bytes = BUDGET_GUESS_BYTES;
+
+        usage_memory(&engine->usage, revision->organization, revision->function_id, instance->cgroup, &bytes);
+        budget_set(&engine->budget, &instance->held, class, bytes);
+}
+
+static void send_simple(struct instance *instance, enum spawn_op op)
+{
+        union spawn_frame frame = {.head = {.op = op, .id = instance->id}};
+
+        home_send(instance->home, &frame, NULL);
 }
 
 void instance_kill(struct instance *instance)
@@ -233,7 +294,10 @@ static void report_end(struct instance *instance, enum err_code code, const char
         instance->lost = false;
         if (!runs_fail(instance, code, type, err->text) && !instance->ready) {
                 instance->ready = true; /* told once */
-                pool_instance_failed(instance->pool, code, err, (struct str){NULL, 0});
+                if (instance->role != SPAWN_ROLE_INSTANCE)
+                        starts_failed(instance, code, err->text);
+                else
+                        pool_instance_failed(instance->pool, code, err, (struct str){NULL, 0});
         }
 }
 
@@ -248,6 +312,8 @@ void instance_end(struct instance *instance, enum err_code code, const char *typ
         err_vset(&err, code, fmt, args);
         va_end(args);
         pool_instance_full(instance->pool, instance);
+        if (instance->state == INSTANCE_PARKED)
+                starts_unpark(instance);
         instance_move(instance, INSTANCE_ENDING);
         loop_timer_stop(instance->timer);
         channel_close(instance);
@@ -259,7 +325,7 @@ void instance_end(struct instance *instance, enum err_code code, const char *typ
  * process ended; one that lives on without a channel is killed when the timer says so. */
 static void instance_lost(struct instance *instance)
 {
-        if (instance->state == INSTANCE_IDLE) {
+        if (instance->state == INSTANCE_IDLE || instance->state == INSTANCE_PARKED) {
                 instance_end(instance, ERR_CANCELLED, NULL, "it ended while idle");
                 return;
         }
@@ -292,6 +358,7 @@ static void instance_timeout(void *arg)
                 return;
         case INSTANCE_IDLE:
         case INSTANCE_BUSY: /* each run has its own */
+        case INSTANCE_PARKED:
         case INSTANCE_GONE:
                 return;
         }
@@ -315,12 +382,41 @@ static void why_exited(const struct instance *instance, const struct spawn_exite
                         exited->pids_refused > 0 ? "; it had reached its limit of processes" : "");
 }
 
+/* What it came from may be to blame: another way to start is tried. */
+static bool start_otherwise(struct instance *instance, const char *why)
+{
+        if (!starts_fall_back(instance, why))
+                return false;
+        instance->ready = true; /* nobody is told */
+        pool_instance_fell_back(instance->pool);
+        return true;
+}
+
+/* Off every list; its pool hears of it last. */
+static void instance_gone(struct instance *instance)
+{
+        struct pool *pool = instance->pool;
+        bool role = instance->role != SPAWN_ROLE_INSTANCE;
+
+        instance_move(instance, INSTANCE_GONE);
+        if (role)
+                starts_gone(instance);
+        instance_destroy(instance);
+        if (role)
+                pool_role_gone(pool);
+        else
+                pool_instance_gone(pool);
+}
+
 /* The kernel's, an operator's or a fault's SIGKILL, not its memory limit: nothing is known against the
  * handler yet. */
 static bool start_again(struct instance *instance, const struct spawn_exited *exited)
 {
-        if (instance->ready || instance->runs != NULL || !exited->by_signal || exited->value != SIGKILL ||
-            exited->oom_kills > 0 || !pool_instance_killed(instance->pool))
+        if (start_otherwise(instance, "it ended before it was ready"))
+                return true;
+        if (instance->role != SPAWN_ROLE_INSTANCE || instance->ready || instance->runs != NULL ||
+            !exited->by_signal || exited->value != SIGKILL || exited->oom_kills > 0 ||
+            !pool_instance_killed(instance->pool))
                 return false;
         instance->ready = true; /* nobody is told */
         return true;
@@ -330,7 +426,6 @@ static bool channel_read(struct instance *instance);
 
 void instance_exited(struct instance *instance, const struct spawn_exited *exited)
 {
-        struct pool *pool = instance->pool;
         struct err err;
 
         /* What it had sent before it died still counts. */
@@ -344,9 +439,7 @@ void instance_exited(struct instance *instance, const struct spawn_exited *exite
                 why_exited(instance, exited, &err);
                 report_end(instance, ERR_SYSTEM, "FunctionError", &err);
         }
-        instance_move(instance, INSTANCE_GONE);
-        instance_destroy(instance);
-        pool_instance_gone(pool);
+        instance_gone(instance);
 }
 
 void instance_flush(struct instance *instance)
@@ -480,26 +573,63 @@ void instance_secrets(struct instance *instance, enum err_code code, const struc
                 specialise(instance);
 }
 
-void instance_started(struct instance *instance, const struct spawn_started *started, int *channel)
+/* A stem's channel becomes that of the instance that has claimed it. */
+static bool channel_adopt(struct instance *instance)
 {
-        struct pool *pool = instance->pool;
+        struct instance *stem = home_find(instance->home, instance->from_id);
+
+        if (stem == NULL || stem->role != SPAWN_ROLE_STEM || stem->state != INSTANCE_PARKED ||
+            stem->in.len > 0)
+                return false;
+        loop_poll_destroy(stem->poll);
+        stem->poll = NULL;
+        instance->channel = take_fd(&stem->channel);
+        instance_gone(stem);
+        return true;
+}
+
+/* Zygotes and stems come without being specialised; so do children of a template, which is. */
+static bool comes_specialised(const struct instance *instance)
+{
+        return instance->role == SPAWN_ROLE_ZYGOTE || instance->kind == START_TEMPLATE;
+}
+
+static void stem_parked(struct instance *instance)
+{
+        loop_timer_stop(instance->timer);
+        instance_move(instance, INSTANCE_PARKED);
+        instance->ready = true;
+        starts_parked(instance, (struct str){NULL, 0});
+}
+
+static void start_refused(struct instance *instance, const struct spawn_started *started)
+{
         struct err err;
 
+        if (instance->state == INSTANCE_STARTING && !start_otherwise(instance, started->text)) {
+                err_set(&err, (enum err_code)started->code, "%s", started->text);
+                report_end(instance, err.code, "SystemError", &err);
+        }
+        instance_gone(instance);
+}
+
+void instance_started(struct instance *instance, const struct spawn_started *started, int *channel)
+{
         if (!started->ok) {
-                if (instance->state == INSTANCE_STARTING) {
-                        err_set(&err, (enum err_code)started->code, "%s", started->text);
-                        report_end(instance, err.code, "SystemError", &err);
-                }
-                instance_move(instance, INSTANCE_GONE);
-                instance_destroy(instance);
-                pool_instance_gone(pool);
+                start_refused(instance, started);
                 return;
         }
         if (instance->state != INSTANCE_STARTING)
                 return; /* killed meanwhile: EXITED follows */
         instance_move(instance, INSTANCE_LOADING);
         instance->sandbox_us = started->sandbox_us;
-        instance->channel = take_fd(channel);
+        instance->cgroup = started->cgroup;
+        if (instance->kind == START_STEM && !channel_adopt(instance)) {
+                instance_end(instance, ERR_SYSTEM, "SystemError", "the process that it was to be is gone");
+                return;
+        }
+        if (instance->kind != START_STEM)
+                instance->channel = take_fd(channel);
         if (instance->channel < 0) {
                 instance_end(instance, ERR_UNAVAILABLE, "SystemError",
                              "the server may not have more descriptors; raise its limit (ulimit -n)");
@@ -511,17 +641,35 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
                 return;
         }
         loop_poll_want(instance->poll, LOOP_READABLE);
-        if (!instance->secrets_wanted)
+        if (instance->role == SPAWN_ROLE_STEM)
+                stem_parked(instance);
+        else if (comes_specialised(instance))
+                instance->loading_us = clock_mono_us();
+        else if (!instance->secrets_wanted)
                 specialise(instance);
 }
 
-void instance_loaded(struct instance *instance)
+void instance_loaded(struct instance *instance, struct str why_not)
 {
         loop_timer_stop(instance->timer);
-        instance_move(instance, INSTANCE_IDLE);
         instance->ready = true;
         instance->ready_us = clock_mono_us();
+        if (instance->role != SPAWN_ROLE_INSTANCE) {
+                instance_move(instance, INSTANCE_PARKED);
+                starts_parked(instance, why_not);
+                return;
+        }
+        instance_move(instance, INSTANCE_IDLE);
+        starts_came(instance);
         pool_instance_idle(instance->pool, instance, true);
+}
+
+void instance_freeze(struct instance *instance)
+{
+        if (instance->frozen)
+                return;
+        instance->frozen = true;
+        send_simple(instance, SPAWN_FREEZE);
 }
 
 void instance_failed(struct instance *instance, struct str trace)
@@ -530,6 +678,17 @@ void instance_failed(struct instance *instance, struct str trace)
 
         err_set(&err, ERR_SYSTEM, "function %s could not load its handler", instance->pool->revision->name);
         instance->ready = true;
-        pool_instance_failed(instance->pool, ERR_SYSTEM, &err, trace);
+        if (instance->role != SPAWN_ROLE_INSTANCE)
+                starts_failed(instance, ERR_SYSTEM, err.text);
+        else
+                pool_instance_failed(instance->pool, ERR_SYSTEM, &err, trace);
         instance_end(instance, ERR_SYSTEM, "FunctionError", "%s", err.text);
+}
+
+void instance_thaw(struct instance *instance)
+{
+        if (!instance->frozen)
+                return;
+        instance->frozen = false;
+        send_simple(instance, SPAWN_THAW);
 }

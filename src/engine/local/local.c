@@ -457,6 +457,10 @@ static void home_tick(void *arg)
                         pool_tick(pool);
                 }
         }
+        starts_tick(home);
+        if (home->index == 0)
+                budget_look(&home->engine->budget);
+        pool_give_back(home, budget_over(&home->engine->budget));
         home_turn(home->engine, home->index);
         loop_timer_start(home->tick, HOME_TICK_MS);
 }
@@ -509,11 +513,13 @@ static void home_free(struct home *home)
                         struct pool *pool = home->by_revision[i];
                         home->by_revision[i] = pool->next;
                         deploys_drop(pool);
+                        free(pool->template);
                         loop_timer_destroy(pool->timer);
                         revision_unref(pool->revision);
                         free(pool);
                 }
         }
+        starts_finish(home);
         loop_poll_destroy(home->link);
         loop_timer_destroy(home->tick);
         buf_finish(&home->scratch);
@@ -530,6 +536,7 @@ static void local_destroy(struct engine *base)
                 home_free(&engine->homes[i]);
         checker_destroy(engine->checker);
         fair_destroy(engine->fair);
+        usage_close(&engine->usage);
         free(engine);
 }
 
@@ -562,6 +569,8 @@ enum err_code local_engine_create(const struct local_config *config, struct engi
                 free(engine);
                 return made;
         }
+        budget_init(&engine->budget, config->limits.pool_bytes);
+        usage_open(&engine->usage, config->cgroup_folder);
         for (size_t i = 0; i < config->loop_count; i++) {
                 enum err_code code = home_init(&engine->homes[i], engine, i, err);
                 if (code != ERR_OK) {
@@ -573,6 +582,13 @@ enum err_code local_engine_create(const struct local_config *config, struct engi
         return ERR_OK;
 }
 
+const char *local_pool_name(size_t pool)
+{
+        static const char *const names[LOCAL_POOLS] = {"idle", "ahead", "template", "zygote", "stem"};
+
+        return names[pool];
+}
+
 void local_engine_counts(const struct engine *base, struct local_counts *ret)
 {
         const struct local_engine *engine = (const struct local_engine *)base;
@@ -581,5 +597,15 @@ void local_engine_counts(const struct engine *base, struct local_counts *ret)
                                      .busy = atomic_load(&engine->busy),
                                      .queued = atomic_load(&engine->queued),
                                      .starts = atomic_load(&engine->starts),
-                                     .failures = atomic_load(&engine->failures)};
+                                     .failures = atomic_load(&engine->failures),
+                                     .fall_backs = atomic_load(&engine->fall_backs),
+                                     .waiting = fair_hungry(engine->fair),
+                                     .evicted = atomic_load(&engine->budget.evicted),
+                                     .pool_limit_bytes = engine->budget.limit_bytes};
+        for (size_t i = 0; i < LOCAL_KINDS; i++)
+                ret->starts_of[i] = atomic_load(&engine->starts_of[i]);
+        for (size_t i = 0; i < LOCAL_POOLS; i++) {
+                ret->pool_count[i] = atomic_load(&engine->budget.counts[i + 1]);
+                ret->pool_bytes[i] = atomic_load(&engine->budget.bytes[i + 1]);
+        }
 }

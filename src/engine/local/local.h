@@ -19,6 +19,7 @@ struct local_limits {
         uint32_t instances_max;      /* on this host, all functions together */
         uint32_t pids_max;           /* of an instance: 256 */
         uint32_t tmp_mib;            /* of an instance: 64 */
+        uint64_t pool_bytes;         /* that what waits may hold (budget.h); 0: what the host has */
 };
 extern const struct local_limits local_limits_default;
 
@@ -31,6 +32,8 @@ struct local_host {
                              uint32_t *argc);
         /* A memfd with the revision's secrets; called on the control loop, where blocking is fine. */
         enum err_code (*secrets)(void *ctx, const struct revision *revision, int *ret_fd, struct err *err);
+        /* Bits of enum runtime_start: how else than by booting a language starts. May be NULL. Any loop. */
+        uint32_t (*runtime_starts)(void *ctx, const char *language);
 };
 
 struct local_config {
@@ -40,13 +43,23 @@ struct local_config {
         size_t loop_count;
         struct local_limits limits;
         struct local_host host;
+        const char *cgroup_folder; /* usage.h; may be NULL */
 };
 
 enum err_code local_engine_create(const struct local_config *config, struct engine **ret, struct err *err);
 
+enum { LOCAL_POOLS = 5, LOCAL_KINDS = START_BOOT + 1 };
+/* "idle", "ahead", "template", "zygote", "stem" */
+const char *local_pool_name(size_t pool);
+
 /* What runs now, over all loops; for metrics. Any thread. */
 struct local_counts {
         uint64_t instances, busy, queued, starts, failures;
+        uint64_t starts_of[LOCAL_KINDS]; /* by enum start_kind: runs that had that start */
+        uint64_t fall_backs;             /* starts that went on with another kind */
+        uint64_t waiting;                /* functions that wait for a place on the host */
+        uint64_t evicted;                /* ended because memory was short */
+        uint64_t pool_count[LOCAL_POOLS], pool_bytes[LOCAL_POOLS], pool_limit_bytes;
 };
 void local_engine_counts(const struct engine *engine, struct local_counts *ret);
 

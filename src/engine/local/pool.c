@@ -48,13 +48,15 @@ static bool pool_retired(const struct pool *pool)
 
 static void pool_free_if_unused(struct pool *pool)
 {
-        if (pool->total > 0 || pool->queue_head != NULL || pool->deploys != NULL)
+        if (pool->total > 0 || pool->queue_head != NULL || pool->deploys != NULL ||
+            !starts_template_is_over(pool))
                 return;
 
         struct pool **slot = home_pool_slot(pool->home, pool->revision);
         assert(*slot == pool);
         *slot = pool->next;
         fair_claim_finish(pool->home->engine->fair, &pool->claim);
+        free(pool->template);
         loop_timer_destroy(pool->timer);
         revision_unref(pool->revision);
         free(pool);
@@ -130,14 +132,21 @@ static struct instance *roomy(const struct pool *pool, const struct invocation *
         return instance;
 }
 
+/* Those that have run go before those that were made ahead of need. */
+static bool goes_before(const struct instance *a, const struct instance *b)
+{
+        if (a->ran != b->ran)
+                return a->ran;
+        return a->idle_since_ms < b->idle_since_ms;
+}
+
 static struct instance *idle_oldest(const struct home *home)
 {
         struct instance *oldest = NULL;
 
         for (size_t i = 0; i < HOME_BUCKETS; i++) {
                 for (struct instance *each = home->by_id[i]; each != NULL; each = each->next_by_id) {
-                        if (each->state == INSTANCE_IDLE &&
-                            (oldest == NULL || each->idle_since_ms < oldest->idle_since_ms))
+                        if (each->state == INSTANCE_IDLE && (oldest == NULL || goes_before(each, oldest)))
                                 oldest = each;
                 }
         }
@@ -344,6 +353,7 @@ void pool_submit(struct pool *pool, struct invocation *inv)
                 fail_busy(pool, inv, pool->queued + 1, text);
                 return;
         }
+        pool->misses++;
         queue_push(pool, inv);
         timer_arm(pool);
         if (pool->total == 0)
@@ -406,24 +416,99 @@ void pool_deploy(struct pool *pool, struct deploy *deploy)
         pool_free_if_unused(pool);
 }
 
-void pool_tick(struct pool *pool)
+/* As many children ahead as a start takes, times those that were missing in a second; fewer by and by. Only
+ * where that is a matter of a fork. */
+static void ahead_adapt(struct pool *pool)
+{
+        uint32_t most = pool->misses < POOL_AHEAD_MAX ? pool->misses : POOL_AHEAD_MAX;
+
+        if (pool->template == NULL || pool->template->parked_count == 0)
+                pool->ahead_wanted = 0;
+        else if (most > pool->ahead_wanted)
+                pool->ahead_wanted = most;
+        else if (pool->misses > 0)
+                pool->quiet = 0;
+        else if (pool->ahead_wanted > 0 && ++pool->quiet >= POOL_QUIET_TICKS)
+                pool->ahead_wanted--, pool->quiet = 0;
+        pool->misses = 0;
+}
+
+static uint32_t idle_count(const struct pool *pool)
+{
+        uint32_t count = 0;
+
+        for (const struct instance *each = pool->idle; each != NULL; each = each->next_idle)
+                count += each->state == INSTANCE_IDLE;
+        return count;
+}
+
+/* Up to the minimum, and what is wanted ahead of need while there is room. */
+static void fill_up(struct pool *pool)
+{
+        const struct local_engine *engine = pool->home->engine;
+        uint32_t least = pool->revision->instances_min;
+        struct err err;
+
+        for (uint32_t i = pool->starting; i < POOL_STARTING_MAX && pool->total < least; i++) {
+                if (pool_start_one(pool, &err) != ERR_OK)
+                        return; /* best effort: tried again with each tick */
+        }
+        if (pool->ahead_wanted == 0 || budget_is_short(&engine->budget) || fair_hungry(engine->fair) > 0)
+                return;
+        for (uint32_t i = idle_count(pool) + pool->starting; i < pool->ahead_wanted; i++) {
+                if (pool_start_one(pool, &err) != ERR_OK)
+                        return;
+        }
+}
+
+/* What is idle for long ends, what is idle for a moment stops. */
+static void idle_tick(struct pool *pool, bool retired)
 {
         uint64_t now_ms = loop_now_ms(pool->home->loop);
         struct instance *next;
-        bool retired = pool_retired(pool);
-        struct err err;
 
         for (struct instance *instance = pool->idle; instance != NULL; instance = next) {
                 next = instance->next_idle;
                 bool spare = pool->total > pool->revision->instances_min;
                 if (instance->state != INSTANCE_IDLE)
                         continue;
-                if (retired || (spare && now_ms - instance->idle_since_ms >= pool->revision->idle_timeout_ms))
+                if (retired ||
+                    (spare && now_ms - instance->idle_since_ms >= pool->revision->idle_timeout_ms)) {
                         instance_end(instance, ERR_CANCELLED, NULL, "it was idle");
+                } else if (!instance->frozen && now_ms - instance->idle_since_ms >= POOL_FREEZE_MS) {
+                        instance_measure(instance, instance->held.class);
+                        instance_freeze(instance);
+                }
         }
-        if (!retired && pool->total < pool->revision->instances_min && pool->starting == 0)
-                pool_start_one(pool, &err); /* best effort: tried again with each tick */
+}
+
+void pool_tick(struct pool *pool)
+{
+        bool retired = pool_retired(pool);
+
+        idle_tick(pool, retired);
+        starts_tick_template(pool);
+        ahead_adapt(pool);
+        if (!retired)
+                fill_up(pool);
         pool_free_if_unused(pool);
+}
+
+void pool_give_back(struct home *home, uint64_t bytes)
+{
+        struct budget *budget = &home->engine->budget;
+
+        for (int i = 0; i < BUDGET_TICK_MAX && bytes > 0; i++) {
+                struct instance *oldest = idle_oldest(home);
+                uint64_t held = oldest != NULL ? oldest->held.bytes : BUDGET_GUESS_BYTES;
+
+                if (oldest != NULL)
+                        instance_end(oldest, ERR_CANCELLED, NULL, "memory is short (--pool-memory)");
+                else if (!starts_evict(home))
+                        return;
+                atomic_fetch_add(&budget->evicted, 1);
+                bytes -= held < bytes ? held : bytes;
+        }
 }
 
 void pool_instance_idle(struct pool *pool, struct instance *instance, bool first)
@@ -448,10 +533,26 @@ void pool_instance_idle(struct pool *pool, struct instance *instance, bool first
         if (instance->state != INSTANCE_IDLE)
                 return;
         instance->idle_since_ms = loop_now_ms(pool->home->loop);
+        budget_set(&pool->home->engine->budget, &instance->held, instance->ran ? BUDGET_IDLE : BUDGET_AHEAD,
+                   instance->held.bytes > 0 ? instance->held.bytes : BUDGET_GUESS_BYTES);
         if (pool_retired(pool))
                 instance_end(instance, ERR_CANCELLED, NULL, "its function has changed");
         else if (given_up || fair_evict(pool->home->engine->fair))
                 instance_end(instance, ERR_CANCELLED, NULL, "another function waits for its place");
+}
+
+void pool_role_gone(struct pool *pool)
+{
+        assert(pool->roles > 0);
+        pool->roles--;
+        if (pool->timer != NULL) /* that of an image has no requests, and lives with its source */
+                pool_free_if_unused(pool);
+}
+
+void pool_instance_fell_back(struct pool *pool)
+{
+        assert(pool->starting > 0);
+        pool->starting--;
 }
 
 void pool_instance_failed(struct pool *pool, enum err_code code, const struct err *err, struct str trace)

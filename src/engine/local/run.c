@@ -124,12 +124,23 @@ void instance_spend(struct instance *instance)
         pool_instance_full(instance->pool, instance);
 }
 
+/* One that was there before the request came is hot, or was made ahead of need. */
+static enum start_kind start_of(const struct instance *instance, const struct invocation *inv)
+{
+        if (!instance->ran && instance->ready_us >= inv->queued_us)
+                return instance->kind;
+        return !instance->ran && (instance->kind == START_TEMPLATE || instance->kind == START_ZYGOTE)
+                       ? START_AHEAD
+                       : START_HOT;
+}
+
 /* Which start it had: how long it waited for what. */
 static void note_start(const struct instance *instance, struct invocation *inv, uint64_t now_us)
 {
         inv->timing.queue_us = now_us - inv->queued_us;
-        inv->start = instance->ran || instance->ready_us < inv->queued_us ? START_HOT : START_BOOT;
-        if (inv->start != START_BOOT)
+        inv->start = start_of(instance, inv);
+        atomic_fetch_add_explicit(&instance->home->engine->starts_of[inv->start], 1, memory_order_relaxed);
+        if (inv->start == START_HOT || inv->start == START_AHEAD)
                 return;
         /* It waited for this instance: what it took stands in the stages, not in the queue. */
         uint64_t since_us = instance->begun_us > inv->queued_us ? instance->begun_us : inv->queued_us;
@@ -137,6 +148,10 @@ static void note_start(const struct instance *instance, struct invocation *inv, 
         inv->timing.sandbox_us = instance->sandbox_us;
         inv->timing.start_us = instance->loading_us - instance->begun_us - instance->sandbox_us;
         inv->timing.import_us = instance->ready_us - instance->loading_us;
+        if (instance->kind == START_TEMPLATE) { /* it has imported long ago */
+                inv->timing.start_us += inv->timing.import_us;
+                inv->timing.import_us = 0;
+        }
 }
 
 /* True unless no other run may come into the instance while, or after, this one is there. */
@@ -162,8 +177,13 @@ void instance_run(struct instance *instance, struct invocation *inv)
                             .stream = ++instance->last_stream,
                             .run_us = now_us};
         run_link(instance, run);
-        if (instance->state == INSTANCE_IDLE)
+        if (instance->state == INSTANCE_IDLE) {
                 instance_move(instance, INSTANCE_BUSY);
+                /* What it held is a good guess when it waits again. */
+                budget_set(&instance->home->engine->budget, &instance->held, BUDGET_NONE,
+                           instance->held.bytes);
+                instance_thaw(instance);
+        }
         inv->instance = instance;
         note_start(instance, inv, now_us);
         instance->ran = true;
@@ -208,6 +228,8 @@ void run_finish(struct run *run)
                 instance_move(instance, INSTANCE_IDLE);
         if (inv != NULL)
                 local_finish(instance->home, inv);
+        if (++instance->answered == 1)
+                starts_ran_first(instance->pool, instance->kind, instance->ready_us - instance->loading_us);
         after_run(instance);
 }
 
