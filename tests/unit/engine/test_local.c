@@ -13,6 +13,7 @@
 #include "base/own.h"
 #include "engine/local/home.h"
 #include "engine/local/local.h"
+#include "image/runtime.h"
 #include "wire/frame.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { AGENTS_MAX = 16, STEPS_MAX = 20000 };
+enum { AGENTS_MAX = 16, STEPS_MAX = 20000, SLOW_STARTS = 3 };
 
 enum behaviour {
         ANSWER,       /* echoes the payload */
@@ -38,6 +39,7 @@ enum behaviour {
         NO_LOAD,      /* fails to load its handler */
         LOG_FLOOD,    /* prints more than the log keeps */
         EARLY_END,    /* answers before it has read the request */
+        SLOW,         /* answers only once SLOW_STARTS instances have been started */
         REFUSED,      /* says itself that what its function sent is no reply */
         SEVERAL       /* takes runs in hand, and does with them what the test says */
 };
@@ -53,6 +55,8 @@ struct held {
 
 struct agent {
         uint64_t id; /* 0: free */
+        uint32_t role;
+        bool asked; /* of one that is slow */
         int fd;
         struct buf in;
         struct buf body;
@@ -71,9 +75,14 @@ static struct local_limits limits;
 static unsigned starts, kills;
 static int kill_loads; /* this many agents are killed from outside before they load */
 static bool refuse_start, hold_start;
+static uint32_t can_start;                         /* what the language says */
+static uint32_t refuse_from;                       /* starts from that role are not there */
+static const char *no_template;                    /* why a template says that it is none */
+static unsigned roles[SPAWN_ROLE_STEM + 1], froms; /* of the starts so far */
+static unsigned freezes, thaws;
 
-static bool runtime_argv(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
-                         uint32_t *argc)
+static bool agent_argv(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
+                       uint32_t *argc)
 {
         (void)ctx;
         (void)language;
@@ -81,6 +90,13 @@ static bool runtime_argv(void *ctx, const char *language, uint32_t memory_mib, c
         memcpy(argv, "/agent", 7);
         *argc = 1;
         return true;
+}
+
+static uint32_t agent_starts(void *ctx, const char *language)
+{
+        (void)ctx;
+        (void)language;
+        return can_start;
 }
 
 static enum err_code no_secrets(void *ctx, const struct revision *revision, int *ret_fd, struct err *err)
@@ -100,6 +116,11 @@ static void setup_with(struct local_limits with)
         starts = kills = 0;
         refuse_start = hold_start = false;
         kill_loads = 0;
+        can_start = 0;
+        refuse_from = 0;
+        no_template = "";
+        memset(roles, 0, sizeof(roles));
+        froms = freezes = thaws = 0;
         behaviour = ANSWER;
         memset(agents, 0, sizeof(agents));
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
@@ -111,7 +132,7 @@ static void setup_with(struct local_limits with)
                                             .link_fds = &link_fd,
                                             .loop_count = 1,
                                             .limits = limits,
-                                            .host = {NULL, runtime_argv, no_secrets}};
+                                            .host = {NULL, agent_argv, no_secrets, agent_starts}};
         assert_int_equal(local_engine_create(&config, &engine, NULL), ERR_OK);
 }
 
@@ -151,6 +172,23 @@ static void send_frame(const union spawn_frame *frame, int fd)
         assert_int_equal(spawn_send(spawn_fd, frame, &fd, fd >= 0 ? 1 : 0, NULL), ERR_OK);
 }
 
+static struct agent *agent_find(uint64_t id)
+{
+        for (size_t i = 0; id != 0 && i < AGENTS_MAX; i++) {
+                if (agents[i].id == id)
+                        return &agents[i];
+        }
+        return NULL;
+}
+
+static void say_ready(struct agent *agent, const char *why_not)
+{
+        own_buf struct buf out = {.max = 4096};
+
+        frame_put(&out, FRAME_READY, 0, str_of(why_not));
+        assert_int_equal(send(agent->fd, out.data, out.len, MSG_NOSIGNAL), out.len);
+}
+
 static void agent_start(const struct spawn_start *start_frame)
 {
         union spawn_frame frame = {
@@ -158,7 +196,24 @@ static void agent_start(const struct spawn_start *start_frame)
         struct agent *agent = agents;
         int pair[2];
 
-        starts++;
+        struct agent *from = agent_find(start_frame->from);
+        if (start_frame->role == SPAWN_ROLE_INSTANCE)
+                starts++;
+        roles[start_frame->role]++;
+        froms += start_frame->from != 0;
+        if (start_frame->from != 0 && (from == NULL || from->role == refuse_from)) {
+                frame.started.ok = 0;
+                frame.started.code = from == NULL ? ERR_NOT_FOUND : ERR_NOT_IMPLEMENTED;
+                snprintf(frame.started.text, sizeof(frame.started.text), "it cannot be forked here");
+                send_frame(&frame, -1);
+                return;
+        }
+        if (from != NULL && from->role == SPAWN_ROLE_STEM) { /* the same process, under another name */
+                from->id = start_frame->head.id;
+                from->role = SPAWN_ROLE_INSTANCE;
+                send_frame(&frame, -1);
+                return;
+        }
         if (refuse_start) {
                 frame.started.ok = 0;
                 frame.started.code = ERR_UNAVAILABLE;
@@ -172,11 +227,13 @@ static void agent_start(const struct spawn_start *start_frame)
                 agent++;
         assert_true(agent < agents + AGENTS_MAX);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-        *agent = (struct agent){.id = start_frame->head.id, .fd = pair[0]};
+        *agent = (struct agent){.id = start_frame->head.id, .role = start_frame->role, .fd = pair[0]};
         buf_init(&agent->in, 1 << 20);
         buf_init(&agent->body, 1 << 24);
         send_frame(&frame, pair[1]);
         close(pair[1]);
+        if (start_frame->role == SPAWN_ROLE_ZYGOTE || (from != NULL && from->role == SPAWN_ROLE_TEMPLATE))
+                say_ready(agent, "");
 }
 
 static void agent_exit(struct agent *agent, uint32_t by_signal, int value, uint32_t oom_kills)
@@ -199,6 +256,8 @@ static void play_spawn(void)
         while (spawn_receive(spawn_fd, &frame, fds, &count, NULL) == ERR_OK) {
                 if (frame.head.op == SPAWN_START)
                         agent_start(&frame.start);
+                freezes += frame.head.op == SPAWN_FREEZE;
+                thaws += frame.head.op == SPAWN_THAW;
                 if (frame.head.op != SPAWN_KILL)
                         continue;
                 kills++;
@@ -273,6 +332,7 @@ static void answer(struct agent *agent)
                 put_head(&out, agent->stream, "x-a", "b");
                 break;
         case ANSWER:
+        case SLOW:
         case TOO_MUCH:
         case NO_LOAD:
         case EARLY_END:
@@ -319,7 +379,8 @@ static void agent_frame(struct agent *agent, const struct frame *frame)
                           STR("{\"type\":\"FunctionError\",\"message\":\"bad syntax\",\"stacktrace\":[\"line "
                               "1\"]}"));
         else if (frame->type == FRAME_SPECIALISE)
-                frame_put(&out, FRAME_READY, 0, (struct str){NULL, 0});
+                frame_put(&out, FRAME_READY, 0,
+                          agent->role == SPAWN_ROLE_TEMPLATE ? str_of(no_template) : (struct str){NULL, 0});
         if (frame->type == FRAME_DATA) {
                 uint32_t len = (uint32_t)frame->payload.len;
                 buf_append(&agent->body, frame->payload.p, len);
@@ -337,7 +398,8 @@ static void agent_frame(struct agent *agent, const struct frame *frame)
                 if (behaviour == EARLY_END)
                         answer(agent);
         }
-        if (frame->type == FRAME_END && behaviour != EARLY_END)
+        agent->asked = frame->type == FRAME_END && behaviour == SLOW;
+        if (frame->type == FRAME_END && behaviour != EARLY_END && behaviour != SLOW)
                 answer(agent);
 }
 
@@ -368,6 +430,10 @@ static void step(void)
         for (size_t i = 0; i < AGENTS_MAX; i++) {
                 if (agents[i].id != 0)
                         play_agent(&agents[i]);
+                if (agents[i].id != 0 && agents[i].asked && starts >= SLOW_STARTS) {
+                        agents[i].asked = false;
+                        answer(&agents[i]);
+                }
         }
         loop_step(loop, false);
         poll(&idle, 0, 1); /* timers of the engine count milliseconds */
@@ -739,6 +805,194 @@ static void a_full_queue_refuses_and_a_long_wait_ends(void **state)
         assert_int_equal(starts, 1);
         for (int i = 0; i < 3; i++)
                 invocation_finish(&invs[i]);
+        revision_unref(revision);
+}
+
+static void settle_until(const unsigned *value, unsigned least)
+{
+        for (int i = 0; i < STEPS_MAX && *value < least; i++)
+                step();
+        assert_true(*value >= least);
+}
+
+/* What the first run leaves behind is there once the engine has had time for it. */
+static void settle(void)
+{
+        for (int i = 0; i < 50; i++)
+                step();
+}
+
+static enum start_kind start_of_a_run(struct revision *revision)
+{
+        struct invocation inv;
+
+        run(&inv, revision, STR("1"));
+        assert_int_equal(inv.code, ERR_OK);
+        invocation_finish(&inv);
+        return inv.start;
+}
+
+static void a_template_is_made_after_the_first_run_and_forked_from_then_on(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+
+        (void)state;
+        can_start = RUNTIME_TEMPLATE;
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle_until(&roles[SPAWN_ROLE_TEMPLATE], 1);
+        settle();
+        assert_int_equal(start_of_a_run(revision), START_TEMPLATE);
+        assert_int_equal(start_of_a_run(revision), START_TEMPLATE);
+        assert_int_equal(froms, 2);
+        assert_int_equal(roles[SPAWN_ROLE_TEMPLATE], 1);
+        revision_unref(revision);
+}
+
+static void a_zygote_serves_all_functions_of_its_image_and_organization(void **state)
+{
+        struct revision *one = revision_of("{}");
+        struct revision *other = revision_of_function("{}", "11111111-0000-4000-8000-000000000000");
+
+        (void)state;
+        can_start = RUNTIME_ZYGOTE;
+        assert_int_equal(start_of_a_run(one), START_BOOT);
+        settle();
+        assert_int_equal(start_of_a_run(other), START_ZYGOTE);
+        assert_int_equal(roles[SPAWN_ROLE_ZYGOTE], 1);
+        revision_unref(one);
+        revision_unref(other);
+}
+
+static void a_stem_is_claimed_once_and_another_made_in_its_place(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+
+        (void)state;
+        can_start = RUNTIME_STEM;
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle();
+        assert_int_equal(roles[SPAWN_ROLE_STEM], 1);
+        assert_int_equal(start_of_a_run(revision), START_STEM);
+        settle_until(&roles[SPAWN_ROLE_STEM], 2);
+        settle();
+        assert_int_equal(start_of_a_run(revision), START_STEM);
+        revision_unref(revision);
+}
+
+static void a_start_that_its_mechanism_refuses_goes_on_with_the_next_kind(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+        struct local_counts counts;
+
+        (void)state;
+        can_start = RUNTIME_TEMPLATE | RUNTIME_ZYGOTE;
+        refuse_from = SPAWN_ROLE_TEMPLATE;
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle();
+        assert_int_equal(start_of_a_run(revision), START_ZYGOTE); /* not of the template */
+        assert_int_equal(start_of_a_run(revision), START_ZYGOTE);
+        assert_int_equal(froms, 3);
+        local_engine_counts(engine, &counts);
+        assert_int_equal(counts.fall_backs, 1);
+        assert_int_equal(counts.starts_of[START_ZYGOTE], 2);
+        revision_unref(revision);
+}
+
+static void a_stem_that_cannot_be_claimed_is_ended_and_the_run_boots(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+
+        (void)state;
+        can_start = RUNTIME_STEM;
+        refuse_from = SPAWN_ROLE_STEM;
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle();
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle_until(&kills, 3); /* two instances and the stem */
+        revision_unref(revision);
+}
+
+static void a_function_that_cannot_be_a_template_boots_and_says_why(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+
+        (void)state;
+        can_start = RUNTIME_TEMPLATE;
+        no_template = "it has 2 threads of its own";
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle_until(&roles[SPAWN_ROLE_TEMPLATE], 1);
+        settle();
+        assert_true(atomic_load(&revision->no_template));
+        assert_string_equal(revision->no_template_why, "it has 2 threads of its own");
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        assert_int_equal(roles[SPAWN_ROLE_TEMPLATE], 1);
+        revision_unref(revision);
+}
+
+static void a_template_that_dies_is_made_anew_and_nobody_notices(void **state)
+{
+        struct revision *revision = revision_of("{\"isolation\": \"run\"}");
+
+        (void)state;
+        can_start = RUNTIME_TEMPLATE;
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle_until(&roles[SPAWN_ROLE_TEMPLATE], 1);
+        settle();
+        for (size_t i = 0; i < AGENTS_MAX; i++) {
+                if (agents[i].id != 0 && agents[i].role == SPAWN_ROLE_TEMPLATE)
+                        agent_exit(&agents[i], 1, SIGKILL, 0);
+        }
+        settle();
+        assert_int_equal(start_of_a_run(revision), START_BOOT);
+        settle_until(&roles[SPAWN_ROLE_TEMPLATE], 2);
+        revision_unref(revision);
+}
+
+static void what_waits_gives_its_memory_back_over_the_budget(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct revision *revision = revision_of("{}");
+        struct invocation invs[SLOW_STARTS];
+        struct local_counts counts;
+        bool done[SLOW_STARTS];
+
+        (void)state;
+        small.pool_bytes = (uint64_t)BUDGET_GUESS_BYTES * 3 / 2; /* of one and a half */
+        setup_with(small);
+        behaviour = SLOW;
+        for (int i = 0; i < SLOW_STARTS; i++) {
+                inv_init(&invs[i], revision, STR("1"), &done[i]);
+                engine->ops->invoke(engine, &invs[i]);
+        }
+        for (int i = 0; i < SLOW_STARTS; i++) {
+                run_until(&done[i]);
+                assert_int_equal(invs[i].code, ERR_OK);
+                invocation_finish(&invs[i]);
+        }
+        local_engine_counts(engine, &counts);
+        assert_true(counts.instances >= 2);
+        for (int i = 0; i < STEPS_MAX && counts.instances > 1; i++) {
+                step();
+                local_engine_counts(engine, &counts);
+        }
+        assert_int_equal(counts.instances, 1);
+        assert_true(counts.evicted >= 1);
+        assert_int_equal(counts.pool_bytes[0] + counts.pool_bytes[1],
+                         BUDGET_GUESS_BYTES); /* it ran, or never did */
+        revision_unref(revision);
+}
+
+static void an_idle_instance_is_frozen_and_thawed_for_its_next_run(void **state)
+{
+        struct revision *revision = revision_of("{}");
+
+        (void)state;
+        start_of_a_run(revision);
+        assert_int_equal(start_of_a_run(revision), START_HOT);
+        assert_int_equal(freezes, 0);
+        settle_until(&freezes, 1);
+        assert_int_equal(start_of_a_run(revision), START_HOT);
+        assert_int_equal(thaws, 1);
         revision_unref(revision);
 }
 
@@ -1322,6 +1576,15 @@ int main(void)
                 TEST(a_handler_that_does_not_load_fails_the_run_with_its_trace),
                 TEST(a_secret_that_is_missing_fails_the_run),
                 TEST(no_room_for_a_sandbox_is_told),
+                TEST(a_template_is_made_after_the_first_run_and_forked_from_then_on),
+                TEST(a_zygote_serves_all_functions_of_its_image_and_organization),
+                TEST(a_stem_is_claimed_once_and_another_made_in_its_place),
+                TEST(a_start_that_its_mechanism_refuses_goes_on_with_the_next_kind),
+                TEST(a_stem_that_cannot_be_claimed_is_ended_and_the_run_boots),
+                TEST(a_function_that_cannot_be_a_template_boots_and_says_why),
+                TEST(a_template_that_dies_is_made_anew_and_nobody_notices),
+                TEST(an_idle_instance_is_frozen_and_thawed_for_its_next_run),
+                cmocka_unit_test_teardown(what_waits_gives_its_memory_back_over_the_budget, stop),
                 cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
                 cmocka_unit_test_teardown(a_flood_to_one_function_leaves_the_other_its_turn, stop),
                 TEST(a_cancelled_run_ends_and_a_stale_cancel_hits_nobody),
