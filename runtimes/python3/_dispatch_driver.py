@@ -9,6 +9,7 @@ import sys
 
 import _dispatch
 
+ASYNC_FILE = __file__.rpartition("/")[0] + "/_dispatch_async.py"
 INPUT_ERROR, FUNCTION_ERROR, SYSTEM_ERROR = "InputError", "FunctionError", "SystemError"
 
 
@@ -107,16 +108,20 @@ def is_taken(name):
     return name in sys.modules or name in sys.builtin_module_names or _imp.is_frozen(name)
 
 
+def import_file(name, path):
+    external = sys.modules["_frozen_importlib_external"]
+    bootstrap = sys.modules["_frozen_importlib"]
+    loader = external.SourceFileLoader(name, path)
+    module = bootstrap.module_from_spec(external.spec_from_file_location(name, path, loader=loader))
+    loader.exec_module(module)
+    return module
+
+
 def import_module(name, folder):
     """Imports the handler's module; one whose name Python has taken for itself is loaded from its file all the same."""
     path = "%s/%s.py" % (folder, name.replace(".", "/"))
     if is_file(path) and is_taken(name):
-        external = sys.modules["_frozen_importlib_external"]
-        bootstrap = sys.modules["_frozen_importlib"]
-        loader = external.SourceFileLoader(name, path)
-        module = bootstrap.module_from_spec(external.spec_from_file_location(name, path, loader=loader))
-        loader.exec_module(module)
-        return module
+        return import_file(name, path)
     try:
         __import__(name)
     except ModuleNotFoundError as error:
@@ -158,6 +163,25 @@ def load(handler, folder, environment):
             trace_of(error)
 
 
+def is_async(function):
+    """Whether it waits without keeping the thread: async def, also behind decorators, partial() and __call__."""
+    for _ in range(32):
+        inner = getattr(function, "__wrapped__", None) or getattr(function, "func", None)
+        if inner is None or not callable(inner):
+            break
+        function = inner
+    for each in (function, getattr(type(function), "__call__", None)):
+        each = getattr(each, "__func__", each)
+        flags = getattr(getattr(each, "__code__", None), "co_flags", 0)
+        if flags & 0x80 or getattr(each, "_is_coroutine_mark", None) or getattr(each, "_is_coroutine", None):
+            return True
+    return False
+
+
+def loop(handler):
+    import_file("_dispatch_async", ASYNC_FILE).serve(handler)
+
+
 def shown(code):
     return "" if code is None else repr(code)
 
@@ -171,7 +195,7 @@ def message_of(error):
 
 def ours(tb):
     name = tb.tb_frame.f_code.co_filename
-    return name == __file__ or name.startswith("<frozen importlib")
+    return name == __file__ or name == ASYNC_FILE or name.startswith("<frozen importlib")
 
 
 def trace_of(error):
@@ -230,4 +254,4 @@ def main(folder):
     sys.path.append(folder + "/lib")
     handler = sys.argv[1] if len(sys.argv) > 1 else None
     sys.argv = [""]
-    return _dispatch.serve(load, explain, unpack, handler)
+    return _dispatch.serve(load, explain, unpack, is_async, loop, handler)

@@ -1,6 +1,7 @@
 /*
  * runtimes/python3/agent.h: what the files of the extension share: module.c is the extension, reply.c turns
- * what the handler gave into a reply, problem.c what went wrong into an error.
+ * what the handler gave into a reply, problem.c what went wrong into an error, several.c drives async
+ * handlers.
  */
 #ifndef DISPATCH_PYTHON3_AGENT_H
 #define DISPATCH_PYTHON3_AGENT_H
@@ -9,11 +10,16 @@
 #include "runtimes/python3/pyjson.h"
 
 struct python {
-        PyObject *load;    /* load(handler, folder, environment): the handler, or (type, message, trace) */
-        PyObject *explain; /* explain(exception): (type, message, trace) */
-        PyObject *unpack;  /* unpack(result): None, or a response object's (status, headers, content type,
-                              body) */
+        PyObject *load;     /* load(handler, folder, environment): the handler, or (type, message, trace) */
+        PyObject *explain;  /* explain(exception): (type, message, trace) */
+        PyObject *unpack;   /* unpack(result): None, or a response object's (status, headers, content type,
+                               body) */
+        PyObject *is_async; /* is_async(handler) */
+        PyObject *loop;     /* loop(handler): serves an async handler */
         PyObject *handler;
+        bool async;               /* it is one */
+        enum err_code serve_code; /* how loop() ended */
+        struct err serve_err;
         PyObject *streams[2]; /* sys.stdout and sys.stderr as we set them */
         PyThreadState *released;
         uint64_t reply_bytes_max;
@@ -24,6 +30,24 @@ static inline struct str view(PyObject *bytes)
 {
         return (struct str){PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)};
 }
+
+/* module.c */
+enum { LOG_UNNAMED = 0 }; /* of the run in hand, as far as that can be told */
+/* Logs what is printed on a stream: (bytes) -> how many. */
+PyObject *log_bytes(uint32_t run, int stream, PyObject *object);
+/* The payload as a handler gets it. NULL, without an exception: it cannot have it, and that was replied. */
+PyObject *invocation_payload(struct agent *agent, const struct agent_invocation *invocation);
+
+/* several.c */
+enum err_code several_serve(struct python *python, struct agent *agent, struct err *err);
+PyObject *several_take(PyObject *self, PyObject *none);
+PyObject *several_cancelled(PyObject *self, PyObject *none);
+PyObject *several_in_hand(PyObject *self, PyObject *none);
+PyObject *several_descriptors(PyObject *self, PyObject *none);
+PyObject *several_wait_ms(PyObject *self, PyObject *none);
+PyObject *several_reply(PyObject *self, PyObject *args);
+PyObject *several_fail(PyObject *self, PyObject *args);
+PyObject *several_log(PyObject *self, PyObject *args);
 
 /* problem.c */
 enum { TRACE_LINES_MAX = 512 };

@@ -1,9 +1,9 @@
 /*
  * runtimes/python3/module.c: the extension _dispatch: the agent library, driven by and driving Python.
  *
- * _dispatch.serve(load, explain, unpack, handler) runs the agent until it ends. The interpreter's lock is
- * released while the agent waits or sends, and taken to load the handler and for each run. The handler is
- * called from here, so that no frame of the agent's stands in its stack traces.
+ * _dispatch.serve(load, explain, unpack, is_async, loop, handler) runs the agent until it ends. The
+ * interpreter's lock is released while the agent waits or sends, and taken to load the handler and for each
+ * run. The handler is called from here, so that no frame of the agent's stands in its stack traces.
  */
 #include "runtimes/python3/agent.h"
 
@@ -16,7 +16,7 @@ extern char **environ;
 /* The agent that serves, for what is printed; NULL before and after. */
 static struct agent *serving;
 
-static PyObject *log_bytes(int stream, PyObject *object)
+PyObject *log_bytes(uint32_t run, int stream, PyObject *object)
 {
         own_py PyObject *bytes = PyBytes_Check(object) ? NULL : PyBytes_FromObject(object);
 
@@ -24,7 +24,9 @@ static PyObject *log_bytes(int stream, PyObject *object)
                 return NULL;
         struct str text = view(bytes != NULL ? bytes : object);
         PyThreadState *state = PyEval_SaveThread();
-        if (serving != NULL) {
+        if (serving != NULL && run != LOG_UNNAMED) {
+                agent_log_run(serving, run, stream, text);
+        } else if (serving != NULL) {
                 agent_log(serving, stream, text);
         } else {
                 for (size_t at = 0; at < text.len;) {
@@ -41,13 +43,13 @@ static PyObject *log_bytes(int stream, PyObject *object)
 static PyObject *write_stdout(PyObject *self, PyObject *bytes)
 {
         (void)self;
-        return log_bytes(1, bytes);
+        return log_bytes(LOG_UNNAMED, 1, bytes);
 }
 
 static PyObject *write_stderr(PyObject *self, PyObject *bytes)
 {
         (void)self;
-        return log_bytes(2, bytes);
+        return log_bytes(LOG_UNNAMED, 2, bytes);
 }
 
 static void flush_stream(PyObject *stream)
@@ -128,6 +130,9 @@ static bool load_locked(struct python *python, const struct agent_function *func
         flush_streams(python);
         if (found == NULL || PyTuple_Check(found))
                 return load_failed(python, found, error);
+        own_py PyObject *async = PyObject_CallFunctionObjArgs(python->is_async, found, NULL);
+        python->async = async != NULL && PyObject_IsTrue(async) == 1;
+        PyErr_Clear();
         python->handler = take_ptr(&found);
         return true;
 }
@@ -141,10 +146,12 @@ static bool on_load(void *ctx, struct agent *agent, const struct agent_function 
         PyEval_RestoreThread(python->released);
         bool loaded = load_locked(python, function, error);
         python->released = PyEval_SaveThread();
+        if (python->async)
+                agent_several(agent);
         return loaded;
 }
 
-static PyObject *payload_object(const struct agent_invocation *invocation)
+static PyObject *make_payload(const struct agent_invocation *invocation)
 {
         struct str payload = invocation->payload;
 
@@ -162,9 +169,9 @@ static PyObject *payload_object(const struct agent_invocation *invocation)
         return Py_None;
 }
 
-static void run_locked(struct python *python, struct agent *agent, const struct agent_invocation *invocation)
+PyObject *invocation_payload(struct agent *agent, const struct agent_invocation *invocation)
 {
-        own_py PyObject *payload = payload_object(invocation);
+        PyObject *payload = make_payload(invocation);
 
         if (payload == NULL) {
                 bool memory = PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
@@ -174,8 +181,16 @@ static void run_locked(struct python *python, struct agent *agent, const struct 
                               memory ? STR("Invalid Input: the payload cannot be held in memory")
                                      : STR("Invalid Input: a number of the payload has too many digits"),
                               NULL, 0);
-                return;
         }
+        return payload;
+}
+
+static void run_locked(struct python *python, struct agent *agent, const struct agent_invocation *invocation)
+{
+        own_py PyObject *payload = invocation_payload(agent, invocation);
+
+        if (payload == NULL)
+                return;
         own_py PyObject *context = pyjson_load(invocation->context);
         own_py PyObject *result =
                 context != NULL ? PyObject_CallFunctionObjArgs(python->handler, context, payload, NULL)
@@ -197,14 +212,22 @@ static void on_run(void *ctx, struct agent *agent, const struct agent_invocation
         python->released = PyEval_SaveThread();
 }
 
+static enum err_code on_serve(void *ctx, struct agent *agent, struct err *err)
+{
+        struct python *python = ctx;
+
+        return python->async ? several_serve(python, agent, err) : ERR_UNPROCESSABLE;
+}
+
 static PyObject *serve(PyObject *self, PyObject *args)
 {
         struct python python = {0};
         const char *handler = NULL;
-        struct agent_runtime runtime = {.ctx = &python, .load = on_load, .run = on_run};
+        struct agent_runtime runtime = {.ctx = &python, .load = on_load, .run = on_run, .serve = on_serve};
 
         (void)self;
-        if (!PyArg_ParseTuple(args, "OOOz", &python.load, &python.explain, &python.unpack, &handler))
+        if (!PyArg_ParseTuple(args, "OOOOOz", &python.load, &python.explain, &python.unpack, &python.is_async,
+                              &python.loop, &handler))
                 return NULL;
         keep_streams(&python);
         python.released = PyEval_SaveThread();
@@ -219,9 +242,17 @@ static PyObject *serve(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
         {"serve", serve, METH_VARARGS,
-         "serve(load, explain, unpack, handler): run the agent; returns the exit status"},
+         "serve(load, explain, unpack, is_async, loop, handler): run the agent; returns the exit status"},
         {"write_stdout", write_stdout, METH_O, "write bytes to the log of standard output"},
         {"write_stderr", write_stderr, METH_O, "write bytes to the log of standard error"},
+        {"take", several_take, METH_NOARGS, "for an event loop: see several.c, as for those below"},
+        {"cancelled", several_cancelled, METH_NOARGS, NULL},
+        {"in_hand", several_in_hand, METH_NOARGS, NULL},
+        {"descriptors", several_descriptors, METH_NOARGS, NULL},
+        {"wait_ms", several_wait_ms, METH_NOARGS, NULL},
+        {"reply", several_reply, METH_VARARGS, NULL},
+        {"fail", several_fail, METH_VARARGS, NULL},
+        {"log", several_log, METH_VARARGS, NULL},
         {NULL, NULL, 0, NULL},
 };
 
