@@ -250,7 +250,7 @@ enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation
         }
 }
 
-/* The transport has one request at a time, and it is in hand. */
+/* As many as may be are in hand. */
 static enum err_code watch_only(struct agent *agent, struct err *err)
 {
         const struct transport_ops *ops = agent->transport->ops;
@@ -258,17 +258,18 @@ static enum err_code watch_only(struct agent *agent, struct err *err)
         ops->poll(agent->transport);
         return ops->closed != NULL && ops->closed(agent->transport)
                        ? err_set(err, ERR_CANCELLED, "the channel is closed")
-                       : err_set(err, ERR_LIMIT, "one at a time");
+                       : err_set(err, ERR_LIMIT, "as many as may be are in hand");
 }
 
 enum err_code agent_take(struct agent *agent, struct agent_invocation *ret, struct err *err)
 {
         const struct transport_ops *ops = agent->transport->ops;
+        uint64_t most = ops->several && agent->special.concurrency > 1 ? agent->special.concurrency : 1;
         struct agent_request request;
 
         agent->transport->queues = ops->several;
         for (;;) {
-                if (agent->run_count > 0 && !ops->several)
+                if (agent->run_count >= most)
                         return watch_only(agent, err);
                 enum err_code code = take_request(agent, false, &request, err);
                 /* SIGTERM: those in hand are finished. */

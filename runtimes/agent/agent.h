@@ -109,10 +109,11 @@ enum err_code agent_loaded(struct agent *agent, const struct buf *error, struct 
 enum err_code agent_next(struct agent *agent, bool wait, struct agent_invocation *ret, struct err *err);
 /*
  * The same without waiting and while others are in hand: for a language whose handlers wait without keeping
- * the thread. Call it until ERR_LIMIT, after each readiness of the two descriptors. agent_reply and its kin
- * answer the run that agent_take gave last, or that agent_select names; a reply that the server does not let
- * go at once is kept and sent behind the scenes. ERR_CANCELLED: the caller of all of them is gone; the
- * process should end. SIGTERM lets those in hand finish first.
+ * the thread. Call it until ERR_LIMIT, after each readiness of the two descriptors and each reply, since no
+ * more are given than the function's concurrency. agent_reply and its kin answer the run that agent_take gave
+ * last, or that agent_select names; a reply that the server does not let go at once is kept and sent behind
+ * the scenes. ERR_CANCELLED: the caller of all of them is gone; the process should end. SIGTERM lets those in
+ * hand finish first.
  */
 enum err_code agent_take(struct agent *agent, struct agent_invocation *ret, struct err *err);
 /* False: no run of that number is in hand (any more). */

@@ -67,6 +67,8 @@ static void begin(struct port *port, struct peer *peer, struct agent_request *re
 {
         peer_request(peer, ret);
         ret->envelope = port->message_api || is_message(ret);
+        /* what an earlier one left behind must not pass for a part of this one */
+        ret->stream = port->last_request = port->last_request % UINT32_MAX + 1;
         pthread_mutex_lock(port->base.lock);
         port->keep_logs = ret->envelope || accepts_message(ret);
         port->current = peer;

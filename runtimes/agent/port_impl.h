@@ -12,6 +12,7 @@ struct port {
         struct peer *peers, *current;
         size_t peer_count;
         uint64_t order;
+        uint32_t last_request;   /* number of the one that was in hand last */
         uint64_t drain_until_ms; /* 0: not draining */
         bool message_api;        /* every request is a message (CONTRACT 8.2) */
         uint64_t log_bytes_max;

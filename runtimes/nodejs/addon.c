@@ -3,14 +3,14 @@
  *
  *      open(handler)           waits for what the process becomes: {handler, folder}, {problem} when that
  *                              cannot be, null when it is not wanted any more
- *      loaded(onRun, onEnd)    the handler is loaded; serves from now on: onRun(kind, payload, context,
- *                              timeout), onEnd(status)
+ *      loaded(onRun, onCancel, onEnd)   the handler is loaded; serves from now on: onRun(run, kind, payload,
+ *                              context, timeout), onCancel(run), onEnd(status)
  *      failed(type, message, lines)   it is not
- *      reply(...), error(...)  what the run in hand gave; true: call flush() once nothing else is due
- *      flush(atOnce)           sends it; otherwise the addon does when it is not called any more
- *      busy()                  is a run in hand?
- *      last(status)            the process ends after the reply in hand
- *      log(stream, text, outside)
+ *      reply(run, ...), error(run, ...)  what a run gave; true: call flush() once nothing else is due
+ *      flush(run, atOnce)      sends it; otherwise the addon does when it is not called any more
+ *      inHand(run)             has it not been replied to?
+ *      last(status)            the process ends after the replies in hand
+ *      log(stream, text, run)  undefined: whichever is in hand, if that is one; 0: none
  */
 #include "runtimes/nodejs/node.h"
 
@@ -51,7 +51,7 @@ static napi_value open_agent(napi_env env, napi_callback_info info)
                 return result;
         }
         node->reply_bytes_max = function->reply_bytes_max;
-        pending_init(&node->pending, function->reply_bytes_max);
+        agent_several(node->agent);
         value_set(env, result, "handler", value_of_text(env, str_of(function->handler)));
         value_set(env, result, "folder", value_of_text(env, str_of(function->folder)));
         return result;
@@ -65,14 +65,15 @@ static bool keep_callbacks(struct node *node, const napi_value *functions)
                napi_create_string_utf8(node->env, "DISPATCH", NAPI_AUTO_LENGTH, &name) == napi_ok &&
                napi_create_reference(node->env, resource, 1, &node->resource) == napi_ok &&
                napi_create_reference(node->env, functions[0], 1, &node->on_run) == napi_ok &&
-               napi_create_reference(node->env, functions[1], 1, &node->on_end) == napi_ok &&
+               napi_create_reference(node->env, functions[1], 1, &node->on_cancel) == napi_ok &&
+               napi_create_reference(node->env, functions[2], 1, &node->on_end) == napi_ok &&
                napi_async_init(node->env, resource, name, &node->async) == napi_ok;
 }
 
 static napi_value loaded(napi_env env, napi_callback_info info)
 {
-        napi_value functions[2] = {NULL};
-        size_t count = 2;
+        napi_value functions[3] = {NULL};
+        size_t count = 3;
         struct node *node = NULL;
         struct err err;
 
@@ -87,13 +88,14 @@ static napi_value loaded(napi_env env, napi_callback_info info)
         return NULL;
 }
 
-static napi_value busy(napi_env env, napi_callback_info info)
+static napi_value in_hand(napi_env env, napi_callback_info info)
 {
-        napi_value value = NULL;
+        napi_value argument = NULL, value = NULL;
+        size_t count = 1;
         struct node *node = NULL;
 
-        napi_get_cb_info(env, info, NULL, NULL, NULL, (void **)&node);
-        napi_get_boolean(env, node->agent != NULL && node->running, &value);
+        napi_get_cb_info(env, info, &count, &argument, NULL, (void **)&node);
+        napi_get_boolean(env, pending_find(node, (uint32_t)value_number(env, argument)) != NULL, &value);
         return value;
 }
 
@@ -149,26 +151,28 @@ static napi_value last(napi_env env, napi_callback_info info)
 
 static napi_value flush(napi_env env, napi_callback_info info)
 {
-        napi_value argument = NULL;
-        size_t count = 1;
+        napi_value arguments[2] = {NULL};
+        size_t count = 2;
         struct node *node = NULL;
         bool at_once = false;
 
-        napi_get_cb_info(env, info, &count, &argument, NULL, (void **)&node);
-        napi_get_value_bool(env, argument, &at_once);
+        napi_get_cb_info(env, info, &count, arguments, NULL, (void **)&node);
+        napi_get_value_bool(env, arguments[1], &at_once);
         if (node->agent != NULL)
-                loop_flush(node, at_once);
+                loop_flush(node, (uint32_t)value_number(env, arguments[0]), at_once);
         return NULL;
 }
 
-static void log_bytes(struct node *node, int stream, struct str text, bool outside)
+static void log_bytes(struct node *node, int stream, struct str text, bool named, uint32_t run)
 {
-        if (node->agent != NULL && (outside || (node->serving && !node->running)))
-                agent_log_outside(node->agent, stream, text);
-        else if (node->agent != NULL)
-                agent_log(node->agent, stream, text);
-        else
+        if (node->agent == NULL)
                 (void)!write(stream, text.p, text.len);
+        else if ((named && run == 0) || (node->serving && node->pending == NULL))
+                agent_log_outside(node->agent, stream, text);
+        else if (named)
+                agent_log_run(node->agent, run, stream, text);
+        else
+                agent_log(node->agent, stream, text);
 }
 
 static napi_value log_text(napi_env env, napi_callback_info info)
@@ -176,14 +180,14 @@ static napi_value log_text(napi_env env, napi_callback_info info)
         napi_value arguments[3] = {NULL};
         size_t count = 3, len = 0;
         struct node *node = NULL;
-        bool outside = false;
         void *data = NULL;
 
         napi_get_cb_info(env, info, &count, arguments, NULL, (void **)&node);
-        napi_get_value_bool(env, arguments[2], &outside);
+        bool named = !value_is_null(env, arguments[2]);
+        uint32_t run = named ? (uint32_t)value_number(env, arguments[2]) : 0;
         if (napi_get_buffer_info(env, arguments[1], &data, &len) == napi_ok && len > 0)
-                log_bytes(node, value_number(env, arguments[0]) == 2 ? 2 : 1, (struct str){data, len},
-                          outside);
+                log_bytes(node, value_number(env, arguments[0]) == 2 ? 2 : 1, (struct str){data, len}, named,
+                          run);
         return NULL;
 }
 
@@ -201,7 +205,7 @@ NAPI_MODULE_INIT()
         } functions[] = {
                 {"open", open_agent},  {"loaded", loaded},    {"failed", failed},
                 {"reply", give_reply}, {"error", give_error}, {"flush", flush},
-                {"last", last},        {"log", log_text},     {"busy", busy},
+                {"last", last},        {"log", log_text},     {"inHand", in_hand},
         };
 
         node.env = env;

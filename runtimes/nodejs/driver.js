@@ -13,20 +13,42 @@ const exit = process.exit.bind(process);
 const later = setImmediate, after = setTimeout, cancel = clearTimeout;
 
 let handle; // what the handler's module exported
-let runs = 0;
-let current = null; // {id, timer} of the last run; addon.busy() tells whether it is in hand still
+const runs = new Map(); // number to {number, timer, controller, cancelled} of those in hand
+let answered = null; // the one of them that has answered while it was called
 let loading = false;
 let ending = false; // the process ends, and says so
 
 // What was given is sent once node has nothing left to do that was due: a promise that was rejected and that nobody waits
 // for still makes the run fail. The addon does so by itself for what is given while it calls us.
-function given(wantsFlush) {
-    if (wantsFlush)
-        later(addon.flush, false);
+function given(run, wantsFlush) {
+    cancel(run.timer);
+    if (wantsFlush === true) {
+        later(flush, run);
+    } else if (wantsFlush === false) {
+        settle();
+        answered = run;
+    }
+}
+
+function flush(run) {
+    runs.delete(run.number);
+    addon.flush(run.number, false);
+}
+
+// What the addon has sent by itself meanwhile is not in hand any more.
+function settle() {
+    if (answered !== null && !addon.inHand(answered.number)) {
+        runs.delete(answered.number);
+        answered = null;
+    }
+}
+
+function isInHand(run) {
+    return runs.get(run.number) === run;
 }
 
 function succeed(run, result) {
-    if (run !== current)
+    if (!isInHand(run))
         return;
     let reply;
     try {
@@ -42,43 +64,65 @@ function succeed(run, result) {
 }
 
 function deliver(run, parts) {
-    if (run === current) {
-        cancel(run.timer);
-        given(addon.reply(...parts));
-    }
+    if (isInHand(run))
+        given(run, addon.reply(run.number, ...parts));
 }
 
 function fail(run, error) {
-    if (run !== current)
+    if (!isInHand(run))
         return;
-    cancel(run.timer);
     if (error instanceof ResultError)
-        given(addon.error(errors.FUNCTION_ERROR, error.message, []));
+        given(run, addon.error(run.number, errors.FUNCTION_ERROR, error.message, []));
     else
-        given(addon.error(...errors.explain(error)));
+        given(run, addon.error(run.number, ...errors.explain(error)));
 }
 
-// The run in hand, as far as anybody can tell, has broken the process: it is told so, and another process takes over.
-function failLast(error, message = null) {
+// The run has broken the process: it is told so, and another process takes over.
+function failLast(run, error, message = null) {
     const [, text, trace] = errors.explain(error);
     addon.last(1);
-    given(addon.error(errors.FUNCTION_ERROR, message ?? text, trace));
+    given(run, addon.error(run.number, errors.FUNCTION_ERROR, message ?? text, trace));
+}
+
+// The run in hand that the code at work belongs to, as far as anybody can tell; undefined: none, or one of several.
+function culprit() {
+    settle();
+    const number = output.owner();
+    if (number !== undefined)
+        return runs.get(number);
+    return runs.size === 1 ? runs.values().next().value : undefined;
+}
+
+// context.signal: an AbortSignal, made for those who look at it.
+function addSignal(context, run) {
+    Object.defineProperty(context, 'signal', {
+        configurable: true,
+        enumerable: false,
+        get() {
+            run.controller ??= new AbortController();
+            if (run.cancelled)
+                run.controller.abort();
+            return run.controller.signal;
+        },
+    });
+    return context;
 }
 
 function invoke(payload, context) {
     return handle(context, payload);
 }
 
-function onRun(kind, payload, contextText, timeoutMs) {
-    const run = { id: ++runs, timer: undefined };
-    current = run;
+function onRun(number, kind, payload, contextText, timeoutMs) {
+    settle();
+    const run = { number, timer: undefined, controller: null, cancelled: false };
+    runs.set(number, run);
     if (timeoutMs > 0)
         run.timer = after(onTimeout, timeoutMs, run);
-    output.begin(run.id, () => {
+    output.begin(number, () => {
         let result;
         try {
             const value = kind === JSON_PAYLOAD ? parse(payload) : kind === NO_PAYLOAD ? null : payload;
-            result = invoke(value, parse(contextText));
+            result = invoke(value, addSignal(parse(contextText), run));
         } catch (error) {
             fail(run, error);
             return;
@@ -90,11 +134,21 @@ function onRun(kind, payload, contextText, timeoutMs) {
     });
 }
 
+// Nobody waits for the run any more.
+function onCancel(number) {
+    const run = runs.get(number);
+    if (run === undefined)
+        return;
+    run.cancelled = true;
+    if (run.controller !== null)
+        output.begin(number, () => run.controller.abort());
+}
+
 // Only where nobody else ends a run that takes too long; the code cannot be stopped but with its process.
 function onTimeout(run) {
-    if (run === current) {
+    if (isInHand(run)) {
         addon.last(1);
-        given(addon.error(errors.FUNCTION_ERROR, 'Function execution exceeded the timeout', []));
+        given(run, addon.error(run.number, errors.FUNCTION_ERROR, 'Function execution exceeded the timeout', []));
     }
 }
 
@@ -118,13 +172,14 @@ function onUncaught(error) {
         failLoad(error);
         return;
     }
-    if (addon.busy() && !output.isOutside()) {
-        failLast(error);
+    const run = culprit();
+    if (run !== undefined) {
+        failLast(run, error);
         return;
     }
     const [, message, trace] = errors.explain(error);
-    addon.log(2, Buffer.from(`after its run: ${trace.join('\n') || message}\n`), true);
-    if (addon.busy()) {
+    addon.log(2, Buffer.from(`after its run: ${trace.join('\n') || message}\n`), 0);
+    if (runs.size > 0) {
         addon.last(1); // what is in hand is not to blame
         return;
     }
@@ -140,9 +195,13 @@ function onExit(code) {
     if (loading) {
         addon.failed(errors.FUNCTION_ERROR, `cannot load the handler: process.exit(${code}) was called while importing it`,
             errors.traceOf(new Error('process.exit')).slice(1));
-    } else if (addon.busy()) {
-        failLast(new Error('process.exit'), `the handler called process.exit(${code})`);
-        addon.flush(true);
+    } else {
+        const first = culprit(), error = new Error('process.exit');
+        for (const run of runs.values()) {
+            failLast(run, error, first === run ? `the handler called process.exit(${code})` :
+                `another run in the same process called process.exit(${code})`);
+            addon.flush(run.number, true);
+        }
     }
     process.exitCode = 1;
 }
@@ -188,7 +247,7 @@ function main(argument) {
     load(special.handler, special.folder).then(() => {
         loading = false;
         try {
-            addon.loaded(onRun, onEnd);
+            addon.loaded(onRun, onCancel, onEnd);
             later(output.warm);
         } catch {
             ending = true;

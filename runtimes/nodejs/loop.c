@@ -50,43 +50,68 @@ static void end(struct node *node, enum err_code code, const struct err *err)
         call(node, node->on_end, 1, &status);
 }
 
-static void run(struct node *node, const struct agent_invocation *invocation)
+static bool run(struct node *node, const struct agent_invocation *invocation)
 {
-        napi_value arguments[4];
+        napi_value arguments[5];
 
-        napi_create_int32(node->env, (int32_t)invocation->kind, &arguments[0]);
-        arguments[1] = value_payload(node->env, invocation);
-        arguments[2] = value_of_text(node->env, invocation->context);
-        napi_create_int64(node->env, (int64_t)invocation->timeout_ms, &arguments[3]);
-        node->running = node->calling = true;
-        call(node, node->on_run, 4, arguments);
-        node->calling = false;
+        if (!pending_begin(node, invocation->run))
+                return false;
+        napi_create_uint32(node->env, invocation->run, &arguments[0]);
+        napi_create_int32(node->env, (int32_t)invocation->kind, &arguments[1]);
+        arguments[2] = value_payload(node->env, invocation);
+        arguments[3] = value_of_text(node->env, invocation->context);
+        napi_create_int64(node->env, (int64_t)invocation->timeout_ms, &arguments[4]);
+        node->calling = invocation->run;
+        call(node, node->on_run, 5, arguments);
+        node->calling = 0;
+        return true;
 }
 
-static void finish_run(struct node *node)
+static void take_one(struct node *node, const struct agent_invocation *invocation)
 {
-        pending_send(node);
-        node->running = false;
+        struct err err;
+
+        if (!run(node, invocation)) {
+                err_nomem(&err);
+                end(node, ERR_NO_MEMORY, &err);
+                return;
+        }
+        struct pending *pending = node->ended ? NULL : pending_find(node, invocation->run);
+        if (pending != NULL && pending->given)
+                pending_send(node, pending);
 }
 
-/* Begins what invocations there are, until one is not over at once. */
+/* Begins what invocations there are. */
 static void take(struct node *node)
 {
         napi_handle_scope scope;
 
-        while (!node->running && !node->ended) {
+        while (!node->ended) {
                 struct agent_invocation invocation;
                 struct err err;
-                enum err_code code = agent_next(node->agent, false, &invocation, &err);
+                enum err_code code = agent_take(node->agent, &invocation, &err);
                 if (code == ERR_LIMIT)
                         return;
                 napi_open_handle_scope(node->env, &scope);
                 if (code == ERR_OK)
-                        run(node, &invocation);
+                        take_one(node, &invocation);
                 else
                         end(node, code, &err);
-                if (node->running && node->pending.given)
-                        finish_run(node);
+                napi_close_handle_scope(node->env, scope);
+        }
+}
+
+/* Tells JavaScript of the runs that nobody waits for any more. */
+static void cancel(struct node *node)
+{
+        napi_handle_scope scope;
+        napi_value argument;
+        uint32_t cancelled;
+
+        while (!node->ended && (cancelled = agent_cancelled(node->agent)) != 0) {
+                napi_open_handle_scope(node->env, &scope);
+                napi_create_uint32(node->env, cancelled, &argument);
+                call(node, node->on_cancel, 1, &argument);
                 napi_close_handle_scope(node->env, scope);
         }
 }
@@ -107,12 +132,8 @@ static void look(struct node *node)
 {
         if (node->ended)
                 return;
-        if (!node->running) {
-                take(node);
-        } else if (!agent_poll(node->agent)) {
-                /* Nobody hears the run in hand any more. What there is to see is looked at behind it. */
-                uv_poll_stop(&node->channel);
-        }
+        take(node);
+        cancel(node);
         arm_tick(node);
 }
 
@@ -142,15 +163,16 @@ static void on_again(uv_idle_t *idle)
         struct node *node = node_of((uv_handle_t *)idle);
 
         uv_idle_stop(idle);
-        uv_poll_start(&node->channel, UV_READABLE, on_channel);
         look(node);
 }
 
-void loop_flush(struct node *node, bool at_once)
+void loop_flush(struct node *node, uint32_t run, bool at_once)
 {
-        if (!node->running || !node->pending.given || (node->calling && !at_once))
+        struct pending *pending = pending_find(node, run);
+
+        if (pending == NULL || !pending->given || (node->calling == run && !at_once))
                 return;
-        finish_run(node);
+        pending_send(node, pending);
         /* Not here: JavaScript is on the stack. */
         uv_idle_start(&node->again, on_again);
 }

@@ -16,8 +16,10 @@
 
 enum { FIELDS_MAX = 100, TRACE_LINES_MAX = 512, EXIT_AGENT = 70 };
 
-/* The reply of the invocation in hand, from when JavaScript gave it until it is sent. */
+/* The reply of an invocation in hand, from when JavaScript gave it until it is sent. */
 struct pending {
+        struct pending *next;
+        uint32_t run; /* the invocation's number */
         bool given;
         const char *error; /* the type of an error; text is its message */
         int status;
@@ -29,13 +31,13 @@ struct pending {
 struct node {
         napi_env env;
         napi_async_context async;
-        napi_ref on_run, on_end, resource;
+        napi_ref on_run, on_cancel, on_end, resource;
         struct agent *agent;
         uint64_t reply_bytes_max;
-        struct pending pending;
-        bool serving; /* the handler is loaded */
-        bool running; /* an invocation is in hand */
-        bool calling; /* JavaScript is being called with it: what it gives is sent when that returns */
+        struct pending *pending; /* of those in hand */
+        struct pending *spare;   /* kept for its memory */
+        uint32_t calling; /* JavaScript is being called with it: what it gives is sent when that returns */
+        bool serving;     /* the handler is loaded */
         bool ended;
         uv_poll_t channel, wake;
         uv_timer_t tick;
@@ -45,16 +47,19 @@ struct node {
 /* loop.c */
 /* Starts to serve; the handler is loaded. False: *err says why not. */
 bool loop_start(struct node *node, struct err *err);
-/* Sends what was given and goes on to the next invocation. `at_once`: the process ends, nothing else will. */
-void loop_flush(struct node *node, bool at_once);
+/* Sends what was given for that invocation. `at_once`: the process ends, nothing else will. */
+void loop_flush(struct node *node, uint32_t run, bool at_once);
 
 /* reply.c */
-/* Sends what is pending, or why it cannot be sent. */
-void pending_send(struct node *node);
-void pending_init(struct pending *pending, uint64_t reply_bytes_max);
-/* A reply: (status, content type or null, [name, value, ...] or null, body or null, is JSON). */
+/* One more in hand. False: no memory. */
+bool pending_begin(struct node *node, uint32_t run);
+/* NULL: no such invocation is in hand. */
+struct pending *pending_find(const struct node *node, uint32_t run);
+/* Sends what was given, or why it cannot be sent; then it is not in hand any more. */
+void pending_send(struct node *node, struct pending *pending);
+/* A reply: (run, status, content type or null, [name, value, ...] or null, body or null, is JSON). */
 napi_value give_reply(napi_env env, napi_callback_info info);
-/* An error: (type, message, [line, ...]). */
+/* An error: (run, type, message, [line, ...]). */
 napi_value give_error(napi_env env, napi_callback_info info);
 
 /* values.c */

@@ -7,17 +7,14 @@ const { AsyncLocalStorage } = require('async_hooks');
 const runOf = new AsyncLocalStorage();
 
 let muted = false;
-let current = 0; // the last run; that none is in hand the addon sees by itself
 
 function begin(run, body) {
-    current = run;
     return runOf.run(run, body);
 }
 
-// Something that an earlier run left behind: it must not show up in the log of the run in hand.
-function isOutside() {
-    const run = runOf.getStore();
-    return run !== undefined && run !== current;
+// The number of the run that the code at work belongs to, which may be over; undefined: of none in particular.
+function owner() {
+    return runOf.getStore();
 }
 
 function makeStream(fd, log) {
@@ -33,7 +30,7 @@ function makeStream(fd, log) {
 
         _write(chunk, encoding, done) {
             if (!muted)
-                log(fd, chunk, isOutside());
+                log(fd, chunk, owner());
             done();
         }
 
@@ -82,4 +79,4 @@ function warm() {
     muted = false;
 }
 
-module.exports = { warm, install, begin, isOutside };
+module.exports = { warm, install, begin, owner };

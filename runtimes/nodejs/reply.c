@@ -9,9 +9,11 @@
 #include "base/own.h"
 #include "runtimes/agent/json_scan.h"
 
-enum { TEXTS_MAX = 256 << 10, ARGUMENTS_MAX = 5 };
+#include <stdlib.h>
 
-void pending_init(struct pending *pending, uint64_t reply_bytes_max)
+enum { TEXTS_MAX = 256 << 10, ARGUMENTS_MAX = 6 };
+
+static void pending_init(struct pending *pending, uint64_t reply_bytes_max)
 {
         *pending = (struct pending){.given = false};
         /* a little more, so that it is the agent that refuses with the limit's name */
@@ -35,6 +37,48 @@ static void pending_clear(struct pending *pending)
                 buf_clear(&pending->text);
 }
 
+bool pending_begin(struct node *node, uint32_t run)
+{
+        struct pending *pending = node->spare != NULL ? node->spare : malloc(sizeof(*pending));
+
+        if (pending == NULL)
+                return false;
+        if (node->spare == NULL)
+                pending_init(pending, node->reply_bytes_max);
+        node->spare = NULL;
+        pending->run = run;
+        pending->next = node->pending;
+        node->pending = pending;
+        return true;
+}
+
+struct pending *pending_find(const struct node *node, uint32_t run)
+{
+        struct pending *pending = node->pending;
+
+        while (pending != NULL && pending->run != run)
+                pending = pending->next;
+        return pending;
+}
+
+static void pending_end(struct node *node, struct pending *pending)
+{
+        struct pending **at = &node->pending;
+
+        while (*at != pending)
+                at = &(*at)->next;
+        *at = pending->next;
+        if (node->spare == NULL) {
+                pending_clear(pending);
+                node->spare = pending;
+                return;
+        }
+        buf_finish(&pending->text);
+        buf_finish(&pending->type);
+        buf_finish(&pending->fields);
+        free(pending);
+}
+
 static void refuse(struct pending *pending, const char *what, const char *why)
 {
         pending_clear(pending);
@@ -43,16 +87,14 @@ static void refuse(struct pending *pending, const char *what, const char *why)
         buf_printf(&pending->text, "%s%s", what, why);
 }
 
-/* An error takes the place of what was given before: the last word is the worst. */
-static bool may_give(struct node *node)
+/* The invocation in hand that an answer is for; NULL: it has come too late. */
+static struct pending *given_to(const struct node *node, napi_value run)
 {
-        return node->agent != NULL && node->running;
+        return node->agent != NULL ? pending_find(node, (uint32_t)value_number(node->env, run)) : NULL;
 }
 
-static void take_type(struct node *node, napi_value value)
+static void take_type(const struct node *node, struct pending *pending, napi_value value)
 {
-        struct pending *pending = &node->pending;
-
         if (value_is_null(node->env, value))
                 return;
         if (!value_append_text(node->env, value, &pending->type))
@@ -67,9 +109,8 @@ static void take_type(struct node *node, napi_value value)
         }
 }
 
-static void take_fields(struct node *node, napi_value list)
+static void take_fields(const struct node *node, struct pending *pending, napi_value list)
 {
-        struct pending *pending = &node->pending;
         uint32_t len = 0;
 
         if (value_is_null(node->env, list) || napi_get_array_length(node->env, list, &len) != napi_ok)
@@ -82,9 +123,8 @@ static void take_fields(struct node *node, napi_value list)
                 pending->field_count = len / 2;
 }
 
-static void take_body(struct node *node, napi_value body, bool is_json)
+static void take_body(const struct node *node, struct pending *pending, napi_value body, bool is_json)
 {
-        struct pending *pending = &node->pending;
         struct err why;
 
         if (value_is_null(node->env, body))
@@ -102,11 +142,11 @@ static void take_body(struct node *node, napi_value body, bool is_json)
 }
 
 /* Whether what was given is sent by loop_flush, which the caller has to see to. */
-static napi_value wants_flush(struct node *node)
+static napi_value wants_flush(const struct node *node, const struct pending *pending)
 {
         napi_value value = NULL;
 
-        napi_get_boolean(node->env, !node->calling, &value);
+        napi_get_boolean(node->env, node->calling != pending->run, &value);
         return value;
 }
 
@@ -118,20 +158,22 @@ napi_value give_reply(napi_env env, napi_callback_info info)
         bool is_json = false;
 
         napi_get_cb_info(env, info, &count, arguments, NULL, (void **)&node);
-        if (!may_give(node) || node->pending.given)
+        struct pending *pending = given_to(node, arguments[0]);
+        if (pending == NULL || pending->given)
                 return NULL;
-        pending_clear(&node->pending);
-        node->pending.given = true;
-        node->pending.status = value_number(env, arguments[0]);
-        napi_get_value_bool(env, arguments[4], &is_json);
-        take_type(node, arguments[1]);
-        if (node->pending.error == NULL)
-                take_fields(node, arguments[2]);
-        if (node->pending.error == NULL)
-                take_body(node, arguments[3], is_json);
-        return wants_flush(node);
+        pending_clear(pending);
+        pending->given = true;
+        pending->status = value_number(env, arguments[1]);
+        napi_get_value_bool(env, arguments[5], &is_json);
+        take_type(node, pending, arguments[2]);
+        if (pending->error == NULL)
+                take_fields(node, pending, arguments[3]);
+        if (pending->error == NULL)
+                take_body(node, pending, arguments[4], is_json);
+        return wants_flush(node, pending);
 }
 
+/* Takes the place of what was given before: the last word is the worst. */
 napi_value give_error(napi_env env, napi_callback_info info)
 {
         napi_value arguments[ARGUMENTS_MAX] = {NULL};
@@ -141,17 +183,17 @@ napi_value give_error(napi_env env, napi_callback_info info)
 
         buf_init(&type, TEXTS_MAX);
         napi_get_cb_info(env, info, &count, arguments, NULL, (void **)&node);
-        if (!may_give(node))
+        struct pending *pending = given_to(node, arguments[0]);
+        if (pending == NULL)
                 return NULL;
-        struct pending *pending = &node->pending;
         pending_clear(pending);
         pending->given = true;
         pending->error = AGENT_FUNCTION_ERROR;
-        if (value_append_text(env, arguments[0], &type) && strcmp(type.data, AGENT_INPUT_ERROR) == 0)
+        if (value_append_text(env, arguments[1], &type) && strcmp(type.data, AGENT_INPUT_ERROR) == 0)
                 pending->error = AGENT_INPUT_ERROR;
-        value_append(env, arguments[1], &pending->text);
-        pending->field_count = value_append_list(env, arguments[2], TRACE_LINES_MAX, &pending->fields);
-        return wants_flush(node);
+        value_append(env, arguments[2], &pending->text);
+        pending->field_count = value_append_list(env, arguments[3], TRACE_LINES_MAX, &pending->fields);
+        return wants_flush(node, pending);
 }
 
 static const char *next_text(const char **at)
@@ -162,9 +204,8 @@ static const char *next_text(const char **at)
         return text;
 }
 
-static void send_error(struct node *node)
+static void send_error(const struct node *node, const struct pending *pending)
 {
-        const struct pending *pending = &node->pending;
         struct str lines[TRACE_LINES_MAX];
         const char *at = pending->fields.data;
 
@@ -192,13 +233,16 @@ static bool read_fields(struct pending *pending, struct frame_field *fields)
         return true;
 }
 
-void pending_send(struct node *node)
+void pending_send(struct node *node, struct pending *pending)
 {
-        struct pending *pending = &node->pending;
         struct frame_field fields[FIELDS_MAX];
 
+        if (!agent_select(node->agent, pending->run)) {
+                pending_end(node, pending);
+                return;
+        }
         if (pending->error != NULL || !read_fields(pending, fields)) {
-                send_error(node);
+                send_error(node, pending);
         } else {
                 struct agent_reply reply = {.status = pending->status,
                                             .fields = fields,
@@ -208,5 +252,5 @@ void pending_send(struct node *node)
                         reply.content_type = str_of(pending->type.data);
                 agent_reply(node->agent, &reply);
         }
-        pending_clear(pending);
+        pending_end(node, pending);
 }

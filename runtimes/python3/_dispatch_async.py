@@ -24,6 +24,7 @@ class Agent:
         self.tasks = {}
         self.channel, self.wake = _dispatch.descriptors()
         self.tick = None
+        self.looks = False  # soon
         self.over = False
 
     async def run(self, number, context, payload):
@@ -36,7 +37,8 @@ class Agent:
         else:
             _dispatch.reply(number, result)
         del self.tasks[number]
-        if not self.tasks:  # there may be something to do that no descriptor tells of
+        if not self.looks:  # there is room for what no descriptor tells of any more
+            self.looks = True
             self.loop.call_soon(self.look)
 
     def begin(self, number, context, payload):
@@ -46,6 +48,7 @@ class Agent:
 
     def look(self):
         """Takes what is there: runs that begin, runs to be cancelled, the end."""
+        self.looks = False
         if self.over:
             return
         while True:

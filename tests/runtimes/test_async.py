@@ -103,7 +103,7 @@ module.exports = async (context, payload) => {
 '''
 
 
-@pytest.fixture(params=["python3"])
+@pytest.fixture(params=["python3", "nodejs"])
 def several(request, start):
     def begin(concurrency=100, **more):
         if request.param == "python3":
