@@ -4,6 +4,7 @@
  */
 #include "api/function_image.h"
 #include "api/gc.h"
+#include "api/instances.h"
 #include "api/internal.h"
 #include "api/resource.h"
 #include "api/runs.h"
@@ -113,12 +114,18 @@ void api_dispatch(struct api_call *call)
                 return;
         }
         code = caller_fill(call, &err);
+        if (code == ERR_OK && call->route.target == TARGET_INSTANCES) {
+                instances_call(call);
+                return;
+        }
         if (code == ERR_OK && call->name.len > 0)
                 code = model_check_path_name(model_resource(call->route.kind), call->name, &err);
         if (code != ERR_OK)
                 api_call_fail(call, &err);
         else if (call->route.target == TARGET_RUNS)
                 runs_call(call);
+        else if (call->route.target == TARGET_FUNCTION_POOL)
+                instances_pool_call(call);
         else if (call->route.target == TARGET_FUNCTION_IMAGE)
                 function_image_call(call);
         else

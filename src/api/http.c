@@ -397,7 +397,8 @@ static enum err_code head_check(const struct api *api, const struct http_request
         if (code != ERR_OK)
                 return code;
         if (route->target != TARGET_RESOURCE && route->target != TARGET_RUNS &&
-            route->target != TARGET_FUNCTION_IMAGE && route->target != TARGET_GC)
+            route->target != TARGET_FUNCTION_IMAGE && route->target != TARGET_FUNCTION_POOL &&
+            route->target != TARGET_INSTANCES && route->target != TARGET_GC)
                 return ERR_OK;
         if ((code = auth_check(api, request, err)) != ERR_OK)
                 return code;

@@ -24,5 +24,13 @@ json_t *openapi_paths(struct openapi *openapi);
 /* `parameters` and `headers` of `components`. New. */
 json_t *openapi_parameters(struct openapi *openapi);
 json_t *openapi_headers(void);
+/* Adds the paths of what the engine has now (openapi_live.c). */
+void openapi_live(struct openapi *openapi, json_t *paths);
+
+/* For those who describe paths: error responses by status, ended by 0; the parameters organization and
+ * project; that of a resource's name in the path. */
+void openapi_put_errors(struct openapi *openapi, json_t *responses, const int *statuses);
+json_t *openapi_scope(struct openapi *openapi);
+json_t *openapi_name(const struct model_resource *model);
 
 #endif

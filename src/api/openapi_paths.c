@@ -48,7 +48,7 @@ static json_t *schema_reference(const char *name)
         return json_pack("{s:o}", "$ref", reference("schemas", name));
 }
 
-static void put_errors(struct openapi *openapi, json_t *responses, const int *statuses)
+void openapi_put_errors(struct openapi *openapi, json_t *responses, const int *statuses)
 {
         for (; *statuses != 0; statuses++) {
                 for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
@@ -134,7 +134,7 @@ static void add_parameter(struct openapi *openapi, json_t *parameters, const cha
         openapi_add(openapi, parameters, json_pack("{s:o}", "$ref", reference("parameters", name)));
 }
 
-static json_t *scope_parameters(struct openapi *openapi)
+json_t *openapi_scope(struct openapi *openapi)
 {
         json_t *parameters = json_array();
 
@@ -186,12 +186,12 @@ static void put_body(struct openapi *openapi, json_t *operation, const struct mo
 static json_t *list_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 422, 500, 503, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         put_response(openapi, responses, 200, "A page of the list, or all of it.",
                      json_pack("{s:s, s:o}", "type", "array", "items", schema_reference(model->kind_name)),
                      "Link");
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         for (int i = 0; i < PARAM_COUNT; i++) {
                 if (param_table[i].kinds & 1U << model->kind)
                         add_parameter(openapi, parameters, param_table[i].name);
@@ -205,15 +205,15 @@ static json_t *create_operation(struct openapi *openapi, const struct model_reso
 {
         static const int not_found[] = {404, 0}, bad_gateway[] = {502, 0};
         static const int statuses[] = {400, 401, 409, 412, 413, 415, 422, 500, 503, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         put_response(openapi, responses, api_resource_of(model->kind)->created, "It is there.",
                      schema_reference(model->kind_name), "ETag");
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         if (api_resource_of(model->kind)->names_others)
-                put_errors(openapi, responses, not_found);
+                openapi_put_errors(openapi, responses, not_found);
         if (api_resource_of(model->kind)->prepares != NULL)
-                put_errors(openapi, responses, bad_gateway);
+                openapi_put_errors(openapi, responses, bad_gateway);
         add_parameter(openapi, parameters, "ifNoneMatch");
         json_t *create = operation(openapi, "create", model, "Create", responses);
         put_body(openapi, create, model);
@@ -224,13 +224,13 @@ static json_t *create_operation(struct openapi *openapi, const struct model_reso
 static json_t *run_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 404, 409, 413, 415, 422, 429, 500, 503, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         put_response(openapi, responses, 200, "The run is over; one that failed has `error`.",
                      schema_reference(model->kind_name), NULL);
         put_response(openapi, responses, 202, "The run is on disk and goes on.",
                      schema_reference(model->kind_name), NULL);
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         openapi_add(openapi, parameters,
                     json_pack("{s:s, s:s, s:b, s:s, s:{s:s}}", "name", "functionName", "in", "query",
                               "required", 1, "description", "The function to run.", "schema", "type",
@@ -244,7 +244,7 @@ static json_t *run_operation(struct openapi *openapi, const struct model_resourc
 static json_t *get_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 404, 422, 500, 503, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
         bool tagged = model->kind != MODEL_RUN;
 
         put_response(openapi, responses, 200, "It.", schema_reference(model->kind_name),
@@ -255,7 +255,7 @@ static json_t *get_operation(struct openapi *openapi, const struct model_resourc
         } else {
                 add_parameter(openapi, parameters, "functionName");
         }
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         json_t *get = operation(openapi, "get", model, "Get", responses);
         openapi_put(openapi, get, "parameters", parameters);
         return get;
@@ -302,7 +302,7 @@ static json_t *view_operation(struct openapi *openapi, const struct model_resour
                 [VIEW_PACKAGES] = "What is installed on it",
                 [VIEW_SBOM] = "The same as a bill of materials",
         };
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi), *get = json_object();
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi), *get = json_object();
 
         if (view == VIEW_LOGS) {
                 openapi_add(openapi, parameters, query_number("offset", 0, "Bytes that are known already."));
@@ -310,9 +310,9 @@ static json_t *view_operation(struct openapi *openapi, const struct model_resour
                             query_number("wait", 30, "Seconds to wait for more, while the build goes on."));
         }
         put_response(openapi, responses, 200, "It.", view_schema(view), NULL);
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         if (view != VIEW_LOGS)
-                put_errors(openapi, responses, without_layers);
+                openapi_put_errors(openapi, responses, without_layers);
         openapi_put(openapi, get, "operationId",
                     json_sprintf("get%s%c%s", model->kind_name,
                                  toupper((unsigned char)api_view_name(view)[0]), api_view_name(view) + 1));
@@ -327,13 +327,13 @@ static json_t *update_operation(struct openapi *openapi, const struct model_reso
 {
         static const int statuses[] = {400, 401, 404, 409, 412, 413, 415, 422, 500, 503, 0};
         static const int bad_gateway[] = {502, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         put_response(openapi, responses, api_resource_of(model->kind)->updated, "It is changed.",
                      schema_reference(model->kind_name), "ETag");
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         if (api_resource_of(model->kind)->prepares != NULL)
-                put_errors(openapi, responses, bad_gateway);
+                openapi_put_errors(openapi, responses, bad_gateway);
         add_parameter(openapi, parameters, "ifMatch");
         add_parameter(openapi, parameters, "ifNoneMatch");
         json_t *update = operation(openapi, "update", model, "Replace", responses);
@@ -351,18 +351,18 @@ static json_t *delete_operation(struct openapi *openapi, const struct model_reso
 {
         static const int statuses[] = {400, 401, 404, 412, 422, 500, 503, 0};
         int status = api_resource_of(model->kind)->deleted;
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         put_response(openapi, responses, status, "It is gone.",
                      status == 204 ? NULL : schema_reference(model->kind_name), NULL);
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         add_parameter(openapi, parameters, "ifMatch");
         json_t *delete = operation(openapi, "delete", model, "Delete", responses);
         openapi_put(openapi, delete, "parameters", parameters);
         return delete;
 }
 
-static json_t *name_parameter(const struct model_resource *model)
+json_t *openapi_name(const struct model_resource *model)
 {
         json_t *schema =
                 model->path_pattern == MODEL_PATTERN_ANY
@@ -384,7 +384,7 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
         openapi_put(openapi, all, "get", list_operation(openapi, model));
         openapi_put(openapi, all, "post",
                     is_run ? run_operation(openapi, model) : create_operation(openapi, model));
-        openapi_put(openapi, one, "parameters", json_pack("[o]", name_parameter(model)));
+        openapi_put(openapi, one, "parameters", json_pack("[o]", openapi_name(model)));
         openapi_put(openapi, one, "get", get_operation(openapi, model));
         if (!is_run) {
                 openapi_put(openapi, one, "put", update_operation(openapi, model));
@@ -397,7 +397,7 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
         for (int view = VIEW_LOGS; api_has_views(model->kind) && view < VIEW_COUNT; view++) {
                 json_t *item = json_object();
 
-                openapi_put(openapi, item, "parameters", json_pack("[o]", name_parameter(model)));
+                openapi_put(openapi, item, "parameters", json_pack("[o]", openapi_name(model)));
                 openapi_put(openapi, item, "get", view_operation(openapi, model, (enum api_view)view));
                 snprintf(path, sizeof(path), "/v1/%.*s/{%s}/%s", STR_ARG(collection->segment),
                          model->parameter, api_view_name((enum api_view)view));
@@ -408,14 +408,14 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
 static json_t *export_operation(struct openapi *openapi, const struct model_resource *model)
 {
         static const int statuses[] = {400, 401, 404, 409, 413, 422, 500, 503, 504, 0};
-        json_t *responses = json_object(), *parameters = scope_parameters(openapi);
+        json_t *responses = json_object(), *parameters = openapi_scope(openapi);
 
         openapi_put(openapi, responses, "200",
                     json_pack("{s:s, s:{s:{s:{s:s}}}, s:{s:{s:o}}}", "description",
                               "A tar of an OCI image layout; its ETag is the image's digest.", "content",
                               "application/x-tar", "schema", "contentEncoding", "binary", "headers", "ETag",
                               "$ref", reference("headers", "ETag")));
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         openapi_add(openapi, parameters,
                     json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:i}}", "name", "tag", "in", "query",
                               "description", "What the layout calls the image; `latest` unless it is given.",
@@ -442,11 +442,11 @@ static json_t *push_operation(struct openapi *openapi, const struct model_resour
                      "before, and "
                      "an error then is the last line, as its body.",
                      pushed, NULL);
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         json_t *push = operation(openapi, "push", model, "Push as an OCI image", responses);
         openapi_put(openapi, push, "requestBody",
                     json_pack("{s:b, s:o}", "required", 1, "content", content(sent)));
-        openapi_put(openapi, push, "parameters", scope_parameters(openapi));
+        openapi_put(openapi, push, "parameters", openapi_scope(openapi));
         return push;
 }
 
@@ -455,7 +455,7 @@ static json_t *image_path(struct openapi *openapi)
 {
         const struct model_resource *model = model_resource(MODEL_FUNCTION);
 
-        return json_pack("{s:[o], s:o, s:o}", "parameters", name_parameter(model), "get",
+        return json_pack("{s:[o], s:o, s:o}", "parameters", openapi_name(model), "get",
                          export_operation(openapi, model), "post", push_operation(openapi, model));
 }
 
@@ -503,7 +503,7 @@ static json_t *gc_operation(struct openapi *openapi, const char *id, const char 
                                    "object", "problem", "type", "string");
 
         put_response(openapi, responses, 200, summary, schema, NULL);
-        put_errors(openapi, responses, statuses);
+        openapi_put_errors(openapi, responses, statuses);
         openapi_put(openapi, operation, "operationId", json_string(id));
         openapi_put(openapi, operation, "summary", json_string(summary));
         openapi_put(openapi, operation, "responses", responses);
@@ -530,6 +530,7 @@ json_t *openapi_paths(struct openapi *openapi)
         openapi_put(openapi, collect, "requestBody",
                     json_pack("{s:b, s:o}", "required", 0, "content",
                               content(json_pack("{s:s}", "type", "object"))));
+        openapi_live(openapi, paths);
         openapi_put(openapi, paths, "/v1/gc", json_pack("{s:o, s:o}", "get", preview, "post", collect));
         return paths;
 }

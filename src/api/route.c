@@ -168,6 +168,22 @@ static bool image_find(const struct str *segments, size_t count, struct api_rout
         return true;
 }
 
+/* /v1/instances and /v1/function/NAME/pool: what there is now, nothing that is stored. */
+static bool live_find(const struct str *segments, size_t count, struct api_route *route)
+{
+        if (count == 2 && str_eq(segments[1], STR("instances"))) {
+                route->target = TARGET_INSTANCES;
+        } else if (count == 4 && str_eq(segments[1], STR("function")) && str_eq(segments[3], STR("pool"))) {
+                route->target = TARGET_FUNCTION_POOL;
+                route->kind = MODEL_FUNCTION;
+                route->name = segments[2];
+        } else {
+                return false;
+        }
+        route->methods = "GET";
+        return true;
+}
+
 enum err_code api_route_find(struct str method, struct str path, struct api_route *ret, struct err *err)
 {
         struct str segments[SEGMENTS_MAX];
@@ -179,6 +195,8 @@ enum err_code api_route_find(struct str method, struct str path, struct api_rout
         if (count < 2 || !str_eq(segments[0], STR("v1")))
                 return not_found(err);
 
+        if (live_find(segments, count, ret))
+                return method_find(method, ret->target == TARGET_FUNCTION_POOL, ret, err);
         if (image_find(segments, count, ret))
                 return method_find(method, true, ret, err);
 

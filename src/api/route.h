@@ -13,6 +13,8 @@ enum api_target {
         TARGET_RESOURCE,
         TARGET_RUNS,
         TARGET_FUNCTION_IMAGE,
+        TARGET_FUNCTION_POOL,
+        TARGET_INSTANCES,
         TARGET_VERSION,
         TARGET_HEALTH,
         TARGET_READY,
@@ -26,7 +28,7 @@ enum api_verb { VERB_LIST, VERB_GET, VERB_CREATE, VERB_UPDATE, VERB_DELETE };
 
 struct api_route {
         enum api_target target;
-        enum model_kind kind; /* of TARGET_RESOURCE, TARGET_RUNS and TARGET_FUNCTION_IMAGE */
+        enum model_kind kind; /* of TARGET_RESOURCE, TARGET_RUNS, TARGET_FUNCTION_IMAGE and _POOL */
         enum api_view view;
         enum api_verb verb;
         struct str name;     /* still percent-encoded; a view into the path; empty for collections */

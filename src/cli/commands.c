@@ -229,6 +229,10 @@ static const struct command commands_get[] = {
          .brief = "List runs of all functions or of one, or show one run",
          .example = "  dispatch get runs\n  dispatch get runs hello --last -o json",
          .flags = flags_get_run, .run = runs_get},
+        {.name = "instance", .aliases = {"instances"}, .args = "[FUNCTION]", .args_max = 1,
+         .brief = "List what runs or waits now: instances of functions, templates, zygotes and stems",
+         .example = "  dispatch get instances\n  dispatch get instances hello -o wide",
+         .run = instances_get},
         {.name = "secret", .aliases = {"secrets"}, .args = "[NAME]", .args_max = 1,
          .brief = "List secrets, or show one", .flags = flags_get_secret, .run = resource_get, .data = &resource_secret},
         {.name = "endpoint", .aliases = {"endpoints"}, .args = "[NAME]", .args_max = 1,
@@ -247,6 +251,14 @@ static const struct command commands_get[] = {
          .args = "[NAME]", .args_max = 1, .brief = "List service instances, or show one", .flags = flags_get, .run = resource_get, .data = &resource_instance},
         {.name = "application", .aliases = {"applications", "app", "apps"},
          .args = "[NAME]", .args_max = 1, .brief = "List applications, or show one", .flags = flags_get, .run = resource_get, .data = &resource_application},
+        {.name = NULL},
+};
+
+static const struct command commands_describe[] = {
+        {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
+         .brief = "Show what a function's instances start from, how many there are, and what failed lately",
+         .example = "  dispatch describe function hello",
+         .run = describe_function},
         {.name = NULL},
 };
 
@@ -495,6 +507,7 @@ static const struct command commands_root[] = {
          .text = "Delete resources: one by its name, or with -f all that a YAML file names.",
          .example = "  dispatch delete -f app.yaml",
          .flags = flags_delete_stream, .commands = commands_delete, .run = stream_delete},
+        {.name = "describe", .brief = "Show the state of one resource in detail", .commands = commands_describe},
         {.name = "edit", .brief = "Change a resource in an editor",
          .text = "Change a resource as YAML in $VISUAL or $EDITOR, else vi. It is sent with the revision that it had,\n"
                  "so that a change which crossed another one is refused. What cannot be sent stays in its file.",

@@ -7,6 +7,8 @@
 
 enum err_code exec_run(struct cli *cli, struct err *err);
 enum err_code runs_get(struct cli *cli, struct err *err);
+enum err_code instances_get(struct cli *cli, struct err *err);
+enum err_code describe_function(struct cli *cli, struct err *err);
 enum err_code emit_run(struct cli *cli, struct err *err);
 enum err_code driver_create(struct cli *cli, struct err *err);
 enum err_code export_run(struct cli *cli, struct err *err);

@@ -74,6 +74,8 @@ static const struct {
         {export_run, NULL, 0, NAMES(&resource_function)},
         {export_run, NULL, 1, WORDS("oci: oci-archive: docker://")},
         {logs_run, NULL, 0, NAMES(&resource_function)},
+        {instances_get, NULL, 0, NAMES(&resource_function)},
+        {describe_function, NULL, 0, NAMES(&resource_function)},
         {runs_get, NULL, 0, NAMES(&resource_function)},
         {runs_get, NULL, 1, RUNS},
         {context_set, NULL, 0, CONTEXTS},

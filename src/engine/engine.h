@@ -13,6 +13,7 @@
 #include "base/loop.h"
 #include "engine/revision.h"
 #include "http/message.h"
+#include "model/json.h"
 
 struct engine;
 
@@ -79,6 +80,16 @@ struct str invocation_timing_text(const struct invocation *inv, char text[INVOCA
  * in `trace` (JSON error object) when it was its own failure. */
 typedef void (*engine_deployed)(void *arg, enum err_code code, const struct err *err, struct str trace);
 
+/* What is asked about: the instances of a project, or of one function (by its id), or the state of one
+ * function's pools. */
+struct engine_query {
+        const char *organization, *project;
+        const char *function_id; /* NULL: all */
+        bool pool;
+};
+/* A list of instances, or {"pools", "failures"}; the callee's. NULL: no memory. */
+typedef void (*engine_inspected)(void *arg, json_t *found);
+
 struct engine_ops {
         const char *name;
         /* Starts an instance of the revision and keeps it ready. Idempotent. */
@@ -89,6 +100,10 @@ struct engine_ops {
         void (*invoke)(struct engine *engine, struct invocation *inv);
         /* Ends a run early: done follows with ERR_CANCELLED unless it was on its way. On inv->loop. */
         void (*cancel)(struct engine *engine, struct invocation *inv);
+        /* done follows on the control loop, perhaps before this returns. The query's texts need not live on.
+         */
+        void (*inspect)(struct engine *engine, const struct engine_query *query, engine_inspected done,
+                        void *arg);
         /* No new work; calls drained(arg) on the control loop when no run is left. */
         void (*drain)(struct engine *engine, void (*drained)(void *arg), void *arg);
         void (*destroy)(struct engine *engine);

@@ -65,6 +65,35 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
                    name, help, name, strcmp(type, "counter") == 0 ? "_total" : "", (unsigned long long)value);
 }
 
+/* One family of a metric by a label. */
+static void metric_family(struct buf *out, const char *name, const char *type, const char *help)
+{
+        buf_printf(out, "# TYPE dispatch_%s %s\n# HELP dispatch_%s %s\n", name, type, name, help);
+}
+
+static void pool_metrics(const struct local_counts *counts, struct buf *out)
+{
+        metric_family(out, "run_starts", "counter", "Runs, by the start that they had.");
+        for (size_t i = START_HOT; i < LOCAL_KINDS; i++)
+                buf_printf(out, "dispatch_run_starts_total{start=\"%s\"} %llu\n",
+                           start_kind_name((enum start_kind)i), (unsigned long long)counts->starts_of[i]);
+        metric_family(out, "pool_processes", "gauge", "What waits for requests, by pool.");
+        for (size_t i = 0; i < LOCAL_POOLS; i++)
+                buf_printf(out, "dispatch_pool_processes{pool=\"%s\"} %llu\n", local_pool_name(i),
+                           (unsigned long long)counts->pool_count[i]);
+        metric_family(out, "pool_bytes", "gauge", "Memory of what waits for requests, by pool.");
+        for (size_t i = 0; i < LOCAL_POOLS; i++)
+                buf_printf(out, "dispatch_pool_bytes{pool=\"%s\"} %llu\n", local_pool_name(i),
+                           (unsigned long long)counts->pool_bytes[i]);
+        metric(out, "pool_limit_bytes", "gauge", "What they may have together (--pool-memory).",
+               counts->pool_limit_bytes);
+        metric(out, "pool_evicted", "counter", "Of them, ended because memory was short.", counts->evicted);
+        metric(out, "start_fall_backs", "counter", "Starts that failed and went on with another kind.",
+               counts->fall_backs);
+        metric(out, "functions_waiting", "gauge", "Functions that wait for a place on a full host.",
+               counts->waiting);
+}
+
 /* Nothing before the first look: the API may still be on its way. */
 static void store_metrics(const struct server *server, struct buf *out)
 {
@@ -99,6 +128,7 @@ static void metrics(void *arg, struct buf *out)
         metric(out, "queued", "gauge", "Runs that wait for an instance.", counts.queued);
         metric(out, "instance_starts", "counter", "Instances started.", counts.starts);
         metric(out, "run_failures", "counter", "Runs that the engine ended.", counts.failures);
+        pool_metrics(&counts, out);
         metric(out, "run_records_lost", "counter", "Records of runs that crashes took with them.",
                recorder_lost(server->recorder));
         store_metrics(server, out);

@@ -8,6 +8,7 @@
 #include "engine/checker.h"
 #include "engine/local/budget.h"
 #include "engine/local/fair.h"
+#include "engine/local/inspect.h"
 #include "engine/local/local.h"
 #include "engine/local/starts.h"
 #include "engine/local/usage.h"
@@ -44,6 +45,7 @@ struct home {
         struct pool *by_revision[HOME_BUCKETS];
         struct source *sources; /* zygotes and stems */
         uint32_t source_count;
+        struct failures failures;
         struct buf scratch; /* for one call at a time */
 };
 
@@ -234,6 +236,7 @@ void instance_loaded(struct instance *instance, struct str why_not);
 void instance_failed(struct instance *instance, struct str trace);
 /* One step in the life that instance.c lists; any other is a programmer's error. */
 void instance_move(struct instance *instance, enum instance_state state);
+const char *instance_state_name(enum instance_state state);
 
 /* run.c: the runs in an instance. */
 /* Room for another run; with `inv`, for that one. */

@@ -44,6 +44,11 @@ static const struct {
         [INSTANCE_GONE] = {"gone", 0, false},
 };
 
+const char *instance_state_name(enum instance_state state)
+{
+        return states[state].name;
+}
+
 void instance_move(struct instance *instance, enum instance_state state)
 {
         assert((states[instance->state].next & (1U << state)) != 0);

@@ -183,6 +183,7 @@ void local_fail(struct home *home, struct invocation *inv, enum err_code code, c
 {
         state_error(inv, code, type, text);
         atomic_fetch_add(&home->engine->failures, 1);
+        failures_note(home, inv->revision, "run", text);
         local_finish(home, inv);
 }
 
@@ -546,6 +547,7 @@ static const struct engine_ops local_ops = {
         .retire = local_retire,
         .invoke = local_invoke,
         .cancel = local_cancel,
+        .inspect = local_inspect,
         .drain = local_drain,
         .destroy = local_destroy,
 };

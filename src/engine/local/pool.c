@@ -559,6 +559,7 @@ void pool_instance_failed(struct pool *pool, enum err_code code, const struct er
 {
         assert(pool->starting > 0);
         pool->starting--;
+        failures_note(pool->home, pool->revision, "start", err->text);
         fail_deploys(pool, code, err, trace);
         /* Others of the pool may still serve what waits. */
         if (pool->total == 1)

@@ -139,6 +139,11 @@ static bool fits(const struct source *source, enum start_kind kind, const struct
                (kind != START_STEM || source->pool->revision->memory_mib == revision->memory_mib);
 }
 
+bool starts_source_fits(const struct source *source, const struct revision *revision)
+{
+        return fits(source, source->kind, revision);
+}
+
 static void image_source_free(struct source *source)
 {
         revision_unref(source->pool->revision);
@@ -272,6 +277,7 @@ void starts_failed(struct instance *instance, enum err_code code, const char *te
         } else if (source->state != SOURCE_IMPOSSIBLE) {
                 rest(source, text);
         }
+        failures_note(source->home, source->pool->revision, start_kind_name(source->kind), text);
 }
 
 void starts_unpark(struct instance *instance)
@@ -348,6 +354,7 @@ bool starts_fall_back(struct instance *instance, const char *text)
         pool->refused = now_ms(pool->home) < pool->refused_until_ms ? pool->refused | way : way;
         pool->refused_until_ms = now_ms(pool->home) + FALL_BACK_MS;
         why_set(source, str_of(text));
+        failures_note(pool->home, pool->revision, start_kind_name(source->kind), text);
         atomic_fetch_add(&pool->home->engine->fall_backs, 1);
         stem_drop(instance);
         starts_let(instance);

@@ -62,6 +62,9 @@ struct source {
         char why[SOURCE_WHY_MAX]; /* it is impossible, or what failed last */
 };
 
+/* True for a zygote or stems that instances of the revision can start from. */
+bool starts_source_fits(const struct source *source, const struct revision *revision);
+
 /* How one instance is to start. */
 struct start_plan {
         enum start_kind kind;
