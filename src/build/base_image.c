@@ -1,8 +1,8 @@
 /*
  * build/base_image.c: options, mmdebstrap into a layer, the image's configuration, and where it goes.
  *
- * The layout is made in a folder of its own and then put in its place or handed to skopeo, so that what is
- * there is whole.
+ * The layout is made in a folder of its own and then put in its place or handed to skopeo
+ * (build/layout_copy.h), so that what is there is whole.
  */
 #include "build/base_image.h"
 
@@ -10,9 +10,11 @@
 #include "build/apt_sources.h"
 #include "build/debroot.h"
 #include "build/dpkg.h"
+#include "build/layout_copy.h"
 #include "build/oci_write.h"
 #include "build/tool.h"
 #include "build/tree.h"
+#include "image/registries.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +39,7 @@ static const char user_of_image[] = "1000:1000";
 
 struct base_image {
         const char *language;
-        const char *output, *suite, *keyring, *authfile;
+        const char *output, *suite, *keyring, *authfile, *authority;
         const char *mirrors[MIRRORS_MAX + 1];
         size_t mirror_count;
         bool insecure, quiet;
@@ -48,6 +50,7 @@ struct base_image {
         struct runtime runtime;
         struct buf packages;
         struct tar_out *layer;
+        struct registries *registries; /* NULL without --registry-ca */
 };
 
 static const char help_text[] =
@@ -71,6 +74,9 @@ static const char help_text[] =
         "                            snapshot.debian.org makes the image again at any later time\n"
         "      --keyring FILE        keys that the mirrors' releases are signed with\n"
         "      --authfile FILE       credentials for the registry, as skopeo takes them\n"
+        "      --registry-ca PATH    certificates to trust beside the system's: a file, or a folder of *.crt "
+        "and "
+        "*.pem\n"
         "      --insecure            the registry has no TLS, or a certificate that is not to be checked\n"
         "      --quiet               do not show what mmdebstrap does\n"
         "      --help                this text\n"
@@ -79,15 +85,11 @@ static const char help_text[] =
         "It takes root, or a user that may make user namespaces. docs/base-images.md has more.\n";
 
 static const struct option long_options[] = {
-        {"output", required_argument, NULL, 'o'},
-        {"suite", required_argument, NULL, 's'},
-        {"mirror", required_argument, NULL, 'm'},
-        {"keyring", required_argument, NULL, 'k'},
-        {"authfile", required_argument, NULL, 'a'},
-        {"insecure", no_argument, NULL, 'i'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"output", required_argument, NULL, 'o'},   {"suite", required_argument, NULL, 's'},
+        {"mirror", required_argument, NULL, 'm'},   {"keyring", required_argument, NULL, 'k'},
+        {"authfile", required_argument, NULL, 'a'}, {"registry-ca", required_argument, NULL, 'c'},
+        {"insecure", no_argument, NULL, 'i'},       {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
 };
 
 /* What getopt says itself is one line already. 'h': show the help. */
@@ -116,6 +118,9 @@ static int options_read(struct base_image *image, int argc, char **argv)
                         break;
                 case 'a':
                         image->authfile = optarg;
+                        break;
+                case 'c':
+                        image->authority = optarg;
                         break;
                 case 'i':
                         image->insecure = true;
@@ -289,46 +294,6 @@ static enum err_code layout_make(struct base_image *image, int dir_fd, struct oc
         return code;
 }
 
-static void on_skopeo_line(void *arg, struct str line)
-{
-        char *why = arg;
-        size_t at = 0;
-
-        /* time="..." level=fatal msg="..." */
-        for (size_t i = 0; i + 5 < line.len; i++) {
-                if (memcmp(line.p + i, " msg=", 5) == 0)
-                        at = i + 5;
-        }
-        snprintf(why, TOOL_LINE_MAX, "%.*s", STR_ARG(str_trim(str_slice(line, at, line.len), "\" ")));
-}
-
-static enum err_code skopeo_copy(const struct base_image *image, const char *folder, struct err *err)
-{
-        char from[PATH_MAX + 256], why[TOOL_LINE_MAX] = "failed without saying why";
-        const char *argv[16] = {"skopeo", "copy", "--quiet", "--insecure-policy", "--preserve-digests"};
-        size_t count = 5;
-        int status = 0;
-
-        snprintf(from, sizeof(from), "oci:%s:%s", folder, image->tag);
-        if (image->insecure)
-                argv[count++] = "--dest-tls-verify=false";
-        if (image->authfile != NULL) {
-                argv[count++] = "--dest-authfile";
-                argv[count++] = image->authfile;
-        }
-        argv[count++] = from;
-        argv[count++] = image->output;
-        struct tool tool = {.argv = argv, .line = on_skopeo_line, .arg = why};
-        enum err_code code = tool_run(&tool, &status, err);
-        if (code == ERR_NOT_FOUND)
-                return err_set(err, ERR_UNAVAILABLE,
-                               "skopeo is not installed: apt-get install skopeo, or write "
-                               "to a new folder with --output oci:FOLDER");
-        if (code == ERR_OK && status != 0)
-                return err_set(err, ERR_UNAVAILABLE, "skopeo copy to %s: %.300s", image->output, why);
-        return code;
-}
-
 /* oci:FOLDER[:TAG] of a folder that is not there yet. */
 static bool output_is_new_layout(struct base_image *image, char folder[PATH_MAX])
 {
@@ -386,6 +351,33 @@ static void remove_tree(const char *folder)
         (void)tool_run(&tool, &status, NULL);
 }
 
+/* What is wrong with it is said before anything is made. */
+static enum err_code credentials_check(struct base_image *image, struct err *err)
+{
+        struct registries_config config = {
+                .insecure = "", .local = "", .auth_file = "", .auth = "", .prefix = ""};
+
+        if (image->authfile != NULL && access(image->authfile, R_OK) < 0)
+                return err_set(err, ERR_INVALID, "--authfile: open %s: %s", image->authfile, strerror(errno));
+        if (image->authority == NULL)
+                return ERR_OK;
+        config.authority = image->authority;
+        return registries_create(&config, &image->registries, err) == ERR_OK ? ERR_OK : ERR_INVALID;
+}
+
+static enum err_code copy_out(const struct base_image *image, const char *folder, struct err *err)
+{
+        struct layout_copy copy = {
+                .folder = folder,
+                .tag = image->tag,
+                .destination = image->output,
+                .authfile = image->authfile,
+                .authority = image->registries != NULL ? registries_authority(image->registries) : NULL,
+                .insecure = image->insecure};
+
+        return layout_copy(&copy, err);
+}
+
 static enum err_code make(struct base_image *image, struct oci_blob *ret, struct err *err)
 {
         char folder[PATH_MAX] = "", staging[PATH_MAX + 32];
@@ -400,7 +392,7 @@ static enum err_code make(struct base_image *image, struct oci_blob *ret, struct
         if (code == ERR_OK && renamed && renameat2(AT_FDCWD, staging, AT_FDCWD, folder, RENAME_NOREPLACE) < 0)
                 code = err_disk(err, "put the layout in its place at %s", folder);
         else if (code == ERR_OK && !renamed)
-                code = skopeo_copy(image, staging, err);
+                code = copy_out(image, staging, err);
         if (code != ERR_OK || !renamed)
                 remove_tree(staging);
         return code;
@@ -413,6 +405,8 @@ static enum err_code run(struct base_image *image, const char *runtimes, struct 
 
         if (code == ERR_OK)
                 code = output_check(image, err);
+        if (code == ERR_OK)
+                code = credentials_check(image, err);
         if (code == ERR_OK)
                 code = runtime_find_in(runtimes, image, err);
         if (code == ERR_OK)
@@ -438,6 +432,7 @@ int base_image_main(const char *runtimes, int argc, char **argv)
                 return EXIT_USAGE;
         enum err_code code = run(image, runtimes, &manifest, &err);
         buf_finish(&image->packages);
+        registries_destroy(image->registries);
         if (code != ERR_OK) {
                 fprintf(stderr, "base-image: %s\n", err.text);
                 return code == ERR_INVALID ? EXIT_USAGE : EXIT_FAILURE;

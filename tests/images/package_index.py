@@ -1,7 +1,10 @@
 """An index of Python packages for tests: `package_index.py ADDRESS PORT` serves, as PyPI does (PEP 503), source packages
 whose build is code of the package itself (PEP 517, a backend in the tree), one for each thing that a package can try.
+Below /npm/ it is a registry as npm has it, with the packages of NPM.
 GET /gate/NAME is answered when POST /gate/NAME was asked for: so a build waits until a test lets it go on. It prints a
 line when it listens."""
+import gzip
+import hashlib
 import http.server
 import io
 import json
@@ -98,23 +101,75 @@ REQUIRES = {"needs": "Requires-Dist: fine\n"}
 VERSIONS = {"fine": ["1.0", "2.0"]}
 
 
-def sdist(name, version, index, marks):
-    hook = HOOKS[name]
-    for mark, value in marks.items():
-        hook = hook.replace(mark, value)
+MARKS = {}  # words in the code of packages that stand for something of this machine
+
+
+def marked(text):
+    for mark, value in MARKS.items():
+        text = text.replace(mark, value)
+    return text
+
+
+def packed(folder, files):
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo("%s/%s" % (folder, path))
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def sdist(name, version, index):
+    hook = marked(HOOKS[name])
     files = {
         "PKG-INFO": "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version),
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
         "backend.py": BACKEND % {"name": name, "version": version, "index": index, "hook": hook,
                                  "requires": REQUIRES.get(name, "")},
     }
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo("%s-%s/%s" % (name, version, path))
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
+    return packed("%s-%s" % (name, version), files)
+
+
+# What an install script of npm's tries. Only what it prints leaves the sandbox.
+SCRIPT = r"""
+const fs = require('fs'), net = require('net');
+const attempt = (what) => { try { return String(what()); } catch (error) { return error.code || error.name; } };
+const call = (host, port) => new Promise((done) => {
+  const socket = net.connect({ host, port, timeout: 2000 }, () => done('connected'));
+  socket.on('error', (error) => done(error.code)).on('timeout', () => done('ETIMEDOUT'));
+});
+(async () => {
+  const found = {
+    shadow: attempt(() => fs.readFileSync('/etc/shadow')), state: attempt(() => fs.readdirSync('STATE')),
+    secret: attempt(() => fs.readFileSync('SECRET')),
+    loopback: await call('127.0.0.1', PORT), metadata: await call('169.254.169.254', 80),
+    outside: attempt(() => fs.writeFileSync('/usr/lib/evil', 'x')), top: attempt(() => fs.writeFileSync('/evil', 'x')),
+    setuid: attempt(() => process.setuid(0)), user: String(process.getuid() === 0),
+  };
+  fs.writeFileSync('/function/left-behind', 'x');
+  console.error('npm ERR! FOUND ' + JSON.stringify(found));
+  process.exit(7);
+})();
+"""
+NPM = {  # name: {version: the rest of its package.json}
+    "fine": {"1.0.0": {}, "2.0.0": {}},
+    "old-friend": {"1.0.0": {"peerDependencies": {"fine": "^1.0.0"}}},
+    "hostile": {"1.0.0": {"scripts": {"install": "node script.js"}}},
+}
+
+
+def npm_tarball(name, version):
+    package = {"name": name, "version": version, **NPM[name][version]}
+    return packed("package", {"package.json": json.dumps(package), "script.js": marked(SCRIPT),
+                              "index.js": "exports.version = %s;\n" % json.dumps(version)})
+
+
+def npm_document(name, index):
+    versions = {version: {"name": name, "version": version, **more, "dist": {
+        "tarball": "%s/npm/files/%s/%s.tgz" % (index, name, version),
+        "shasum": hashlib.sha1(npm_tarball(name, version)).hexdigest()}} for version, more in NPM[name].items()}
+    return {"name": name, "dist-tags": {"latest": max(versions)}, "versions": versions}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -146,9 +201,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(200, "\n".join(links).encode())
         elif parts[0] == "files":
             name, version = parts[1][:-len(".tar.gz")].rsplit("-", 1)
-            self.reply(200, sdist(name, version, self.server.index, self.server.marks), "application/gzip")
+            self.reply(200, sdist(name, version, self.server.index), "application/gzip")
+        elif parts[:2] == ["npm", "files"]:
+            self.reply(200, npm_tarball(parts[2], parts[3].removesuffix(".tgz")), "application/octet-stream")
+        elif parts[0] == "npm" and parts[1] in NPM:
+            self.reply(200, json.dumps(npm_document(parts[1], self.server.index)).encode(), "application/json")
         else:
-            self.reply(404, b"")
+            self.reply(404, b"{}" if parts[0] == "npm" else b"", "application/json")
 
     def log_message(self, *arguments):
         pass
@@ -158,7 +217,8 @@ def main(address, port, marks):
     server = http.server.ThreadingHTTPServer((address, int(port)), Handler)
     server.daemon_threads = True
     server.gates, server.waiting = {}, set()
-    server.index, server.marks = "http://%s:%s" % (address, port), json.loads(marks)
+    server.index = "http://%s:%s" % (address, port)
+    MARKS.update(json.loads(marks))
     print("ready", flush=True)
     server.serve_forever()
 

@@ -1,14 +1,18 @@
 """`dispatch-server base-image`: roots of Debian's packages as OCI images."""
+import base64
 import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 
 import pytest
 
 import debian
+import harness
+import oci
 
 pytestmark = pytest.mark.slow
 
@@ -130,3 +134,86 @@ def test_a_bad_epoch_is_refused(tmp_path):
     status, _, errors = debian.base_image("native", "--suite", debian.SUITE, "--output", f"oci:{tmp_path}/image",
                                           SOURCE_DATE_EPOCH="yesterday")
     assert (status, errors) == (2, "base-image: SOURCE_DATE_EPOCH is 'yesterday', not a number of seconds\n")
+
+
+# Where it goes. A root of Debian takes a minute, which is not what is looked at here.
+
+
+@pytest.fixture
+def quick(tmp_path, monkeypatch):
+    """An mmdebstrap that brings one file at once."""
+    root = tmp_path / "bin" / "root.tar"
+    root.parent.mkdir()
+    root.write_bytes(oci.tar(oci.folder("etc"), oci.member("etc/made", "quickly")))
+    program = root.parent / "mmdebstrap"
+    program.write_text(f"#!/bin/sh\nexec cat {root}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{root.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+
+    def make(destination, *more):
+        done = debian.base_image("native", "--suite", debian.SUITE, "--output", destination, *more, SOURCE_DATE_EPOCH="1")
+        assert os.listdir(tmp_path / "temporary") == []
+        return done
+    return make
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    running = oci.Registry(tmp_path_factory.mktemp("registry"), user=("ann", "pass-of-ann"), tls=True)
+    yield running
+    running.finish()
+
+
+def auth_file(path, registry, password):
+    word = base64.b64encode(f"ann:{password}".encode()).decode()
+    path.write_text(json.dumps({"auths": {registry.name: {"auth": word}}}))
+    return str(path)
+
+
+@pytest.mark.parametrize("given", ["file", "folder"])
+def test_a_registry_with_tls_and_a_password_gets_it(quick, locked, tmp_path, given):
+    authority = os.path.join(locked.path, "ca.crt")
+    if given == "folder":
+        (tmp_path / "trusted").mkdir()
+        authority = os.path.dirname(shutil.copy(authority, tmp_path / "trusted" / "ours.pem"))
+    status, output, errors = quick(f"docker://{locked.name}/{given}/base:1", "--registry-ca", authority, "--authfile",
+                                   auth_file(tmp_path / "auth.json", locked, "pass-of-ann"))
+    assert status == 0, errors
+    status, headers, _ = locked.call("GET", f"/v2/{given}/base/manifests/1",
+                                     headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
+    assert (status, headers["Docker-Content-Digest"]) == (200, output.split()[0])
+
+
+def test_a_registry_that_does_not_take_it_says_what_helps(quick, locked, tmp_path):
+    to, trusted = f"docker://{locked.name}/a/b", ["--registry-ca", os.path.join(locked.path, "ca.crt")]
+    plain = oci.Registry(tmp_path / "plain")
+    try:
+        for destination, options, said in (
+                (to, [], "; --registry-ca names one to trust"),
+                (to, trusted, "; --authfile has the credentials"),
+                (to, [*trusted, "--authfile", auth_file(tmp_path / "auth.json", locked, "guess")], "; --authfile has the credentials"),
+                (f"docker://{plain.name}/a/b", [], "; --insecure is for a registry without TLS"),
+                (f"docker://127.0.0.1:{harness.free_port()}/a/b", trusted, "connection refused")):
+            status, output, errors = quick(destination, *options)
+            assert (status, output) == (1, "") and errors.startswith(f"base-image: skopeo copy to {destination}: "), errors
+            assert errors.endswith(said + "\n") and errors.count("\n") == 1, errors
+    finally:
+        plain.finish()
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--registry-ca", "/nowhere"], "--registry-ca: open /nowhere"),
+    (["--registry-ca", "/etc/hostname"], "--registry-ca: /etc/hostname has no certificates"),
+    (["--authfile", "/nowhere"], "--authfile: open /nowhere: No such file or directory"),
+])
+def test_credentials_are_looked_at_first(quick, options, said):
+    status, output, errors = quick("docker://127.0.0.1:1/a", *options)
+    assert (status, output) == (2, "") and said in errors and errors.count("\n") == 1, errors
+
+
+def test_an_archive_is_what_a_layout_is(quick, tmp_path):
+    digests = {quick(destination)[1].split()[0] for destination in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/image.tar:v1")}
+    looked = subprocess.run(["skopeo", "inspect", f"oci-archive:{tmp_path}/image.tar:v1"], capture_output=True, text=True, check=True)
+    assert digests == {json.loads(looked.stdout)["Digest"]}

@@ -5,7 +5,7 @@ import tarfile
 
 import test_deps
 from containers import Container, Layout
-from test_deps import outside, server  # noqa: F401 (fixtures)
+from test_deps import disk, outside, server  # noqa: F401 (fixtures)
 
 pytestmark = test_deps.pytestmark
 

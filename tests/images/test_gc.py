@@ -218,7 +218,7 @@ def test_servers_killed_in_collections_lose_nothing_and_leave_nothing(name):
     chance = random.Random(seed)
     with serving("--gc-grace", "0") as server:
         made = set()
-        for number in range(int(os.environ.get("GC_ROUNDS") or 6)):
+        for number in range(int(os.environ.get("GC_ROUNDS") or 30)):
             plant(server, f"oci-round{number}")
             body = {"name": f"{name}-{number}", "image": "python3", "source": harness.pack(
                 {"handler.py": CODE.format(number=number)})}

@@ -229,6 +229,35 @@ def test_an_access_key_without_rights_is_told_so(store, bucket, name):
         assert reply.status == 502 and "no permission" in reply.json["message"], reply
 
 
+def admin(store, *arguments):
+    found, _ = s3.program()
+    subprocess.run([found, "admin", "--access", s3.ACCESS_KEY, "--secret", s3.SECRET_KEY, "--endpoint-url",
+                    f"http://{store.address}", *arguments], check=True, capture_output=True, timeout=60)
+
+
+def test_a_key_that_changes_is_read_at_a_restart(store, bucket, tmp_path, name):
+    """Until then uploads say so, and functions go on."""
+    user, key = f"user-{name[-6:]}", tmp_path / "key"
+    admin(store, "create-user", "-a", user, "-s", "first", "-r", "admin")
+    key.write_text("first\n")
+    options = ["--storage", "s3", "--s3-endpoint", f"http://{store.address}", "--s3-path-style", "--s3-bucket", bucket,
+               "--s3-access-key", user, "--s3-secret-key-file", str(key)]
+    with serving(*options) as server:
+        server.image("python3", harness.PYTHON_BASE)
+        server.function(name, CODE.format(number=1))
+        admin(store, "update-user", "-a", user, "-s", "second")
+        key.write_text("second\n")
+
+        def refused():
+            reply = created(server, name + os.urandom(3).hex(), 2)
+            return reply if reply.status == 502 else None
+        assert "wrong credentials" in harness.poll(refused, what="the store to know the new key").json["message"]
+        assert server.run(name)["output"] == 1
+        server.restart()
+        assert created(server, name + "-2", 2).status == 201
+        server.wait_status("function", name + "-2")
+
+
 def test_a_store_that_is_away_is_told_and_taken_up_again(tmp_path, name):
     store = s3.Store(str(tmp_path))
     with serving(*store.minio()) as server:
