@@ -31,8 +31,9 @@ struct stream {
         uint32_t credit_due;
         uint64_t window; /* bytes that may be sent */
         bool complete, too_large;
-        bool gone; /* reset by the server */
-        bool told; /* ... and the agent knows */
+        bool gone;      /* reset by the server */
+        bool told;      /* ... and the language knows */
+        bool confirmed; /* ... and the server knows that we do */
         /* A reply that the window did not let go at once: what is left of its body, then the END. */
         struct buf rest;
         size_t rest_sent;
@@ -48,7 +49,8 @@ struct channel {
         struct stream *sending; /* replied to, but not all of it is sent */
         struct stream *dropped; /* reset before it was in hand; the server is to be told */
         size_t stream_count, streams_max;
-        bool resets; /* a stream in hand is gone that the agent was not told of */
+        bool confirms; /* a reset is to be confirmed */
+        bool resets;   /* a stream in hand is gone that the agent was not told of */
         uint32_t last_id;
         bool closed, specialised;
         struct buf start; /* payload of SPECIALISE, what the strings of the specialisation point into */

@@ -132,7 +132,7 @@ static void on_reset(struct channel *ch, struct stream *stream)
         pthread_mutex_lock(ch->base.lock);
         stream->gone = true;
         if (stream_in(ch->running, stream->id) != NULL) {
-                ch->resets = true;
+                ch->resets = ch->confirms = true;
         } else {
                 stream_remove(stream_in(ch->sending, stream->id) != NULL ? &ch->sending : &ch->first, stream);
                 stream->next = ch->dropped;

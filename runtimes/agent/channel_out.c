@@ -129,9 +129,29 @@ static enum err_code flush_resets(struct channel *ch, struct err *err)
         return ERR_OK;
 }
 
+/* Whoever has a run in hand that was reset is at work: a process that hangs does not get here. */
+static enum err_code confirm_resets(struct channel *ch, struct err *err)
+{
+        enum err_code code = ERR_OK;
+
+        for (struct stream *s = ch->confirms ? ch->running : NULL; s != NULL && code == ERR_OK; s = s->next) {
+                if (!s->gone || s->confirmed)
+                        continue;
+                s->confirmed = true;
+                code = channel_room(ch, err);
+                if (code == ERR_OK && frame_put_credit(&ch->out, s->id, 0) != ERR_OK)
+                        code = err_nomem(err);
+        }
+        ch->confirms = false;
+        return code;
+}
+
 enum err_code channel_flush(struct channel *ch, struct err *err)
 {
         enum err_code code = flush_resets(ch, err);
+
+        if (code == ERR_OK)
+                code = confirm_resets(ch, err);
 
         for (struct stream *s = ch->first; s != NULL && code == ERR_OK; s = s->next)
                 code = give_credit(ch, s, err);

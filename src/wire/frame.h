@@ -10,7 +10,8 @@
  *   SPECIALISE (stream 0) fields, + a descriptor   READY (stream 0) or FAILED (stream 0, an error as JSON)
  *   HEAD fields, SECRETS?, DATA*, END              LOG*, HEAD fields, DATA*, END (usage)
  *   RESET: the caller is gone                      RESET: a run that was reset is over
- *   CREDIT n: may send n more bytes of DATA        CREDIT
+ *   CREDIT n: may send n more bytes of DATA        CREDIT; CREDIT 0 on a run that was reset: it is being
+ * ended
  *
  * A HEAD is an HTTP message head: for a request ":method", ":path" (with query), ":scheme", ":source" ("run"
  * or "endpoint"), then fields in lower case, the context's as dispatch-* (see docs/runtime-api.md); for a

@@ -414,6 +414,8 @@ static void drain(struct run *run, const struct frame *frame)
 {
         if (frame->type == FRAME_END || frame->type == FRAME_RESET)
                 run_finish(run);
+        else if (frame->type == FRAME_CREDIT)
+                run->heard = true;
 }
 
 enum err_code exchange_frame(struct instance *instance, const struct frame *frame, struct err *err)

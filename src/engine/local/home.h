@@ -121,6 +121,8 @@ struct run {
         struct invocation *inv;   /* NULL: its caller was told already, but the agent is not done with it */
         struct loop_timer *timer; /* its deadline; then how long it may take to stop */
         uint32_t stream;
+        bool heard;   /* the agent knows that it is to be ended */
+        bool overdue; /* and has had its time for that */
         bool sent_all;
         bool replied; /* HEAD of the reply has come */
         bool log_cut;

@@ -4,8 +4,9 @@
  *
  * A run that nobody waits for any more (its caller is gone, it was deleted, its time is over) is answered at
  * once. Where it is alone by the function's own definition, its instance ends with it. Where others may be in
- * the instance it is reset: the agent cancels it and says when it is over. One that does not end within
- * RUN_GRACE_MS takes the instance with it, and the others are told why.
+ * the instance it is reset: the agent cancels it and says when it is over. One that has not ended after
+ * RUN_GRACE_MS ends the instance: at once where the agent has not even heard of it (the run keeps the process
+ * from anything else, and the others are told that), else as soon as nobody waits for any run in it.
  */
 #include "engine/local/home.h"
 
@@ -200,11 +201,25 @@ void instance_run(struct instance *instance, struct invocation *inv)
         instance_flush(instance);
 }
 
+/* Nothing is left in it but runs that had their time to stop. */
+static bool is_abandoned(const struct instance *instance)
+{
+        for (const struct run *run = instance->runs; run != NULL; run = run->next) {
+                if (!run->overdue)
+                        return false;
+        }
+        return instance->runs != NULL;
+}
+
 /* A run is off the list: the instance has room again, or has done its last. */
 static void after_run(struct instance *instance)
 {
         if (instance->state != INSTANCE_BUSY && instance->state != INSTANCE_IDLE)
                 return; /* whoever was told has ended it */
+        if (is_abandoned(instance)) {
+                instance_end(instance, ERR_CANCELLED, NULL, "it has a run that does not stop");
+                return;
+        }
         if (instance->run_count > 0) {
                 if (!instance->spent)
                         pool_instance_idle(instance->pool, instance, false);
@@ -260,6 +275,23 @@ void run_give_up(struct run *run, enum err_code code, const char *type, const ch
         local_fail(instance->home, inv, code, type, text);
 }
 
+/* It was to stop, and has not. */
+static void grace_over(struct run *run)
+{
+        struct instance *instance = run->instance;
+
+        if (!run->heard) {
+                instance_end(instance, ERR_SYSTEM, "FunctionError",
+                             "the instance of function %s was ended with this run in it: another run, which "
+                             "was to stop, kept it from doing anything else for %d ms",
+                             instance->pool->revision->name, RUN_GRACE_MS);
+                return;
+        }
+        run->overdue = true;
+        instance_spend(instance);
+        after_run(instance);
+}
+
 static void run_timeout(void *arg)
 {
         struct run *run = arg;
@@ -269,10 +301,7 @@ static void run_timeout(void *arg)
         if (run->instance->state != INSTANCE_BUSY)
                 return; /* lost: EXITED will tell */
         if (run->inv == NULL) {
-                instance_end(run->instance, ERR_SYSTEM, "FunctionError",
-                             "the instance of function %s was ended with this run in it: another run did not "
-                             "stop within %d ms of its cancellation",
-                             revision->name, RUN_GRACE_MS);
+                grace_over(run);
                 return;
         }
         snprintf(text, sizeof(text), "Function execution exceeded the timeout of %u ms",

@@ -279,9 +279,12 @@ static void a_reset_is_noticed_during_the_run(void **state)
         send_all(f);
         assert_false(f->t->ops->poll(f->t));
         assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
-        /* that it is over, and nothing of the reply */
+        /* that it was heard, then that it is over, and nothing of the reply */
         size_t held = 0;
         struct frame frame = next_frame(f, &held);
+        assert_int_equal(frame.type, FRAME_CREDIT);
+        assert_int_equal(frame.stream, 1);
+        frame = next_frame(f, &held);
         assert_int_equal(frame.type, FRAME_RESET);
         assert_int_equal(frame.stream, 1);
         char byte;
@@ -400,6 +403,8 @@ static void resets_reach_requests_in_every_state(void **state)
         assert_int_equal(f->t->ops->cancelled(f->t), 0);
         struct frame frame = next_frame(f, &held);
         assert_true(frame.type == FRAME_RESET && frame.stream == 3);
+        frame = next_frame(f, &held);
+        assert_true(frame.type == FRAME_CREDIT && frame.stream == 1);
         f->t->ops->log(f->t, 1, 1, STR("unheard\n"));
         assert_int_equal(f->t->ops->reply(f->t, 1, &reply, &usage, NULL), ERR_OK);
         frame = next_frame(f, &held);
