@@ -246,7 +246,8 @@ static void message_next(struct http_conn *conn)
         conn->body_complete = conn->body_failed = conn->linger = false;
         conn_move(conn, CONN_IDLE);
         conn_input_release(conn);
-        if (conn->server->draining && conn_input(conn).len == 0 && conn->out.len == 0)
+        if (conn->server->draining && conn->server->grace == NULL && conn_input(conn).len == 0 &&
+            conn->out.len == 0)
                 conn_close(conn);
         else
                 conn_timer_restart(conn, CONN_TIMER_IDLE);

@@ -150,6 +150,7 @@ struct http_server {
         uint32_t conn_count;
         bool accept_paused;
         bool draining;
+        struct loop_timer *grace; /* while it drains: kept connections are still served */
         void (*drained)(void *arg);
         void *drained_arg;
         struct loop_timer *tick;

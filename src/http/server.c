@@ -312,18 +312,52 @@ static void drain_idle(struct conn_list *list)
         }
 }
 
-void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg)
+static void drain_begin(struct http_server *server, void (*drained)(void *arg), void *arg)
 {
         server->draining = true;
         server->drained = drained;
         server->drained_arg = arg;
         server_deafen(server);
+}
+
+static void drain_end(void *arg)
+{
+        struct http_server *server = arg;
+
+        loop_timer_destroy(server->grace);
+        server->grace = NULL;
         drain_idle(&server->conns[CONN_TIMER_IDLE]);
         drain_idle(&server->conns[CONN_TIMER_HEAD]);
         drain_idle(&server->conns[CONN_TIMER_HANDSHAKE]);
         /* Never from within this call. */
         if (server->conn_count == 0)
                 loop_timer_start(server->tick, 0);
+}
+
+void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg)
+{
+        drain_begin(server, drained, arg);
+        drain_end(server);
+}
+
+enum err_code http_server_retire(struct http_server *server, uint64_t grace_ms, void (*drained)(void *arg),
+                                 void *arg, struct err *err)
+{
+        assert(server->grace == NULL);
+        server->grace = loop_timer_create(server->loop, drain_end, server);
+        if (server->grace == NULL)
+                return err_nomem(err);
+        drain_begin(server, drained, arg);
+        loop_timer_start(server->grace, grace_ms);
+        if (server->conn_count == 0)
+                loop_timer_start(server->tick, 0);
+        return ERR_OK;
+}
+
+void http_server_hurry(struct http_server *server)
+{
+        if (server->grace != NULL)
+                loop_timer_start(server->grace, 0);
 }
 
 void http_server_destroy(struct http_server *server)
@@ -337,6 +371,7 @@ void http_server_destroy(struct http_server *server)
                         conn_end(server->conns[i].first);
         }
         loop_timer_destroy(server->tick);
+        loop_timer_destroy(server->grace);
         server_spares_free(server);
         buf_finish(&server->head);
         free(server->fields);

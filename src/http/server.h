@@ -74,6 +74,12 @@ enum err_code http_server_adopt_tls(struct http_server *server, int fd, struct e
 /* Stops accepting, closes idle connections; busy ones end with `Connection: close`. Calls drained(arg) once
  * none is left. */
 void http_server_drain(struct http_server *server, void (*drained)(void *arg), void *arg);
+/* The same for a server whose place another has taken: what comes on idle connections within grace_ms is
+ * still answered, with `Connection: close`; then they are closed. http_server_hurry ends the grace, if there
+ * is one. */
+enum err_code http_server_retire(struct http_server *server, uint64_t grace_ms, void (*drained)(void *arg),
+                                 void *arg, struct err *err);
+void http_server_hurry(struct http_server *server);
 /* Closes what is left at once; not from within a callback of an exchange. Exchanges still open get their
  * on_abort first, and without one must not be touched any more. Takes NULL. */
 void http_server_destroy(struct http_server *server);

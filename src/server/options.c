@@ -135,6 +135,8 @@ static const struct option options_table[] = {
                "requests that may wait for one function"),
         NUMBER("queue-wait-ms", queue_wait_ms, "30000", 1, DAY_MS,
                "how long a request waits for an instance"),
+        NUMBER("drain-idle-ms", drain_idle_ms, "5000", 0, DAY_MS,
+               "time that idle connections to endpoints are still served after an upgrade"),
         NUMBER("drain-ms", drain_ms, "30000", 0, DAY_MS, "time for runs to end when the server stops"),
         NUMBER("request-bytes-max", request_bytes_max, "10485760", 1024, 1 << 30, "body of a request"),
         NUMBER("reply-bytes-max", reply_bytes_max, "10485760", 1024, 1 << 30, "body of a reply"),

@@ -30,7 +30,7 @@ struct server_options {
         uint64_t s3_part_mib, s3_timeout_ms, gc_grace_s;
         uint64_t port, gateway_port, tls_port, gateway_tls_port, loops;
         uint64_t registry_patience_s;
-        uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms;
+        uint64_t run_timeout_ms, queue_requests, queue_wait_ms, start_timeout_ms, drain_ms, drain_idle_ms;
         uint64_t request_bytes_max, reply_bytes_max, log_bytes_max, source_bytes_max;
         uint64_t instances_max, pool_memory_mib, instance_pids_max, instance_tmp_mib, runs_keep;
         uint64_t header_bytes_max, header_count_max, header_timeout_ms, body_timeout_ms, write_timeout_ms,

@@ -413,9 +413,22 @@ static void link_ready(void *arg, int events)
 
 /* The end: no new connections, open requests and runs are finished, then the records are written and
  * everything stops. */
+static void engine_drained(void *arg);
+
+static void engine_drain(struct server *server)
+{
+        if (server->engine_draining)
+                return;
+        server->engine_draining = true;
+        server->engine->ops->drain(server->engine, engine_drained, server);
+}
+
 static void maybe_drained(struct server *server)
 {
-        if (server->workers_draining > 0 || !server->engine_drained)
+        if (server->workers_draining > 0)
+                return;
+        engine_drain(server); /* nothing new comes any more */
+        if (!server->engine_drained)
                 return;
         log_info("drained");
         stop_all(server);
@@ -448,6 +461,43 @@ static void worker_drain(struct loop_task *task)
         http_server_drain(worker->gateway, server_drained, worker);
 }
 
+/* The API's idle connections end at once: what is changed through an old server, the new one does not see. */
+static void worker_retire(struct loop_task *task)
+{
+        struct worker *worker = (struct worker *)(void *)((char *)task - offsetof(struct worker, task));
+        uint64_t grace_ms = worker->server->options->drain_idle_ms;
+
+        worker->draining = 2;
+        http_server_drain(worker->api, server_drained, worker);
+        if (http_server_retire(worker->gateway, grace_ms, server_drained, worker, NULL) != ERR_OK)
+                http_server_drain(worker->gateway, server_drained, worker);
+}
+
+struct hurry {
+        struct loop_task task;
+        struct worker *worker;
+};
+
+static void worker_hurry(struct loop_task *task)
+{
+        struct hurry *hurry = (struct hurry *)task;
+
+        http_server_hurry(hurry->worker->gateway);
+        free(hurry);
+}
+
+/* A stop while kept connections are still served. Without memory the grace is as long as it was. */
+static void hurry_all(struct server *server)
+{
+        for (size_t i = 0; i < server->loop_count; i++) {
+                struct hurry *hurry = calloc(1, sizeof(*hurry));
+                if (hurry == NULL)
+                        return;
+                *hurry = (struct hurry){.task.run = worker_hurry, .worker = &server->workers[i]};
+                loop_post(server->loops[i], &hurry->task);
+        }
+}
+
 static void engine_drained(void *arg)
 {
         struct server *server = arg;
@@ -465,6 +515,16 @@ static void drain_late(void *arg)
         stop_all(server);
 }
 
+static void workers_post(struct server *server, void (*run)(struct loop_task *task))
+{
+        loop_timer_start(server->drain_timer, server->options->drain_ms);
+        server->workers_draining = server->loop_count;
+        for (size_t i = 0; i < server->loop_count; i++) {
+                server->workers[i].task.run = run;
+                loop_post(server->loops[i], &server->workers[i].task);
+        }
+}
+
 static void stop_asked(void *arg)
 {
         struct server *server = arg;
@@ -476,14 +536,30 @@ static void stop_asked(void *arg)
                 stop_all(server); /* nothing has been taken on yet */
                 return;
         }
-        log_info("stopping: no new requests, waiting for those under way");
-        loop_timer_start(server->drain_timer, server->options->drain_ms);
-        server->workers_draining = server->loop_count;
-        for (size_t i = 0; i < server->loop_count; i++) {
-                server->workers[i].task.run = worker_drain;
-                loop_post(server->loops[i], &server->workers[i].task);
+        if (server->retiring) {
+                hurry_all(server);
+                return;
         }
-        server->engine->ops->drain(server->engine, engine_drained, server);
+        log_info("stopping: no new requests, waiting for those under way");
+        workers_post(server, worker_drain);
+        engine_drain(server);
+}
+
+/* A newer server has taken this one's place. */
+static void retire_asked(void *arg)
+{
+        struct server *server = arg;
+
+        if (server->stopping || server->retiring)
+                return;
+        if (!server->serving) {
+                stop_asked(server);
+                return;
+        }
+        server->retiring = true;
+        log_info("replaced: no new connections, those that are kept are served for %llu ms more",
+                 (unsigned long long)server->options->drain_idle_ms);
+        workers_post(server, worker_retire);
 }
 
 static enum err_code watch(struct server *server, struct err *err)
@@ -491,9 +567,10 @@ static enum err_code watch(struct server *server, struct err *err)
         server->link = loop_poll_create(server->control, server->links[0], link_ready, server);
         server->signals[0] = loop_signal_create(server->control, SIGTERM, stop_asked, server);
         server->signals[1] = loop_signal_create(server->control, SIGINT, stop_asked, server);
+        server->signals[2] = loop_signal_create(server->control, SIGUSR1, retire_asked, server);
         server->drain_timer = loop_timer_create(server->control, drain_late, server);
         if (server->link == NULL || server->signals[0] == NULL || server->signals[1] == NULL ||
-            server->drain_timer == NULL)
+            server->signals[2] == NULL || server->drain_timer == NULL)
                 return err_nomem(err);
         loop_poll_want(server->link, LOOP_READABLE);
         return ERR_OK;
@@ -530,6 +607,7 @@ static void take_down(struct server *server)
         loop_poll_destroy(server->link);
         loop_signal_destroy(server->signals[0]);
         loop_signal_destroy(server->signals[1]);
+        loop_signal_destroy(server->signals[2]);
         loop_timer_destroy(server->drain_timer);
         recorder_destroy(server->recorder);
         if (server->engine != NULL)
@@ -553,6 +631,7 @@ enum err_code server_serve(const struct server_options *options, struct err *err
         server.options = options;
         server.started_ms = clock_mono_ms();
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGUSR1, SIG_IGN);              /* nothing to be replaced in yet */
         signal(SIGHUP, SIG_IGN);               /* spawn's to hear: it opens the files */
         prctl(PR_SET_NAME, "dispatch-server"); /* spawn runs us by a descriptor, which has no name */
         /* One arena for all threads: a few more waits for its lock, megabytes less at rest. */

@@ -63,14 +63,14 @@ struct server {
         struct api *api;
         struct server_tls tls;
         struct loop_poll *link;
-        struct loop_signal *signals[2];
+        struct loop_signal *signals[3];
         struct loop_timer *drain_timer;
         char version_json[512];
         char sources[4096], logs[4096];
         struct storage storage;
         uint64_t started_ms;
         size_t workers_opening, workers_draining;
-        bool serving, stopping, engine_drained;
+        bool serving, stopping, retiring, engine_draining, engine_drained;
         bool failed;
 };
 

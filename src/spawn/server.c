@@ -296,12 +296,15 @@ static void on_ready_deadline(struct events_timer *timer)
         (void)pidfd_send_signal(server->pid_fd, SIGKILL, NULL, 0);
 }
 
-static void server_drain(struct server *server)
+/* SIGTERM: it is to end; SIGUSR1: it was replaced, and may take its time with connections that are kept. */
+static void server_drain(struct server *server, int signum)
 {
+        if (server->state == SERVER_DRAINING && signum != SIGTERM)
+                return;
+        (void)pidfd_send_signal(server->pid_fd, signum, NULL, 0);
         if (server->state == SERVER_DRAINING)
                 return;
         move_to(server, SERVER_DRAINING);
-        (void)pidfd_send_signal(server->pid_fd, SIGTERM, NULL, 0);
         server->deadline.fire = on_drain_deadline;
         events_timer_start(&server->spawn->events, &server->deadline, server->spawn->options.drain_ms);
 }
@@ -401,7 +404,7 @@ void server_ready(struct server *server)
         server->ready_ms = clock_mono_ms();
         spawn->ever_ready = true;
         for (struct server *older = server->next; older != NULL; older = older->next)
-                server_drain(older);
+                server_drain(older, SIGUSR1);
 }
 
 void servers_reload(struct spawn *spawn)
@@ -439,7 +442,7 @@ void servers_stop(struct spawn *spawn)
                 if (spawn->stopping)
                         (void)pidfd_send_signal(server->pid_fd, SIGKILL, NULL, 0);
                 else
-                        server_drain(server);
+                        server_drain(server, SIGTERM);
         }
         spawn->stopping = true;
 }

@@ -39,6 +39,25 @@ def prepare(server):
     server.endpoint("slow", "slow", ["/slow"], methods=["POST"])
 
 
+def test_a_kept_connection_is_still_answered_after_an_upgrade_once(installed):
+    installed.options += ["--drain-idle-ms", "60000"]
+    installed.restart()
+    kept = harness.connection(installed.gateway_port, timeout_s=60)
+    headers = {"Host": harness.DEFAULT_HOST, "Content-Type": "application/json"}
+
+    def call():
+        kept.request("POST", "/slow", body="{}", headers=headers)
+        reply = kept.getresponse()
+        return reply.status, reply.read(), reply.getheader("Connection")
+    assert call() == (200, b"{}", None)
+    older = installed.server_pid()
+    installed.process.send_signal(signal.SIGUSR2)
+    harness.poll(lambda: "replaced: no new connections" in installed.log(100), 60, "the old server to be replaced")
+    assert call() == (200, b"{}", "close")
+    harness.poll(lambda: not harness.is_alive(older), 60, "the old server to end")
+    assert installed.gateway("POST", "/slow", {}).status == 200
+
+
 class Callers:
     """Threads that call the function by both faces until they are told to end, and keep what was not right."""
 

@@ -447,6 +447,34 @@ static void draining_answers_a_request_that_is_already_there(void **state)
         assert_true(harness_ends(harness, "hello"));
 }
 
+static void one_that_was_replaced_still_answers_on_a_kept_connection_once(void **state)
+{
+        struct harness *harness = *state;
+
+        harness_send(harness, STR(GET("/hello")));
+        run_until(harness, harness_ends(harness, "hello"));
+        assert_false(harness_has(harness, "Connection: close\r\n"));
+        assert_int_equal(http_server_retire(harness->server, 3600000, note_drained, harness, NULL), ERR_OK);
+        harness_quiet(harness);
+        assert_false(harness->client_eof);
+        harness_send(harness, STR(GET("/hello")));
+        run_until(harness, harness->drained == 1 && harness->client_eof);
+        assert_true(harness_has(harness, "Connection: close\r\n"));
+        assert_true(harness_ends(harness, "hello"));
+}
+
+static void a_grace_ends_by_itself_or_when_it_is_told_to(void **state)
+{
+        struct harness *harness = *state;
+
+        harness_send(harness, STR(GET("/hello")));
+        run_until(harness, harness_ends(harness, "hello"));
+        assert_int_equal(http_server_retire(harness->server, 3600000, note_drained, harness, NULL), ERR_OK);
+        http_server_hurry(harness->server);
+        run_until(harness, harness->drained == 1 && harness->client_eof);
+        http_server_hurry(harness->server); /* nothing is left to end */
+}
+
 static void draining_nothing_is_done_soon(void **state)
 {
         struct harness *harness = *state;
@@ -498,6 +526,8 @@ int main(void)
                 http_test(draining_closes_idle_connections_at_once),
                 http_test(draining_lets_busy_connections_finish),
                 http_test(draining_answers_a_request_that_is_already_there),
+                http_test(one_that_was_replaced_still_answers_on_a_kept_connection_once),
+                http_test(a_grace_ends_by_itself_or_when_it_is_told_to),
                 http_test(draining_nothing_is_done_soon),
                 http_test(the_end_of_the_server_aborts_what_is_open),
         };
