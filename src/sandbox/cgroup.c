@@ -389,6 +389,30 @@ int cgroup_enter(const struct cgroup *cgroup)
         return 0;
 }
 
+enum err_code cgroup_entries_open(const struct cgroup *cgroup, int fds[CGROUP_ENTRIES_MAX], size_t *ret_count,
+                                  struct err *err)
+{
+        const struct cgroup_tree *tree = cgroup->tree;
+        /* By thread where that is possible: see cgroup_enter. */
+        const char *name = tree->ops->version == 1 ? "tasks" : "cgroup.procs";
+        char file[CGROUP_PATH_MAX + sizeof("/cgroup.procs")];
+        size_t count = 0;
+
+        _Static_assert((int)CGROUP_ENTRIES_MAX >= (int)CONTROLLER_COUNT, "one a hierarchy");
+        snprintf(file, sizeof(file), "%s/%s", cgroup->path, name);
+        for (; count < tree->hierarchy_count; count++) {
+                fds[count] = openat(tree->hierarchies[count].fd, file, O_WRONLY | O_CLOEXEC);
+                if (fds[count] < 0) {
+                        enum err_code code = err_sys(err, "open the cgroup %s", file);
+                        while (count > 0)
+                                close(fds[--count]);
+                        return code;
+                }
+        }
+        *ret_count = count;
+        return ERR_OK;
+}
+
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret)
 {
         *ret = (struct cgroup_usage){.oom_kills = 0};

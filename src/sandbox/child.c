@@ -139,7 +139,8 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
         if (!spec->host_network)
                 ports_open();
         bool root = spec->uid_count > 1;
-        if (rights_become(root ? 0 : SANDBOX_UID, root ? 0 : SANDBOX_UID) < 0)
+        uid_t user = spec->fork_server ? spec->uid : root ? 0 : SANDBOX_UID;
+        if (rights_become(user, user) < 0)
                 fail(control_fd, "change the user");
         /* A change of user clears the signal. */
         if (die_with_parent(host->self_fd) < 0)

@@ -16,6 +16,9 @@ enum { INIT_CONTROL_FD = 3, INIT_FDS_MAX = 7 };
 struct init_start {
         uint32_t argc;
         uint32_t executable_given; /* 1: the last descriptor is the program, else argv[0] is its path */
+        uint32_t lingers; /* 1: with the end of the process the sandbox does not end; SIGTERM ends the process
+                           */
+        int32_t adopt;    /* not 0: start nothing. This child was forked into the sandbox (wire/fork.h) */
         char argv[SPAWN_ARGV_MAX]; /* argc strings, each NUL-terminated */
 };
 
@@ -24,7 +27,7 @@ enum init_op {
         INIT_READY,       /* the init holds the sandbox */
         INIT_STARTED,     /* the process runs its program */
         INIT_NOT_STARTED, /* value is the errno of execve; the sandbox ends */
-        INIT_EXITED       /* value is the process's wait status; the sandbox ends */
+        INIT_EXITED       /* value is the process's wait status; the sandbox ends, or lingers */
 };
 
 struct init_report {

@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "base/seqpacket.h"
+#include "sandbox/below.h"
 #include "sandbox/child.h"
 #include "sandbox/init_wire.h"
 #include "sandbox/sys.h"
@@ -32,7 +33,7 @@ static const struct {
         unsigned next;
 } states[] = {
         [SANDBOX_MAKING] = {"making", TO(READY) | TO(STARTING) | TO(GONE)},
-        [SANDBOX_READY] = {"ready", TO(STARTING) | TO(GONE)},
+        [SANDBOX_READY] = {"ready", TO(STARTING) | TO(RUNNING) | TO(GONE)},
         [SANDBOX_STARTING] = {"starting", TO(RUNNING) | TO(GONE)},
         [SANDBOX_RUNNING] = {"running", TO(GONE)},
         [SANDBOX_GONE] = {"gone", 0},
@@ -106,7 +107,7 @@ static enum err_code child_prepare(const struct sandbox *sandbox, const struct s
                                    struct err *err)
 {
         char score[16];
-        enum err_code code = user_map(sandbox->pid, spec, err);
+        enum err_code code = spec->fork_server ? ERR_OK : user_map(sandbox->pid, spec, err);
 
         if (code != ERR_OK)
                 return code;
@@ -129,15 +130,15 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
         own_fd int mine = pair[0], theirs = pair[1];
         struct clone_args args = {
                 /* The other namespaces are made by the child, beside this thread; see child.c. */
-                .flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
-                         (into >= 0 ? CLONE_INTO_CGROUP : 0),
+                .flags = CLONE_NEWPID | CLONE_PIDFD | CLONE_CLEAR_SIGHAND |
+                         (spec->fork_server ? 0 : CLONE_NEWUSER) | (into >= 0 ? CLONE_INTO_CGROUP : 0),
                 .pidfd = (uint64_t)(uintptr_t)&sandbox.pid_fd,
                 .exit_signal = SIGCHLD,
                 .cgroup = into >= 0 ? (uint64_t)into : 0,
         };
         if (spec->network != NULL)
                 network_enter(spec->network->ns_fd);
-        sandbox.pid = sys_clone3(&args);
+        sandbox.pid = spec->below != NULL ? below_clone(host, spec, &args, pair) : sys_clone3(&args);
         int saved = errno;
         if (sandbox.pid != 0 && spec->network != NULL)
                 network_enter(host->net_fd);
@@ -160,8 +161,7 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
         return ERR_OK;
 }
 
-/* A file in memory whose size cannot change. */
-static int output_create(const char *name)
+int sandbox_output_create(const char *name)
 {
         own_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -205,7 +205,9 @@ static enum err_code last_report(struct sandbox *sandbox, struct err *err)
 
 enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_process *process, struct err *err)
 {
-        struct init_start start = {.argc = process->argc, .executable_given = process->program_fd >= 0};
+        struct init_start start = {.argc = process->argc,
+                                   .executable_given = process->program_fd >= 0,
+                                   .lingers = process->lingers};
         int fds[INIT_FDS_MAX];
         size_t count = 0;
 
@@ -213,8 +215,10 @@ enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_proces
         assert(process->fd_count <= sizeof(process->fds) / sizeof(process->fds[0]));
         memcpy(start.argv, process->argv, process->argv_len);
 
-        own_fd int out = process->output ? output_create("stdout") : open("/dev/null", O_WRONLY | O_CLOEXEC);
-        own_fd int errors = process->output ? output_create("stderr") : fcntl(out, F_DUPFD_CLOEXEC, 3);
+        own_fd int out =
+                process->output ? sandbox_output_create("stdout") : open("/dev/null", O_WRONLY | O_CLOEXEC);
+        own_fd int errors =
+                process->output ? sandbox_output_create("stderr") : fcntl(out, F_DUPFD_CLOEXEC, 3);
         if (out < 0 || errors < 0)
                 return err_sys(err, "make the files for output");
         fds[count++] = out;
@@ -230,6 +234,17 @@ enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_proces
         else if (errno == EPIPE || errno == ECONNRESET)
                 code = last_report(sandbox, err);
         return code;
+}
+
+enum err_code sandbox_adopt(struct sandbox *sandbox, int32_t pid, struct err *err)
+{
+        struct init_start start = {.adopt = pid};
+
+        assert(sandbox->state == SANDBOX_READY && pid > 0);
+        if (send(sandbox->control_fd, &start, sizeof(start), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+                return err_sys(err, "tell the sandbox of its process");
+        move_to(sandbox, SANDBOX_RUNNING);
+        return ERR_OK;
 }
 
 static enum err_code report_failed(const struct init_report *report, struct err *err)
@@ -275,6 +290,12 @@ void sandbox_kill(struct sandbox *sandbox)
         /* It is not reaped before sandbox_reap, so the descriptor names it even when it is dead. */
         if (sandbox->state != SANDBOX_GONE)
                 (void)pidfd_send_signal(sandbox->pid_fd, SIGKILL, NULL, 0);
+}
+
+void sandbox_stop(struct sandbox *sandbox)
+{
+        assert(sandbox->state == SANDBOX_RUNNING);
+        (void)pidfd_send_signal(sandbox->pid_fd, SIGTERM, NULL, 0);
 }
 
 bool sandbox_reap(struct sandbox *sandbox, bool *ret_by_signal, int *ret_value)

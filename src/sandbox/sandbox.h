@@ -48,8 +48,13 @@ struct sandbox_host {
 
 struct sandbox_spec {
         uid_t uid;                   /* of the host, this sandbox's alone */
-        uint32_t uid_count;          /* more than 1: it is root of so many ids, from `uid` on (rights.h) */
-        bool chroot;                 /* and then, may change its root (chroot(2)) in its own namespaces */
+        uid_t owner;                 /* of its user namespace: who may join it. 0: root alone */
+        const struct sandbox *below; /* in whose pid namespace its own is: who joins it must be in there, and
+                                        the end of that one ends this one. NULL: this process's */
+        bool fork_server;   /* it stays in this user namespace, to join those of others (wire/fork.h);
+                               without any capability there either */
+        uint32_t uid_count; /* more than 1: it is root of so many ids, from `uid` on (rights.h) */
+        bool chroot;        /* and then, may change its root (chroot(2)) in its own namespaces */
         const struct mounts *mounts; /* open; the caller's */
         struct cgroup *cgroup;       /* the caller's; outlives the sandbox */
         const struct filter *filter;
@@ -60,7 +65,7 @@ struct sandbox_spec {
 };
 
 /*
- *   MAKING ─▶ READY ─▶ STARTING ─▶ RUNNING
+ *   MAKING ─▶ READY ─▶ STARTING ─▶ RUNNING     READY ─▶ RUNNING: what was forked into it
  *      └────────┴──────────┴──────────┴─▶ GONE
  */
 enum sandbox_state { SANDBOX_MAKING, SANDBOX_READY, SANDBOX_STARTING, SANDBOX_RUNNING, SANDBOX_GONE };
@@ -100,10 +105,18 @@ struct sandbox_process {
         size_t fd_count;
         int program_fd; /* -1: argv[0] is the path of the program in the sandbox */
         bool output;    /* keep what it prints, as above; else 1 and 2 are /dev/null */
+        bool lingers;   /* its end is reported, and the sandbox stays until it is killed */
 };
+
+/* A file in memory for what is printed, as above, sealed; -1 and errno. */
+int sandbox_output_create(const char *name);
 
 /* Second step; once a sandbox. It may be taken before the first has finished. */
 enum err_code sandbox_start(struct sandbox *sandbox, const struct sandbox_process *process, struct err *err);
+
+/* The other second step, of a sandbox that is READY: a process that somebody forked into it runs, which has
+ * this number in there. It is RUNNING then. */
+enum err_code sandbox_adopt(struct sandbox *sandbox, int32_t pid, struct err *err);
 
 /*
  * Reads what the sandbox says, without blocking. ERR_OK: the state may have moved (RUNNING: the process runs
@@ -114,6 +127,9 @@ enum err_code sandbox_report(struct sandbox *sandbox, struct err *err);
 
 /* SIGKILL to everything in it, at once. Again and again is fine. */
 void sandbox_kill(struct sandbox *sandbox);
+/* The same to the process of a RUNNING sandbox that lingers, and to what is left of it; not to what is
+ * `below` it. sandbox_report sets `exited` then. */
+void sandbox_stop(struct sandbox *sandbox);
 
 /*
  * Once pid_fd is readable: reaps it and reads its last words. *ret_by_signal and *ret_value say how its

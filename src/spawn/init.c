@@ -1,9 +1,10 @@
 /*
  * spawn/init.c: dispatch-init, process 1 of a sandbox. Static and small: there is one for each instance.
  *
- * It holds the sandbox until spawn sends a process to start, starts it, reaps whatever its descendants leave
- * behind, reports how it ended and ends itself, with which the kernel kills all that is left in the sandbox.
- * It runs under the tenant's own user id, without any right, behind the tenant's filter.
+ * It holds the sandbox until spawn sends a process to start, starts it (or adopts one that was forked into
+ * the sandbox and became its child), reaps whatever its descendants leave behind, reports how it ended and
+ * ends itself, with which the kernel kills all that is left in the sandbox. It runs under the tenant's own
+ * user id, without any right, behind the tenant's filter.
  */
 #include "sandbox/init_wire.h"
 
@@ -12,6 +13,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -132,6 +134,59 @@ static bool orphaned(void)
         return poll(&control, 1, 0) > 0 && (control.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* Of a process that lingers; 0: none. */
+static volatile pid_t stoppable;
+
+static void on_term(int number)
+{
+        (void)number;
+        if (stoppable > 0)
+                kill(stoppable, SIGKILL);
+}
+
+/* With the process's descriptors closed already: what comes in is at its end. */
+static void terms_await(void)
+{
+        struct sigaction action = {.sa_handler = on_term, .sa_flags = SA_RESTART};
+
+        sigaction(SIGTERM, &action, NULL);
+}
+
+/* Ends what the process left behind, which are children of this one by now. */
+static void leftovers_end(void)
+{
+        char list[4096];
+
+        while (waitpid(-1, NULL, WNOHANG | __WALL) >= 0) {
+                int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+                ssize_t len = fd >= 0 ? read(fd, list, sizeof(list) - 1) : -1;
+                if (fd >= 0)
+                        close(fd);
+                if (len <= 0)
+                        return;
+                list[len] = '\0';
+                for (char *at = list, *end; *at != '\0'; at = end + strspn(end, " ")) {
+                        long pid = strtol(at, &end, 10);
+                        if (end == at)
+                                break;
+                        if (pid > 1)
+                                kill((pid_t)pid, SIGKILL);
+                }
+                while (waitpid(-1, NULL, __WALL) < 0 && errno == EINTR)
+                        ;
+        }
+}
+
+/* There may be sandboxes in this one's pid namespace: spawn knows when it is not needed any more. */
+static void linger(void)
+{
+        char end;
+
+        leftovers_end();
+        while (recv(INIT_CONTROL_FD, &end, sizeof(end), 0) < 0 && errno == EINTR)
+                ;
+}
+
 int main(void)
 {
         static struct request request;
@@ -143,18 +198,28 @@ int main(void)
                 return 1;
         if (orphaned())
                 return 1;
-        prctl(PR_SET_NAME, "dispatch-init");
         report(INIT_READY, 0);
+        prctl(PR_SET_NAME, "dispatch-init");
         if (request_receive(&request) < 0)
                 return 1;
 
-        pid_t process = process_start(&request);
-        if (process < 0)
-                return 1;
-        report(INIT_STARTED, 0);
+        if (request.start.lingers)
+                terms_await();
+        pid_t process = request.start.adopt;
+        if (process == 0) {
+                process = process_start(&request);
+                if (process < 0)
+                        return 1;
+                report(INIT_STARTED, 0);
+        }
+        if (request.start.lingers)
+                stoppable = process;
         do {
                 ended = wait4(-1, &status, __WALL, NULL);
         } while (ended != process && (ended >= 0 || errno == EINTR));
+        stoppable = 0;
         report(INIT_EXITED, status);
+        if (request.start.lingers)
+                linger();
         return 0;
 }
