@@ -64,7 +64,7 @@ void cgroup_freeze(struct cgroup *cgroup, bool freeze);
 /* A descriptor of the tree's folder in the hierarchy that measures "memory" or "cpu", the tree's; -1: none.
  */
 int cgroup_tree_fd(const struct cgroup_tree *tree, const char *measure);
-enum { CGROUP_ENTRIES_MAX = 4 };
+enum { CGROUP_ENTRIES_MAX = 6 };
 
 /* The files by which a process without rights enters, one that writes "0" into each: opened for writing, the
  * caller's. It takes the group's process limit like a fork. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "spawn/egress.h"
+#include "spawn/fork.h"
 #include "spawn/layers.h"
 #include "spawn/link.h"
 #include "spawn/root.h"
@@ -18,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
 
 enum {
         MEMORY_PER_INSTANCE = 1024 * 1024, /* the least that one costs */
@@ -81,7 +83,7 @@ static struct instance **bucket_of(struct instances *instances, uint64_t id)
         return &instances->buckets[id % INSTANCES_BUCKETS];
 }
 
-static struct instance *instance_find(struct instances *instances, const struct link *link, uint64_t id)
+struct instance *instance_find(struct instances *instances, const struct link *link, uint64_t id)
 {
         for (struct instance *one = *bucket_of(instances, id); one != NULL; one = one->next) {
                 if (one->link == link && one->id == id)
@@ -90,10 +92,23 @@ static struct instance *instance_find(struct instances *instances, const struct 
         return NULL;
 }
 
-/* Why the sandbox could not be made, as its server should hear it. */
-static void start_failed(struct instance *instance, enum err_code code, struct err *err)
+void instance_kill_sandbox(struct instance *instance)
+{
+        /* A process that the first version has stopped does not even die. */
+        cgroup_freeze(instance->cgroup, false);
+        sandbox_kill(&instance->sandbox);
+        fork_child_ending(instance);
+}
+
+static void exited_send(struct instance *instance, const struct instance_end *end);
+
+/* Why it could not be made, as its server should hear it. */
+void instance_start_failed(struct instance *instance, enum err_code code, struct err *err)
 {
         struct cgroup_usage usage;
+
+        if (instance->failed)
+                return;
 
         cgroup_usage(instance->cgroup, &usage);
         if (instance->killed)
@@ -102,12 +117,12 @@ static void start_failed(struct instance *instance, enum err_code code, struct e
                 code = err_set(err, ERR_TOO_LARGE,
                                "out of memory while it was being started: the limit is too small");
         instance->failed = true;
-        sandbox_kill(&instance->sandbox);
+        instance_kill_sandbox(instance);
         instance->kind->failed(instance, code, err->text);
 }
 
 /* Reads until its process runs its program or cannot; what comes after that is read when it is gone. */
-static void reports_read(struct instance *instance)
+void instance_reports_read(struct instance *instance)
 {
         struct err err;
 
@@ -115,20 +130,55 @@ static void reports_read(struct instance *instance)
                 enum err_code code = sandbox_report(&instance->sandbox, &err);
                 if (code == ERR_LIMIT)
                         return;
+                if (code == ERR_OK && instance->sandbox.state == SANDBOX_READY && instance->forked != NULL)
+                        fork_child_ready(instance);
                 if (code == ERR_OK && instance->sandbox.state != SANDBOX_RUNNING)
                         continue;
-                events_remove(&instance->spawn->events, &instance->control);
-                if (code == ERR_OK)
+                if (code != ERR_OK || (instance->forks == NULL && instance->forked == NULL))
+                        events_remove(&instance->spawn->events, &instance->control);
+                if (code == ERR_OK) {
                         instance->kind->running(instance);
-                else
-                        start_failed(instance, code, &err);
+                        return;
+                }
+                instance_start_failed(instance, code, &err);
         }
+}
+
+/* The process of a fork server is gone; what came out of it may live on in its pid namespace. */
+static void server_ended(struct instance *instance)
+{
+        struct instance_end end = {.by_signal = true, .value = SIGKILL};
+        struct sandbox *sandbox = &instance->sandbox;
+
+        while (sandbox_report(sandbox, NULL) == ERR_OK)
+                continue;
+        if (sandbox->exited)
+                end = (struct instance_end){.by_signal = WIFSIGNALED(sandbox->wait_status),
+                                            .value = WIFSIGNALED(sandbox->wait_status)
+                                                             ? WTERMSIG(sandbox->wait_status)
+                                                             : WEXITSTATUS(sandbox->wait_status)};
+        cgroup_usage(instance->cgroup, &end.usage);
+        exited_send(instance, &end);
+        instance_rename(instance, NULL, 0);
+        if (!fork_server_lingers(instance->forks))
+                instance_kill_sandbox(instance);
 }
 
 static void on_control_ready(struct events_source *source, uint32_t epoll_events)
 {
+        struct instance *instance = OWNER_OF(source, struct instance, control);
+
         (void)epoll_events;
-        reports_read(OWNER_OF(source, struct instance, control));
+        if (instance->sandbox.state != SANDBOX_RUNNING) {
+                instance_reports_read(instance);
+                return;
+        }
+        /* The last word of an init. */
+        events_remove(&instance->spawn->events, &instance->control);
+        if (instance->forks != NULL)
+                server_ended(instance);
+        else
+                fork_child_ending(instance);
 }
 
 static void on_exit_ready(struct events_source *source, uint32_t epoll_events)
@@ -138,7 +188,8 @@ static void on_exit_ready(struct events_source *source, uint32_t epoll_events)
 
         (void)epoll_events;
         /* One that ran and ended between two turns of the loop has both to tell, in this order. */
-        reports_read(instance);
+        if (instance->sandbox.state != SANDBOX_RUNNING)
+                instance_reports_read(instance);
         if (!sandbox_reap(&instance->sandbox, &end.by_signal, &end.value))
                 return;
         events_remove(&instance->spawn->events, &instance->control);
@@ -147,10 +198,32 @@ static void on_exit_ready(struct events_source *source, uint32_t epoll_events)
         instance->kind->ended(instance, &end);
 }
 
+static void bucket_put(struct instance *instance)
+{
+        struct instance **bucket = bucket_of(&instance->spawn->instances, instance->id);
+
+        instance->next = *bucket;
+        *bucket = instance;
+        instance->spawn->instances.count++;
+}
+
+static void bucket_take(struct instance *instance)
+{
+        struct instances *instances = &instance->spawn->instances;
+
+        for (struct instance **slot = bucket_of(instances, instance->id); *slot != NULL;
+             slot = &(*slot)->next) {
+                if (*slot == instance) {
+                        *slot = instance->next;
+                        instances->count--;
+                        return;
+                }
+        }
+}
+
 enum err_code instance_watch(struct instance *instance, struct err *err)
 {
         struct events *events = &instance->spawn->events;
-        struct instances *instances = &instance->spawn->instances;
         enum err_code code;
 
         code = events_add(events, &instance->control, instance->sandbox.control_fd, EPOLLIN, on_control_ready,
@@ -160,29 +233,29 @@ enum err_code instance_watch(struct instance *instance, struct err *err)
                                   err);
         if (code != ERR_OK)
                 return code;
-        struct instance **bucket = bucket_of(instances, instance->id);
-        instance->next = *bucket;
-        *bucket = instance;
-        instances->count++;
+        bucket_put(instance);
         return ERR_OK;
+}
+
+static void slot_give(struct instance *instance)
+{
+        if (instance->has_slot)
+                instance->spawn->instances.slots[instance->slot / 8] &=
+                        (unsigned char)~(1U << instance->slot % 8);
+        instance->has_slot = false;
 }
 
 void instance_free(struct instance *instance)
 {
-        struct instances *instances = &instance->spawn->instances;
-
-        for (struct instance **slot = bucket_of(instances, instance->id); *slot != NULL;
-             slot = &(*slot)->next) {
-                if (*slot == instance) {
-                        *slot = instance->next;
-                        instances->count--;
-                        break;
-                }
-        }
+        bucket_take(instance);
+        fork_server_gone(instance->forks);
+        instance->forks = NULL;
         events_remove(&instance->spawn->events, &instance->control);
         events_remove(&instance->spawn->events, &instance->exit);
         cgroup_freeze(instance->cgroup, false);
         sandbox_finish(&instance->sandbox);
+        fork_child_destroy(instance);
+        slot_give(instance);
         egress_link_destroy(instance->spawn, instance->egress);
         cgroup_release(instance->cgroup);
         if (instance->channel_fd >= 0)
@@ -196,9 +269,13 @@ static void started_send(struct instance *instance, enum err_code code, const ch
         union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
                                                .ok = code == ERR_OK,
                                                .code = code,
-                                               .sandbox_us = (uint32_t)(clock_mono_us() - instance->begun_us),
-                                               .cgroup = cgroup_number_of(instance->cgroup)}};
+                            .cgroup = cgroup_number_of(instance->cgroup),
+                            .fork_us = fork_child_us(instance->forked),
+                            .prepared = fork_child_prepared(instance->forked)}};
+        uint64_t spent_us = clock_mono_us() - instance->begun_us;
 
+        frame.started.sandbox_us =
+                (uint32_t)(spent_us > frame.started.fork_us ? spent_us - frame.started.fork_us : 0);
         snprintf(frame.started.text, sizeof(frame.started.text), "%s", text);
         if (instance->link != NULL)
                 link_send(instance->link, &frame, &instance->channel_fd);
@@ -216,7 +293,7 @@ static void instance_failed(struct instance *instance, enum err_code code, const
         started_send(instance, code, text);
 }
 
-static void instance_ended(struct instance *instance, const struct instance_end *end)
+static void exited_send(struct instance *instance, const struct instance_end *end)
 {
         union spawn_frame frame = {.exited = {.head = {.op = SPAWN_EXITED, .id = instance->id},
                                               .by_signal = end->by_signal,
@@ -229,7 +306,11 @@ static void instance_ended(struct instance *instance, const struct instance_end 
 
         if (instance->link != NULL && !instance->failed)
                 link_send(instance->link, &frame, &none);
-        instance->spawn->instances.slots[instance->slot / 8] &= (unsigned char)~(1U << instance->slot % 8);
+}
+
+static void instance_ended(struct instance *instance, const struct instance_end *end)
+{
+        exited_send(instance, end);
         instance_free(instance);
 }
 
@@ -263,16 +344,27 @@ static enum err_code mounts_open(struct spawn *spawn, const struct spawn_start *
         return code;
 }
 
-/* First step: the sandbox. */
-static enum err_code instance_make(struct instance *instance, const struct spawn_start *start,
-                                   struct err *err)
+/* A fork server may join the namespaces of others; nothing else has that filter. */
+static const struct filter *filter_of(const struct spawn_start *start)
+{
+        const struct filter *filter = filter_find(start->filter);
+        bool forks = start->role == SPAWN_ROLE_TEMPLATE || start->role == SPAWN_ROLE_ZYGOTE;
+
+        return filter != NULL && forks ? filter_find("fork") : filter;
+}
+
+static enum err_code sandbox_open(struct instance *instance, const struct spawn_start *start, struct err *err)
 {
         struct spawn *spawn = instance->spawn;
         struct cgroup_limits limits = {.memory_bytes = (uint64_t)start->memory_mib << 20,
                                        .cpu_millicores = start->cpu_millicores,
                                        .pids_max = start->pids_max + PIDS_OF_INIT};
         struct sandbox_spec spec = {.uid = instance->spawn->state.sandbox_uid_first + instance->slot,
-                                    .filter = filter_find(start->filter),
+                                    .owner = fork_child_owner(instance->forked),
+                                    .below = fork_child_below(instance->forked),
+                                    .fork_server = start->role == SPAWN_ROLE_TEMPLATE ||
+                                                   start->role == SPAWN_ROLE_ZYGOTE,
+                                    .filter = filter_of(start),
                                     .tmp_mib = start->tmp_mib};
         struct mounts mounts;
 
@@ -293,6 +385,19 @@ static enum err_code instance_make(struct instance *instance, const struct spawn
         return code;
 }
 
+enum err_code instance_make_sandbox(struct instance *instance, const struct spawn_start *start,
+                                    struct err *err)
+{
+        struct instances *instances = &instance->spawn->instances;
+
+        if (!slot_take(instances, &instance->slot))
+                return err_set(err, ERR_LIMIT, "the host carries at most %u instances", instances->max);
+        instance->has_slot = true;
+        garbage_uses(instance, start->layers, start->layer_count, start->code);
+        enum err_code code = sandbox_open(instance, start, err);
+        return code == ERR_OK ? instance_watch(instance, err) : code;
+}
+
 static size_t argv_length(const char *argv, uint32_t argc)
 {
         size_t len = 0;
@@ -302,86 +407,131 @@ static size_t argv_length(const char *argv, uint32_t argc)
         return len;
 }
 
+/* Its channel: ours is kept, theirs is the caller's. */
+static enum err_code channel_make(struct instance *instance, int *ret_theirs, struct err *err)
+{
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return err_sys(err, "make the channel");
+        instance->channel_fd = pair[0];
+        *ret_theirs = pair[1];
+        return ERR_OK;
+}
+
 /* Second step: the process in it. */
 static enum err_code instance_run(struct instance *instance, const struct spawn_start *start, struct err *err)
 {
         struct sandbox_process process = {.argv = start->argv,
                                           .argv_len = argv_length(start->argv, start->argc),
                                           .argc = start->argc,
-                                          .fd_count = 1,
                                           .program_fd = -1,
                                           .output = true};
-        int pair[2];
+        own_fd int channel = -1, forks = -1;
+        enum err_code code = channel_make(instance, &channel, err);
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_sys(err, "make the channel");
-        own_fd int theirs = pair[1];
-        instance->channel_fd = pair[0];
-        process.fds[0] = theirs;
-        return sandbox_start(&instance->sandbox, &process, err);
+        if (code != ERR_OK)
+                return code;
+        process.fds[process.fd_count++] = channel;
+        if (start->role != SPAWN_ROLE_INSTANCE) {
+                code = fork_server_create(instance, start, &forks, err);
+                process.fds[process.fd_count++] = forks;
+                process.lingers = true;
+        }
+        return code == ERR_OK ? sandbox_start(&instance->sandbox, &process, err) : code;
+}
+
+/* The other one: a process that is forked into it. */
+static enum err_code instance_fork(struct instance *instance, struct err *err)
+{
+        own_fd int channel = -1;
+        enum err_code code = channel_make(instance, &channel, err);
+
+        return code == ERR_OK ? fork_child_begin(instance, &channel, 1, err) : code;
 }
 
 static enum err_code instance_create(struct instance *instance, const struct spawn_start *start,
                                      const char *allow, struct err *err)
 {
-        struct instances *instances = &instance->spawn->instances;
-
-        if (instance_find(instances, instance->link, instance->id) != NULL)
-                return err_set(err, ERR_CONFLICT, "the id is in use");
-        if (start->role != SPAWN_ROLE_INSTANCE || start->from != 0)
-                return err_set(err, ERR_NOT_IMPLEMENTED, "this host has no other way to start than to boot");
-        if (!slot_take(instances, &instance->slot))
-                return err_set(err, ERR_LIMIT, "the host carries at most %u instances", instances->max);
         enum err_code code = ERR_OK;
-        if (allow != NULL)
+
+        if (allow != NULL && (start->from != 0 || start->role != SPAWN_ROLE_INSTANCE))
+                return err_set(err, ERR_NOT_IMPLEMENTED,
+                               "an instance with a network can only be booted: its network is not its own");
+        if (start->role == SPAWN_ROLE_STEM)
+                return err_set(err, ERR_NOT_IMPLEMENTED, "this host has no stems");
+        if (start->from != 0)
+                code = fork_child_create(instance, start, err);
+        if (code == ERR_OK && allow != NULL)
                 code = egress_link_make(instance->spawn, allow[0] != '\0' ? allow : NULL, &instance->egress,
                                         err);
+        if (code == ERR_OK && instance->sandbox.pid == 0)
+                code = instance_make_sandbox(instance, start, err);
         if (code == ERR_OK)
-                code = instance_make(instance, start, err);
-        if (code == ERR_OK)
-                code = instance_run(instance, start, err);
-        if (code == ERR_OK)
-                code = instance_watch(instance, err);
-        if (code != ERR_OK)
-                instances->slots[instance->slot / 8] &= (unsigned char)~(1U << instance->slot % 8);
+                code = start->from != 0 ? instance_fork(instance, err) : instance_run(instance, start, err);
         return code;
+}
+
+struct instance *instance_new(struct spawn *spawn, struct link *link, uint64_t id,
+                              const struct instance_kind *kind)
+{
+        struct instance *instance = calloc(1, sizeof(*instance));
+
+        if (instance != NULL)
+                *instance = (struct instance){.control = {.fd = -1},
+                                              .exit = {.fd = -1},
+                                              .kind = kind,
+                                              .spawn = spawn,
+                                              .link = link,
+                                              .id = id,
+                                              .begun_us = clock_mono_us(),
+                                              .channel_fd = -1};
+        return instance;
+}
+
+void instance_rename(struct instance *instance, struct link *link, uint64_t id)
+{
+        bucket_take(instance);
+        instance->link = link;
+        instance->id = id;
+        instance->kind = &instance_kind;
+        instance->begun_us = clock_mono_us();
+        bucket_put(instance);
+}
+
+/* The answer to a START that got no instance. */
+static void start_refuse(struct link *link, uint64_t id, enum err_code code, const char *text)
+{
+        union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = id}, .code = code}};
+        int none = -1;
+
+        snprintf(frame.started.text, sizeof(frame.started.text), "%s", text);
+        link_send(link, &frame, &none);
 }
 
 void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start,
                     const char *allow)
 {
-        struct instance *instance = calloc(1, sizeof(*instance));
+        struct instance *instance = NULL;
         struct err err;
 
-        if (instance == NULL) {
-                union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = start->head.id},
-                                                       .code = ERR_NO_MEMORY,
-                                                       .text = "out of memory"}};
-                int none = -1;
-                link_send(link, &frame, &none);
+        if (instance_find(&spawn->instances, link, start->head.id) != NULL) {
+                start_refuse(link, start->head.id, ERR_CONFLICT, "the id is in use");
                 return;
         }
-        *instance = (struct instance){.control = {.fd = -1},
-                                      .exit = {.fd = -1},
-                                      .kind = &instance_kind,
-                                      .spawn = spawn,
-                                      .link = link,
-                                      .id = start->head.id,
-                                      .begun_us = clock_mono_us(),
-                                      .channel_fd = -1};
-        garbage_uses(instance, start->layers, start->layer_count, start->code);
+        if (start->from != 0)
+                instance = fork_spare_take(spawn, link, start);
+        if (instance == NULL)
+                instance = instance_new(spawn, link, start->head.id, &instance_kind);
+        if (instance == NULL) {
+                start_refuse(link, start->head.id, ERR_NO_MEMORY, "out of memory");
+                return;
+        }
         enum err_code code = instance_create(instance, start, allow, &err);
         if (code != ERR_OK) {
                 instance_failed(instance, code, err.text);
                 instance_free(instance);
         }
-}
-
-/* A process that the first version has stopped does not even die. */
-static void end_now(struct instance *instance)
-{
-        cgroup_freeze(instance->cgroup, false);
-        sandbox_kill(&instance->sandbox);
 }
 
 void instance_freeze(struct instances *instances, const struct link *link, uint64_t id, bool freeze)
@@ -399,7 +549,12 @@ void instance_kill(struct instances *instances, const struct link *link, uint64_
         if (instance == NULL)
                 return;
         instance->killed = true;
-        end_now(instance);
+        if (instance->forks != NULL) {
+                cgroup_freeze(instance->cgroup, false);
+                fork_server_stop(instance->forks);
+        } else {
+                instance_kill_sandbox(instance);
+        }
 }
 
 void instances_link_closed(struct instances *instances, struct link *link)
@@ -409,7 +564,7 @@ void instances_link_closed(struct instances *instances, struct link *link)
                         if (one->link != link)
                                 continue;
                         one->link = NULL;
-                        end_now(one);
+                        instance_kill_sandbox(one);
                 }
         }
 }
@@ -418,6 +573,6 @@ void instances_kill_all(struct instances *instances)
 {
         for (size_t i = 0; i < INSTANCES_BUCKETS; i++) {
                 for (struct instance *one = instances->buckets[i]; one != NULL; one = one->next)
-                        end_now(one);
+                        instance_kill_sandbox(one);
         }
 }

@@ -17,6 +17,8 @@
 struct spawn;
 struct link;
 struct egress_link;
+struct fork_server;
+struct fork_child;
 struct instance;
 
 /* How an instance ended. */
@@ -44,7 +46,10 @@ struct instance {
         struct instance *next; /* in its bucket */
         uint64_t id;
         uint64_t begun_us;
+        bool has_slot;
         unsigned slot;                   /* its user id is the range's first + slot */
+        struct fork_server *forks;       /* of a template or zygote (fork.h) */
+        struct fork_child *forked;       /* of what comes from one; NULL: it is booted */
         struct egress_link *egress;      /* its network; NULL: only lo */
         int channel_fd;                  /* the server's end, until it is sent */
         bool failed;                     /* to start */
@@ -72,6 +77,22 @@ void instance_start(struct spawn *spawn, struct link *link, const struct spawn_s
                     const char *allow);
 /* SPAWN_FREEZE and SPAWN_THAW; an id that is not there is fine. */
 void instance_freeze(struct instances *instances, const struct link *link, uint64_t id, bool freeze);
+/* What the parts of spawn that start instances share. NULL: out of memory. */
+struct instance *instance_new(struct spawn *spawn, struct link *link, uint64_t id,
+                              const struct instance_kind *kind);
+/* NULL: the link has none of that id. */
+struct instance *instance_find(struct instances *instances, const struct link *link, uint64_t id);
+/* First step: a user id, and a sandbox that is being made and watched. */
+enum err_code instance_make_sandbox(struct instance *instance, const struct spawn_start *start,
+                                    struct err *err);
+/* It becomes an instance of that link's, which has none of that id; or of none (NULL). */
+void instance_rename(struct instance *instance, struct link *link, uint64_t id);
+/* It cannot run after all: its server is told, its sandbox ends. */
+void instance_start_failed(struct instance *instance, enum err_code code, struct err *err);
+/* What its sandbox has to say by now. */
+void instance_reports_read(struct instance *instance);
+void instance_kill_sandbox(struct instance *instance);
+
 /* SPAWN_KILL; an id that is not there is fine. */
 void instance_kill(struct instances *instances, const struct link *link, uint64_t id);
 /* Kills everything of the link, which goes on without it. */

@@ -31,7 +31,7 @@ enum fork_op { FORK_HELLO = 1, FORK_START, FORK_PARKED, FORK_DONE };
 
 enum {
         FORK_CHANNEL_MAX = 3, /* descriptors of an instance's channel, which become 3 and up */
-        FORK_CGROUPS_MAX = 4,
+        FORK_CGROUPS_MAX = 6,
         /* The sandbox's init as a pidfd, standard output, standard error, the channel, the cgroups. */
         FORK_FDS_MAX = 3 + FORK_CHANNEL_MAX + FORK_CGROUPS_MAX
 };
