@@ -41,15 +41,74 @@ static enum err_code open_transport(struct agent *agent, struct err *err)
                 return port_create(agent->wake[0], &agent->lock, agent->capture, &agent->transport, err);
         capture_init(&agent->capture[0], 1);
         capture_init(&agent->capture[1], 2);
+        park_find(&agent->park);
         return channel_create(CHANNEL_FD, agent->wake[0], &agent->lock, &agent->transport, err);
 }
 
-static enum err_code open_all(struct agent *agent, struct err *err)
+void agent_fork_keeps(struct agent *agent, int fd)
+{
+        struct park *park = &agent->park;
+
+        assert(park->kept_count < PARK_KEPT_MAX);
+        park->kept[park->kept_count++] = fd;
+}
+
+/* A fresh process with its own channel, in which nothing is the fork server's any more. */
+static enum err_code forked_begin(struct agent *agent, struct err *err)
+{
+        enum err_code code = process_renew(agent, err);
+
+        agent->parked = false;
+        agent->transport->wake_fd = agent->wake[0];
+        capture_init(&agent->capture[0], 1);
+        capture_init(&agent->capture[1], 2);
+        agent->meter = (struct usage_meter){0};
+        return code == ERR_OK ? agent->transport->ops->renew(agent->transport, err) : code;
+}
+
+/* What is loaded stays, and others are forked from here. ERR_OK in each of them. */
+static enum err_code agent_park(struct agent *agent, const struct agent_runtime *runtime, struct err *err)
+{
+        agent->parked = true;
+        enum err_code code = park_serve(&agent->park, runtime, agent->wake[0], err);
+        return code == ERR_OK ? forked_begin(agent, err) : code;
+}
+
+/* It is to be a fork server: whether it can, and then spawn is told. */
+static enum err_code park_try(struct agent *agent, const struct agent_runtime *runtime, struct err *err)
+{
+        struct park *park = &agent->park;
+
+        if (runtime == NULL || runtime->forking == NULL || agent->transport->ops->renew == NULL)
+                snprintf(park->why, sizeof(park->why), "processes of this language cannot be forked");
+        else if (park_possible(park)) {
+                runtime->forking(runtime->ctx, AGENT_FORK_PARK);
+                return park_tell(park, err);
+        }
+        agent->transport->note = park->why;
+        park_close(park);
+        return ERR_OK;
+}
+
+static enum err_code zygote_park(struct agent *agent, const struct agent_runtime *runtime, struct err *err)
+{
+        enum err_code code = park_try(agent, runtime, err);
+
+        if (code == ERR_OK)
+                code = agent->transport->ops->ready(agent->transport, NULL, err);
+        return code == ERR_OK && agent->park.fd >= 0 ? agent_park(agent, runtime, err) : code;
+}
+
+static enum err_code open_all(struct agent *agent, const struct agent_runtime *runtime, struct err *err)
 {
         enum err_code code = process_watch(agent, err);
 
         if (code == ERR_OK)
                 code = open_transport(agent, err);
+        if (code == ERR_OK && agent->park.fd >= 0)
+                park_before(&agent->park);
+        if (code == ERR_OK && agent->park.fd >= 0 && agent->park.zygote)
+                code = zygote_park(agent, runtime, err);
         if (code == ERR_OK)
                 code = agent->transport->ops->specialise(agent->transport, &agent->special, err);
         if (code != ERR_OK)
@@ -59,7 +118,7 @@ static enum err_code open_all(struct agent *agent, struct err *err)
         return process_watch_forks(err);
 }
 
-enum err_code agent_open(struct agent **ret, struct err *err)
+static enum err_code open_agent(const struct agent_runtime *runtime, struct agent **ret, struct err *err)
 {
         struct agent *agent = calloc(1, sizeof(*agent));
 
@@ -69,7 +128,8 @@ enum err_code agent_open(struct agent **ret, struct err *err)
         buf_init(&agent->own_secrets, AGENT_CONTEXT_MAX);
         agent->wake[0] = agent->wake[1] = -1;
         agent->capture[0].fd = agent->capture[1].fd = -1;
-        enum err_code code = open_all(agent, err);
+        agent->park.fd = -1;
+        enum err_code code = open_all(agent, runtime, err);
         if (code != ERR_OK) {
                 agent_close(agent);
                 return code;
@@ -78,8 +138,14 @@ enum err_code agent_open(struct agent **ret, struct err *err)
         return ERR_OK;
 }
 
+enum err_code agent_open(struct agent **ret, struct err *err)
+{
+        return open_agent(NULL, ret, err);
+}
+
 void agent_close(struct agent *agent)
 {
+        park_close(&agent->park);
         process_forget(agent);
         if (agent->transport != NULL)
                 agent->transport->ops->destroy(agent->transport);
@@ -167,6 +233,7 @@ static enum err_code load(struct agent *agent, const struct agent_runtime *runti
 {
         own_buf struct buf error;
         const struct agent_function *function = NULL;
+        enum err_code code = ERR_OK;
         struct err why;
 
         buf_init(&error, AGENT_ERROR_MAX);
@@ -174,7 +241,14 @@ static enum err_code load(struct agent *agent, const struct agent_runtime *runti
                 *ret_loaded = runtime->load(runtime->ctx, agent, function, &error);
         else if (agent_error_put(&error, AGENT_SYSTEM_ERROR, str_of(why.text), NULL, 0) != ERR_OK)
                 return err_nomem(err);
-        return agent_loaded(agent, *ret_loaded ? NULL : &error, err);
+        if (*ret_loaded && agent->park.fd >= 0)
+                code = park_try(agent, runtime, err);
+        if (code == ERR_OK)
+                code = agent_loaded(agent, *ret_loaded ? NULL : &error, err);
+        if (code != ERR_OK || !*ret_loaded || agent->exiting || agent->park.fd < 0)
+                return code;
+        code = agent_park(agent, runtime, err);
+        return code == ERR_OK ? agent_loaded(agent, NULL, err) : code;
 }
 
 struct str agent_secrets(const struct agent *agent)
@@ -324,7 +398,7 @@ int agent_main(const struct agent_runtime *runtime, const char *handler)
         struct agent *agent = NULL;
         struct err err;
         bool loaded = false;
-        enum err_code code = agent_open(&agent, &err);
+        enum err_code code = open_agent(runtime, &agent, &err);
 
         if (code != ERR_OK) {
                 if (code == ERR_CANCELLED)

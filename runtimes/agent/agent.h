@@ -70,6 +70,14 @@ struct agent_reply {
         struct str body;
 };
 
+/* Where a process is that others are forked from; see agent_runtime.forking. */
+enum agent_fork {
+        AGENT_FORK_PARK,   /* once, when all is loaded */
+        AGENT_FORK_BEFORE, /* each time; then one of: */
+        AGENT_FORK_PARENT,
+        AGENT_FORK_CHILD /* in the new process, whose output and channel are its own already */
+};
+
 struct agent_runtime {
         void *ctx;
         /* Loads the handler. False: *error holds the error's JSON (agent_error_put). What it prints is
@@ -81,6 +89,9 @@ struct agent_runtime {
         /* NULL, or takes what comes by itself (agent_take) once the handler is loaded. ERR_UNPROCESSABLE: it
          * would rather have one after the other, with `run`. Else as agent_next ends: ERR_CANCELLED. */
         enum err_code (*serve)(void *ctx, struct agent *agent, struct err *err);
+        /* NULL: a process of this language cannot be forked from. Else what the language has to do about it.
+         */
+        void (*forking)(void *ctx, enum agent_fork when);
 };
 
 /*
@@ -125,6 +136,9 @@ uint32_t agent_cancelled(struct agent *agent);
 /* Before agent_loaded: this handler takes several at a time. Without it a function that asks for more than
  * one fails to load. */
 void agent_several(struct agent *agent);
+/* A descriptor of the language's that it opens anew when AGENT_FORK_CHILD is told: no reason against forking.
+ */
+void agent_fork_keeps(struct agent *agent, int fd);
 int agent_wake_fd(const struct agent *agent);
 int agent_exit_status(const struct agent *agent); /* 0 unless agent_exit said otherwise */
 /* -1: as long as nothing comes. */

@@ -8,6 +8,7 @@
 #include "runtimes/agent/agent.h"
 #include "runtimes/agent/capture.h"
 #include "runtimes/agent/lines.h"
+#include "runtimes/agent/park.h"
 #include "runtimes/agent/transport.h"
 #include "runtimes/agent/usage.h"
 
@@ -44,6 +45,8 @@ struct agent {
         int exit_status;
         int wake[2];
         pid_t pid;
+        struct park park;
+        bool parked; /* forks of this process are instances, no children of a handler */
 };
 
 /* output.c */
@@ -69,6 +72,8 @@ void runs_finish(struct agent *agent);
 enum err_code process_watch(struct agent *agent, struct err *err);
 /* From then on forks are taken notice of; the transport must be there. */
 enum err_code process_watch_forks(struct err *err);
+/* In an instance that was forked: nothing of the fork server's is shared any more. */
+enum err_code process_renew(struct agent *agent, struct err *err);
 void process_forget(struct agent *agent);
 
 #endif

@@ -15,7 +15,9 @@
 static enum err_code channel_ready(struct transport *t, const struct buf *error, struct err *err)
 {
         struct channel *ch = channel_of(t);
-        struct str json = error != NULL ? (struct str){error->data, error->len} : STR("");
+        struct str json = error != NULL     ? (struct str){error->data, error->len}
+                          : t->note != NULL ? str_of(t->note)
+                                            : STR("");
 
         if (json.len > FRAME_PAYLOAD_MAX)
                 json = STR("{\"type\":\"FunctionError\",\"message\":\"the handler cannot be loaded (and its "
@@ -171,6 +173,19 @@ static void channel_destroy(struct transport *t)
         free(ch);
 }
 
+static enum err_code channel_renew(struct transport *t, struct err *err)
+{
+        struct channel *ch = channel_of(t);
+
+        (void)err;
+        assert(ch->first == NULL && ch->running == NULL && ch->sending == NULL && ch->dropped == NULL);
+        buf_clear(&ch->in);
+        buf_clear(&ch->out);
+        ch->last_id = 0;
+        ch->closed = false;
+        return ERR_OK;
+}
+
 static const struct transport_ops channel_ops = {
         .several = true,
         .specialise = channel_specialise,
@@ -184,6 +199,7 @@ static const struct transport_ops channel_ops = {
         .poll = channel_poll,
         .cancelled = channel_cancelled,
         .closed = channel_closed,
+        .renew = channel_renew,
         .abandon = channel_abandon,
         .destroy = channel_destroy,
 };

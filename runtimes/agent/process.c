@@ -37,19 +37,19 @@ static void forget_sigterm(void)
 
 static void before_fork(void)
 {
-        if (the_agent != NULL)
+        if (the_agent != NULL && !the_agent->parked)
                 pthread_mutex_lock(&the_agent->lock);
 }
 
 static void after_fork_parent(void)
 {
-        if (the_agent != NULL)
+        if (the_agent != NULL && !the_agent->parked)
                 pthread_mutex_unlock(&the_agent->lock);
 }
 
 static void after_fork_child(void)
 {
-        if (the_agent == NULL)
+        if (the_agent == NULL || the_agent->parked)
                 return;
         the_agent->child = true;
         the_agent->transport->ops->abandon(the_agent->transport);
@@ -69,6 +69,17 @@ enum err_code process_watch(struct agent *agent, struct err *err)
         sigaction(SIGPIPE, &ignore, NULL);
         if (sigaction(SIGTERM, &term, NULL) < 0)
                 return err_sys(err, "sigaction");
+        return ERR_OK;
+}
+
+enum err_code process_renew(struct agent *agent, struct err *err)
+{
+        close(agent->wake[0]);
+        close(agent->wake[1]);
+        agent->wake[0] = agent->wake[1] = -1;
+        if (pipe2(agent->wake, O_CLOEXEC | O_NONBLOCK) < 0)
+                return err_sys(err, "pipe");
+        agent->pid = getpid();
         return ERR_OK;
 }
 

@@ -53,6 +53,9 @@ struct transport_ops {
         uint32_t (*cancelled)(struct transport *t);
         /* Nobody will hear a reply any more. NULL: never. */
         bool (*closed)(const struct transport *t);
+        /* In an instance forked from this process, with a channel of its own in the old one's places: forgets
+         * what was of the old one. NULL: it cannot. */
+        enum err_code (*renew)(struct transport *t, struct err *err);
         /* In a forked child: the descriptors are the parent's business. */
         void (*abandon)(struct transport *t);
         void (*destroy)(struct transport *t);
@@ -64,6 +67,7 @@ struct transport {
         int wake_fd; /* readable once SIGTERM came */
         bool queues; /* a reply that cannot be sent at once is kept, so that nobody waits for it */
         bool last;   /* the agent ends after the reply in hand: the server must not count on it any more */
+        const char *note;    /* for READY: why it is no fork server, which it was to be; else NULL */
         const char *refused; /* why what stands for the reply in hand is none; else NULL */
 };
 

@@ -35,10 +35,9 @@ static bool on_load(void *ctx, struct agent *agent, const struct agent_function 
         char number[16];
         struct err err;
 
-        (void)agent;
         native->reply_bytes_max = function->reply_bytes_max;
         snprintf(number, sizeof(number), "%d", RUN_CONTEXT_FD);
-        if (setenv("DISPATCH_CONTEXT_FD", number, 1) < 0 || run_setup(&err) != ERR_OK)
+        if (setenv("DISPATCH_CONTEXT_FD", number, 1) < 0 || run_setup(agent, &err) != ERR_OK)
                 return load_failed(error, AGENT_SYSTEM_ERROR, &err);
         if (program_find(function->handler, &native->program, &err) != ERR_OK)
                 return load_failed(error, AGENT_FUNCTION_ERROR, &err);
@@ -163,10 +162,19 @@ static void on_run(void *ctx, struct agent *agent, const struct agent_invocation
         reply_to(agent, native, &result);
 }
 
+/* A program is started anew for each run: what is parked is the agent that has found it. */
+static void on_forking(void *ctx, enum agent_fork when)
+{
+        (void)ctx;
+        if (when == AGENT_FORK_CHILD)
+                run_renew();
+}
+
 int main(int argc, char **argv)
 {
         struct native native = {0};
-        struct agent_runtime runtime = {.ctx = &native, .load = on_load, .run = on_run};
+        struct agent_runtime runtime = {
+                .ctx = &native, .load = on_load, .run = on_run, .forking = on_forking};
 
         return agent_main(&runtime, argc > 1 ? argv[1] : NULL);
 }

@@ -42,7 +42,18 @@ static void on_sigchld(int signum)
         errno = saved;
 }
 
-enum err_code run_setup(struct err *err)
+void run_renew(void)
+{
+        if (child_wake[0] < 0)
+                return; /* nothing was loaded yet */
+        for (int i = 0; i < 2; i++)
+                own_fd_release(&child_wake[i]);
+        if (pipe2(child_wake, O_CLOEXEC | O_NONBLOCK) < 0)
+                _exit(1); /* as when it cannot start */
+        leftovers_adopt();
+}
+
+enum err_code run_setup(struct agent *agent, struct err *err)
 {
         struct sigaction action = {.sa_handler = on_sigchld, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
 
@@ -58,6 +69,8 @@ enum err_code run_setup(struct err *err)
                 return err_sys(err, "pipe");
         if (sigaction(SIGCHLD, &action, NULL) < 0)
                 return err_sys(err, "sigaction");
+        agent_fork_keeps(agent, child_wake[0]);
+        agent_fork_keeps(agent, child_wake[1]);
         leftovers_adopt();
         return ERR_OK;
 }

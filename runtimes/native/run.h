@@ -29,7 +29,9 @@ struct run_result {
 };
 
 /* Prepares this process once: signals, descriptor 3, adoption of orphans. */
-enum err_code run_setup(struct err *err);
+enum err_code run_setup(struct agent *agent, struct err *err);
+/* Again in one that was forked from it. */
+void run_renew(void);
 
 /* Runs it to its end and clears up behind it. ERR_SYSTEM: it could not be started. The caller frees the
  * buffers. */

@@ -10,6 +10,7 @@ import sys
 import _dispatch
 
 ASYNC_FILE = __file__.rpartition("/")[0] + "/_dispatch_async.py"
+is_loaded = False  # a handler, or what there was of it
 INPUT_ERROR, FUNCTION_ERROR, SYSTEM_ERROR = "InputError", "FunctionError", "SystemError"
 
 
@@ -146,6 +147,8 @@ def find(handler, folder):
 
 def load(handler, folder, environment):
     """The handler, or why there is none: (type, message, trace)."""
+    global is_loaded
+    is_loaded = True
     posix.environ.clear()
     posix.environ.update(environment)
     if not folder.startswith("/"):
@@ -246,6 +249,29 @@ def unpack(result):
     return status, fields, content_type, result.body
 
 
+# What most handlers import, for a process that has no handler yet.
+PRELOADED = ("json", "os", "re", "collections", "functools", "itertools", "datetime", "time", "math", "random",
+             "base64", "hashlib", "logging", "typing", "dataclasses", "urllib.parse", "traceback", "dispatch")
+
+
+def forking(child):
+    """Before this process is parked to be forked from, and in each that was forked."""
+    if child:
+        random = sys.modules.get("numpy.random")  # Python's own generator looks after itself
+        if random is not None:
+            random.seed()
+        return
+    if not is_loaded:
+        for name in PRELOADED:
+            try:
+                __import__(name)
+            except ImportError:
+                pass
+    import gc
+    gc.collect()
+    gc.freeze()  # a collection in a fork must not write to every page that it shares
+
+
 def main(folder):
     sys.stdout = sys.__stdout__ = log_stream(1, _dispatch.write_stdout, "<stdout>")
     sys.stderr = sys.__stderr__ = log_stream(2, _dispatch.write_stderr, "<stderr>")
@@ -254,4 +280,4 @@ def main(folder):
     sys.path.append(folder + "/lib")
     handler = sys.argv[1] if len(sys.argv) > 1 else None
     sys.argv = [""]
-    return _dispatch.serve(load, explain, unpack, is_async, loop, handler)
+    return _dispatch.serve(load, explain, unpack, is_async, loop, forking, handler)

@@ -16,6 +16,7 @@ struct python {
                                body) */
         PyObject *is_async; /* is_async(handler) */
         PyObject *loop;     /* loop(handler): serves an async handler */
+        PyObject *forking;  /* forking(child): before it is parked (False), and in what is forked (True) */
         PyObject *handler;
         bool async;               /* it is one */
         enum err_code serve_code; /* how loop() ended */

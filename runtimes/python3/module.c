@@ -219,15 +219,51 @@ static enum err_code on_serve(void *ctx, struct agent *agent, struct err *err)
         return python->async ? several_serve(python, agent, err) : ERR_UNPROCESSABLE;
 }
 
+static void tell_forking(struct python *python, bool child)
+{
+        own_py PyObject *done =
+                PyObject_CallFunctionObjArgs(python->forking, child ? Py_True : Py_False, NULL);
+
+        if (done == NULL)
+                PyErr_Clear(); /* it goes on as it is */
+}
+
+/* The interpreter's lock is held from BEFORE on until it is over, so that a fork finds it with its only
+ * thread. */
+static void on_forking(void *ctx, enum agent_fork when)
+{
+        struct python *python = ctx;
+
+        if (when == AGENT_FORK_PARK || when == AGENT_FORK_BEFORE)
+                PyEval_RestoreThread(python->released);
+        switch (when) {
+        case AGENT_FORK_PARK:
+                tell_forking(python, false);
+                break;
+        case AGENT_FORK_BEFORE:
+                PyOS_BeforeFork();
+                return;
+        case AGENT_FORK_PARENT:
+                PyOS_AfterFork_Parent();
+                break;
+        case AGENT_FORK_CHILD:
+                PyOS_AfterFork_Child();
+                tell_forking(python, true);
+                break;
+        }
+        python->released = PyEval_SaveThread();
+}
+
 static PyObject *serve(PyObject *self, PyObject *args)
 {
         struct python python = {0};
         const char *handler = NULL;
-        struct agent_runtime runtime = {.ctx = &python, .load = on_load, .run = on_run, .serve = on_serve};
+        struct agent_runtime runtime = {
+                .ctx = &python, .load = on_load, .run = on_run, .serve = on_serve, .forking = on_forking};
 
         (void)self;
-        if (!PyArg_ParseTuple(args, "OOOOOz", &python.load, &python.explain, &python.unpack, &python.is_async,
-                              &python.loop, &handler))
+        if (!PyArg_ParseTuple(args, "OOOOOOz", &python.load, &python.explain, &python.unpack,
+                              &python.is_async, &python.loop, &python.forking, &handler))
                 return NULL;
         keep_streams(&python);
         python.released = PyEval_SaveThread();
@@ -242,7 +278,8 @@ static PyObject *serve(PyObject *self, PyObject *args)
 
 static PyMethodDef methods[] = {
         {"serve", serve, METH_VARARGS,
-         "serve(load, explain, unpack, is_async, loop, handler): run the agent; returns the exit status"},
+         "serve(load, explain, unpack, is_async, loop, forking, handler): run the agent; returns the exit "
+         "status"},
         {"write_stdout", write_stdout, METH_O, "write bytes to the log of standard output"},
         {"write_stderr", write_stderr, METH_O, "write bytes to the log of standard error"},
         {"take", several_take, METH_NOARGS, "for an event loop: see several.c, as for those below"},

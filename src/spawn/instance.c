@@ -269,9 +269,9 @@ static void started_send(struct instance *instance, enum err_code code, const ch
         union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
                                                .ok = code == ERR_OK,
                                                .code = code,
-                            .cgroup = cgroup_number_of(instance->cgroup),
-                            .fork_us = fork_child_us(instance->forked),
-                            .prepared = fork_child_prepared(instance->forked)}};
+                                               .cgroup = cgroup_number_of(instance->cgroup),
+                                               .fork_us = fork_child_us(instance->forked),
+                                               .prepared = fork_child_prepared(instance->forked)}};
         uint64_t spent_us = clock_mono_us() - instance->begun_us;
 
         frame.started.sandbox_us =
