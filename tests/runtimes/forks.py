@@ -3,6 +3,7 @@ templates and zygotes. As root only. The image is the host itself, seen read-onl
 import array
 import os
 import pathlib
+import re
 import select
 import shutil
 import socket
@@ -11,10 +12,25 @@ import subprocess
 import tempfile
 import time
 
-from conftest import BUILD
-from wire import TIMEOUT, Agent, READY, FAILED, LOG, SPECIALISE, fields_bytes, frame
+from conftest import BUILD, ROOT
+from wire import TIMEOUT, Agent, READY, LOG, SPECIALISE, fields_bytes, frame
 
-HELLO, STARTED, EXITED, SPAWN_READY, START, START_EGRESS, KILL = 1, 3, 4, 64, 65, 66, 67
+
+def operations():
+    """enum spawn_op, from its header."""
+    text = (ROOT / "src" / "wire" / "spawn.h").read_text()
+    text = re.sub(r"/\*.*?\*/", "", text[text.index("enum spawn_op"):], flags=re.S)
+    found, number = {}, 0
+    for name, _, value in re.findall(r"SPAWN_(\w+)( = (\d+))?", text[:text.index("}")]):
+        number = int(value or number)
+        found[name] = number
+        number += 1
+    return found
+
+
+OPS = operations()
+STARTED, EXITED, START, KILL = (OPS[name] for name in ("STARTED", "EXITED", "START", "KILL"))
+TEXT_MAX = 480
 INSTANCE, TEMPLATE, ZYGOTE, STEM = range(4)
 NOT_FOUND, INVALID, NOT_IMPLEMENTED, UNAVAILABLE = 4, 1, 16, 18
 FRAME_MAX = 8192
@@ -58,7 +74,7 @@ class Channel(Agent):
 class Started:
     def __init__(self, frame, fd):
         (self.ok, self.code, self.sandbox_us, self.fork_us, self.prepared, _) = struct.unpack_from("<6I", frame, 16)
-        self.text = frame[40:].split(b"\0")[0].decode()
+        self.text = frame[-TEXT_MAX:].split(b"\0")[0].decode()
         self.channel = Channel(fd) if fd is not None else None
 
 
@@ -92,7 +108,7 @@ class Spawn:
         self.links = [socket.socket(fileno=fd) for fd in links]
         self.link = self.links[1]
         self.link.settimeout(TIMEOUT)
-        self.links[0].send(struct.pack("<IIQ", SPAWN_READY, 0, 0))
+        self.links[0].send(struct.pack("<IIQ", OPS["READY"], 0, 0))
         self.last_id, self.exits = 0, {}
 
     def log(self):
