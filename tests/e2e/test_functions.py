@@ -224,7 +224,7 @@ def test_a_run_has_its_record(server, name):
     assert run["output"] == 42 and run["status"] == "READY" and run["functionName"] == name
     found = server.api("GET", f"/v1/runs/{run['name']}").json
     assert found["output"] == 42 and found["input"] == {"x": 21}
-    assert found["start"] in ("hot", "boot") and found["timing"]["handler"] >= 0
+    assert found["start"] in ("hot", "ahead", "template", "zygote", "boot") and found["timing"]["handler"] >= 0
     assert found["usage"]["memoryPeakBytes"] > 0
     for key in ("executedAt", "finishedAt"):
         assert datetime.datetime.fromisoformat(found[key].replace("Z", "+00:00"))
