@@ -252,8 +252,12 @@ static void add_fork_network(scmp_filter_ctx ctx)
                         must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
                                               int_is(0, families[f]), bits_are(1, 0xf, types[t])),
                              "socket");
+                must(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2, int_is(0, families[f]),
+                                      bits_are(1, 0xf, SOCK_RAW)),
+                     "socket");
         }
-        must(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, int_is(0, AF_NETLINK)),
+        must(seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2, int_is(0, AF_NETLINK),
+                              int_is(2, NETLINK_ROUTE)),
              "netlink");
         for (size_t i = 0; i < COUNT(levels); i++)
                 must(seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, int_is(1, levels[i])),

@@ -350,7 +350,7 @@ static bool on_done(struct fork_server *server, const struct fork_answer *answer
 static bool answer_read(struct fork_server *server)
 {
         struct fork_answer answer;
-        ssize_t got = seqpacket_recv(server->source.fd, &answer, sizeof(answer), MSG_DONTWAIT);
+        ssize_t got = seqpacket_recv(server->source.fd, &answer, sizeof(answer), MSG_DONTWAIT | MSG_TRUNC);
 
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
                 return false;

@@ -151,6 +151,10 @@ class Spawn:
     def kill(self, number):
         self.link.send(struct.pack("<IIQ", KILL, 0, number))
 
+    def kill_all(self):
+        for number in range(1, self.last_id + 1):
+            self.kill(number)
+
     def receive(self):
         data, rights, _, _ = self.link.recvmsg(FRAME_MAX, socket.CMSG_SPACE(16))
         op, _, number = struct.unpack_from("<IIQ", data)

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 import forks
-from forks import INVALID, NOT_FOUND, NOT_IMPLEMENTED, TEMPLATE, ZYGOTE
+from forks import INVALID, NOT_FOUND, NOT_IMPLEMENTED, TEMPLATE, UNAVAILABLE, ZYGOTE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="dispatch-spawn runs as root")
 
@@ -205,3 +205,213 @@ def test_nobody_starts_from_another_organization_s(spawn, code):
                          (template, {"code": other}), (zygote, {"language": "native"})):
         refused = spawn.started(spawn.ask(**dict({"language": "python3", "code": layer, "origin": origin}, **more)))
         assert (refused.ok, refused.code) == (0, INVALID), more
+
+
+# What a tenant's own code in a template tries. It has the descriptors that spawn hands to a fork server.
+HOSTILE = """
+import ctypes, os, select, socket, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+NAMESPACES = 0x7e020000
+def outcome(result):
+    return "done" if result >= 0 else os.strerror(ctypes.get_errno())
+def pair():
+    for fd in range(3, 12):
+        try:
+            one = socket.socket(fileno=os.dup(fd))
+        except OSError:
+            continue
+        if one.family == socket.AF_UNIX and one.type == socket.SOCK_SEQPACKET:
+            return one
+        one.close()
+def pidfd():
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            if "pidfd" in os.readlink("/proc/self/fd/" + fd):
+                return int(fd)
+        except OSError:
+            pass
+    return -1
+def sleep():
+    select.select([], [], [], 300)
+def handle(c, p):
+    return 1
+"""
+
+
+def test_a_template_that_does_not_answer_is_killed(spawn, code):
+    layer = code(HOSTILE + "os.register_at_fork(before=sleep)\n")
+    template, _ = spawn.template("python3", layer)
+    refused = spawn.started(spawn.ask("python3", layer, origin=template))
+    assert (refused.ok, refused.code) == (0, UNAVAILABLE)
+    assert spawn.exited(template) == (1, 9)
+    assert "template of function %s (organization org) does not answer" % layer in spawn.log()
+    assert spawn.processes_end(layer)
+
+
+@pytest.mark.parametrize("words", ["b'short'", "struct.pack('<IIQii', 4, 0, 1, 7, 0)", "struct.pack('<IIQii', 9, 0, 0, 0, 0)",
+                                   "struct.pack('<IIQii', 3, 0, 0, 0, 0) + b'more'"], ids=["short", "done", "unknown", "long"])
+def test_a_template_that_says_what_nobody_asked_for_is_killed(spawn, code, words):
+    layer = code(HOSTILE + "pair().send(%s)\nsleep()\n" % words)
+    number, channel = spawn.start("python3", layer, role=TEMPLATE)
+    channel.send_specialise()
+    assert spawn.exited(number) == (1, 9)
+    assert "says what nobody has asked for" in spawn.log()
+
+
+def test_a_template_that_says_early_that_it_is_parked_forks_nothing(spawn, code):
+    layer = code(HOSTILE + "pair().send(struct.pack('<IIQii', 3, 0, 0, 0, 0))\nsleep()\n")
+    number, channel = spawn.start("python3", layer, role=TEMPLATE)
+    channel.send_specialise()
+    refused = spawn.started(spawn.ask("python3", layer, origin=number))
+    assert not refused.ok and refused.code in (NOT_IMPLEMENTED, UNAVAILABLE)
+    spawn.kill(number)
+    assert spawn.exited(number) == (1, 9)
+
+
+def test_a_number_that_a_template_makes_up_names_nobody_else(spawn, code):
+    """It says that process 1 of the sandbox was forked, or one that is not there: the instance is its own loss."""
+    layer = code(HOSTILE + """
+one = pair()
+one.send(struct.pack('<IIQii', 3, 0, 0, 0, 0))
+number = 0
+while True:
+    asked = one.recv(64)
+    number += 1
+    one.send(struct.pack('<IIQii', 4, 0, number, 1 if number == 1 else 31000, 0))
+""")
+    template, channel = spawn.start("python3", layer, role=TEMPLATE)
+    channel.send_specialise()
+    assert spawn.until(lambda: spawn.started(spawn.ask("python3", layer, origin=template)).ok)
+    spawn.kill(template)
+    assert spawn.exited(template) == (1, 9)
+    spawn.kill_all()
+    assert spawn.processes_end(layer)
+    _, other = spawn.start("native", spawn.function(layer + "-other", {"run": "#!/bin/sh\necho 1\n"}))
+    assert other.specialise() is None and other.call(b"").json == 1
+
+
+def test_a_template_that_holds_on_to_a_process_in_a_sandbox_is_killed(spawn, code):
+    """A process in a pid namespace whose parent outside does not reap it keeps the namespace."""
+    layer = code(HOSTILE + """
+def stay():
+    fd = pidfd()
+    if fd >= 0 and os.fork() == 0:
+        if libc.setns(fd, NAMESPACES) == 0 and os.fork() == 0:
+            sleep()
+        sleep()
+    while fd >= 0 and not os.path.exists("/proc/%d/task" % (os.getpid() + 2)):
+        pass
+forks = [stay]
+os.register_at_fork(before=lambda: forks.pop()() if forks else None)
+""")
+    template, _ = spawn.template("python3", layer)
+    started_as = spawn.ask("python3", layer, origin=template)
+    started = spawn.started(started_as)
+    if started.ok:
+        spawn.kill(started_as)
+        assert spawn.exited(started_as) == (1, 9)
+    spawn.until(lambda: "holds on to a process" in spawn.log() or not spawn.processes(layer))
+    spawn.kill(template)
+    spawn.exited(template)
+    assert spawn.processes_end(layer)
+
+
+CAPABLE = HOSTILE + """
+def tries(fd):
+    results = {"join": outcome(libc.setns(fd, NAMESPACES)), "capabilities": open("/proc/self/status").read().split("CapEff:")[1].split()[0]
+               if os.path.exists("/proc/self/status") else "?"}
+    results["join one"] = outcome(libc.setns(fd, 0x20000000))
+    results["mount"] = outcome(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+    results["remount"] = outcome(libc.mount(None, b"/proc", None, 32 | 4096, None))
+    results["unshare"] = outcome(libc.unshare(0x10000000))
+    results["hostname"] = outcome(libc.sethostname(b"x", 1))
+    results["chroot"] = outcome(libc.chroot(b"/tmp"))
+    results["netlink"] = outcome(libc.socket(16, 3, 0))
+    results["netfilter"] = outcome(libc.socket(16, 3, 12))
+    results["raw"] = outcome(libc.socket(2, 3, 255))
+    results["packet"] = outcome(libc.socket(17, 3, 0))
+    inet = libc.socket(2, 2, 0)
+    results["tables"] = outcome(libc.setsockopt(inet, 0, 64, b"x" * 96, 96))
+    results["interface"] = outcome(libc.ioctl(inet, 0x8914, b"lo" + bytes(38)))
+    results["bridge"] = outcome(libc.ioctl(inet, 0x89a0, b"br0" + bytes(13)))
+    results["high half"] = outcome(libc.syscall(16, inet, ctypes.c_ulong(0x1000089a0), b"br0" + bytes(13)))
+    results["clone3"] = outcome(libc.syscall(435, None, 0))
+    results["device"] = outcome(libc.mknod(b"/tmp/disk", 0o60600, 0x800))
+    return results
+def before():
+    fd = pidfd()
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.write(write, repr(tries(fd)).encode())
+        os._exit(0)
+    os.wait()
+    global found
+    found = eval(os.read(read, 65536))
+    os.close(read)
+    os.close(write)
+once = [before]
+os.register_at_fork(before=lambda: once.pop()() if once else None)
+def handle(c, p):
+    return found
+"""
+
+
+def test_a_template_with_the_capabilities_of_its_instances_comes_to_nothing(spawn, code):
+    """Its user id owns their user namespaces, so it is all-powerful in one once it has entered it; its filter is not."""
+    layer = code(CAPABLE)
+    template, _ = spawn.template("python3", layer)
+    _, channel = spawn.start("python3", layer, origin=template)
+    assert channel.ready() == ""
+    found = channel.call(b"{}").json
+    assert found.pop("join") == "done"
+    found.pop("capabilities")
+    assert found.pop("device") != "done"
+    assert set(found.values()) <= {"Operation not permitted", "Function not implemented"}, found
+
+
+def test_an_instance_does_not_reach_its_template(spawn, code):
+    layer = code(HOSTILE + """
+def handle(c, p):
+    fds = {fd: os.readlink("/proc/self/fd/" + fd) for fd in os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd/" + fd)}
+    return {"processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()), "own": [1, os.getpid()],
+            "pair": pair() is not None, "pidfd": pidfd(), "fds": sorted(fds), "parent": os.getppid(),
+            "setns": outcome(libc.setns(os.open("/proc/self/ns/net", 0), NAMESPACES)),
+            "setns pidfd": outcome(libc.setns(os.pidfd_open(os.getpid()), NAMESPACES)),
+            "trace": outcome(libc.ptrace(16, 1, 0, 0)), "clone3": outcome(libc.syscall(435, None, 0)),
+            "memory": outcome(libc.open(b"/proc/1/mem", 0)), "everybody": outcome(libc.kill(1, 9))}
+""")
+    template, _ = spawn.template("python3", layer, secrets={"s": "hidden"})
+    _, channel = spawn.start("python3", layer, origin=template)
+    channel.ready()
+    found = channel.call(b"{}").json
+    assert found["processes"] == found["own"] and found["parent"] == 1
+    assert not found["pair"] and found["pidfd"] == -1
+    assert found["setns"] == found["setns pidfd"] == found["trace"] == "Operation not permitted"
+    assert found["clone3"] == "Function not implemented"
+    assert found["memory"] == "Permission denied"
+    assert channel.call(b"{}").json["own"] == found["own"]
+
+
+def test_a_template_sees_nothing_of_the_host_nor_of_others(spawn, code):
+    layer = code("""
+import os
+seen = {"processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()), "own": [1, os.getpid()],
+        "uid": os.getuid(), "status": open("/proc/self/status").read(), "root": os.path.exists("/etc/shadow") and os.access("/etc/shadow", 4)}
+try:
+    seen["memory"] = os.open("/proc/1/mem", os.O_RDONLY)
+except OSError as error:
+    seen["memory"] = error.strerror
+def handle(c, p):
+    return seen
+""")
+    other = spawn.function(layer + "-other", {"f.py": "def handle(c, p):\n    return 1\n"})
+    kept, _ = spawn.template("python3", other)
+    template, _ = spawn.template("python3", layer)
+    _, channel = spawn.start("python3", layer, origin=template)
+    channel.ready()
+    seen = channel.call(b"{}").json
+    assert seen["processes"] == seen["own"]
+    assert seen["uid"] > 65536 and not seen["root"]
+    for line in ("CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"):
+        assert line in seen["status"]
+    assert seen["memory"] == "Permission denied"
