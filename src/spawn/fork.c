@@ -21,7 +21,8 @@
 
 enum {
         ANSWER_MS = 2000,
-        ENDING_MS = 100, /* from the end of a sandbox's init to that of the sandbox */
+        ENDING_MS = 5000, /* from the end of a sandbox's init to that of the sandbox: long on a host that is
+                             busy */
         REFILL_MS = 1,
         WAITING_MAX = 64
 };
