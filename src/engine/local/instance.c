@@ -200,6 +200,7 @@ static enum err_code send_start(struct instance *instance, struct err *err)
         struct revision *revision = instance->pool->revision;
         union spawn_frame frame = {.start = {.head = {.op = SPAWN_START, .id = instance->id},
                                              .role = instance->role,
+                                             .spares = instance->role == SPAWN_ROLE_TEMPLATE,
                                              .from = instance->from_id}};
         enum err_code code = fill_start(&frame.start, instance->home, revision, err);
 
