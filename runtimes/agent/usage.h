@@ -3,7 +3,8 @@
  *
  * CPU time is the process's. While several runs are in hand, what is used between two events (a run begins or
  * ends) is shared out evenly among them, so that all runs together are charged with what was used while any
- * was in hand.
+ * was in hand. What was read and written on disks is the process's during the run, also by others that were
+ * in hand.
  */
 #ifndef DISPATCH_AGENT_USAGE_H
 #define DISPATCH_AGENT_USAGE_H
@@ -20,6 +21,7 @@ struct usage_meter {
 
 struct usage_start {
         uint64_t mono_us, share_ns;
+        uint64_t read_blocks, written_blocks;
 };
 
 void usage_begin(struct usage_meter *meter, struct usage_start *start);

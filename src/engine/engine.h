@@ -60,6 +60,7 @@ struct invocation {
         uint32_t queue_position; /* of ERR_LIMIT: where in the queue it stood, or would have; 0: in none */
         uint32_t retry_after_s;  /* when another try may find room; 0: not known */
         uint64_t cpu_us, memory_peak_bytes;
+        uint64_t read_bytes, written_bytes; /* on disks */
 
         /* the engine's */
         struct loop_task task;

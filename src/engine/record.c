@@ -248,8 +248,9 @@ static void set_result(const struct run_record *record, json_t *document)
                           (json_int_t)t->sandbox_us, "start", (json_int_t)t->start_us, "import",
                           (json_int_t)t->import_us, "handler", (json_int_t)t->handler_us));
         set_new(document, "usage",
-                json_pack("{s:I, s:I}", "cpuMicros", (json_int_t)inv->cpu_us, "memoryPeakBytes",
-                          (json_int_t)inv->memory_peak_bytes));
+                json_pack("{s:I, s:I, s:I, s:I}", "cpuMicros", (json_int_t)inv->cpu_us, "memoryPeakBytes",
+                          (json_int_t)inv->memory_peak_bytes, "ioReadBytes", (json_int_t)inv->read_bytes,
+                          "ioWriteBytes", (json_int_t)inv->written_bytes));
 }
 
 /* The function's, once it is known which revision runs, then those that the run adds. */

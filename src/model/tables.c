@@ -266,11 +266,11 @@ static const struct model_field run_fields[] = {
         FIELD("executedAt", STRING, .flags = MODEL_READONLY | MODEL_OURS, .about = "RFC 3339."),
         FIELD("finishedAt", STRING, .flags = MODEL_READONLY | MODEL_OURS, .about = "RFC 3339."),
         FIELD("start", STRING, .flags = MODEL_READONLY | MODEL_OURS,
-              .about = "Where the instance came from: `hot`, `template`, `zygote`, `stem` or `boot`."),
+              .about = "Where the instance came from: `hot`, `ahead`, `template`, `zygote`, `stem` or `boot`."),
         FIELD("timing", DICT, .flags = MODEL_READONLY | MODEL_OURS,
               .about = "Microseconds: `queue`, `sandbox`, `start`, `import`, `handler`."),
         FIELD("usage", DICT, .flags = MODEL_READONLY | MODEL_OURS,
-              .about = "`cpuMicros` and `memoryPeakBytes`."),
+              .about = "`cpuMicros`, `memoryPeakBytes`, `ioReadBytes` and `ioWriteBytes`."),
         FIELD_CONDITIONS,
         END,
 };

@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-enum { FIELD_HEADER_LEN = 6, USAGE_LEN = 24, CREDIT_LEN = 4, READY_LEN_MAX = 200 };
+enum { FIELD_HEADER_LEN = 6, USAGE_LEN = 40, CREDIT_LEN = 4, READY_LEN_MAX = 200 };
 
 /* What a frame of a type must look like; checked when parsing, asserted when putting. */
 static const struct {
@@ -180,6 +180,8 @@ enum err_code frame_put_usage(struct buf *out, uint32_t stream, const struct fra
         put_u64(bytes, usage->handler_us);
         put_u64(bytes + 8, usage->cpu_us);
         put_u64(bytes + 16, usage->memory_peak_bytes);
+        put_u64(bytes + 24, usage->read_bytes);
+        put_u64(bytes + 32, usage->written_bytes);
         return frame_put(out, FRAME_END, stream, (struct str){(const char *)bytes, sizeof(bytes)});
 }
 
@@ -278,6 +280,8 @@ enum err_code frame_parse_usage(struct str payload, struct frame_usage *ret, str
                 .handler_us = get_u64(p),
                 .cpu_us = get_u64(p + 8),
                 .memory_peak_bytes = get_u64(p + 16),
+                .read_bytes = get_u64(p + 24),
+                .written_bytes = get_u64(p + 32),
         };
         return ERR_OK;
 }

@@ -68,6 +68,7 @@ struct frame_usage {
         uint64_t handler_us;
         uint64_t cpu_us;
         uint64_t memory_peak_bytes;
+        uint64_t read_bytes, written_bytes; /* on disks */
 };
 
 struct frame_field {

@@ -198,3 +198,13 @@ def test_minimum_instances_are_there_and_a_first_run_finds_one(server, name):
     harness.poll(lambda: len([row for row in instances(server, name) if row["kind"] == "instance" and
                               row["state"] in ("idle", "frozen")]) >= 2, 30, "two instances")
     assert server.run(name, {})["start"] in ("hot", "ahead")
+
+
+def test_what_a_run_uses_is_counted_by_the_kernel_with_processes_that_nobody_waits_for(server, name):
+    code = ("import os, time\ndef handle(ctx, payload):\n    if payload.get('work'):\n        ours, theirs = os.pipe()\n        if os.fork() == 0:\n"
+            "            while time.process_time() < 0.3:\n                pass\n            os.write(theirs, b'x')\n            os._exit(0)\n"
+            "        os.read(ours, 1)\n    return 1\n")
+    server.function(name, code)
+    usage = server.run(name, {"work": True})["usage"]
+    assert usage["cpuMicros"] >= 250000, usage  # a child that was not waited for is in no rusage
+    assert usage["memoryPeakBytes"] > 1 << 20 and usage["ioReadBytes"] >= 0 and usage["ioWriteBytes"] >= 0

@@ -220,7 +220,7 @@ class Agent:
                 except OSError:
                     pass  # it has ended; what it sent is still to be read
         elif kind == END:
-            reply.usage = struct.unpack("<QQQ", payload)
+            reply.usage = struct.unpack("<QQQQQ", payload)
         elif kind == RESET:
             assert not reply.reset
             reply.reset = True

@@ -378,6 +378,8 @@ static enum err_code take_end(struct run *run, struct str payload, struct err *e
         inv->timing.handler_us = usage.handler_us < since_us ? usage.handler_us : since_us;
         inv->cpu_us = usage.cpu_us;
         inv->memory_peak_bytes = usage.memory_peak_bytes;
+        inv->read_bytes = usage.read_bytes;
+        inv->written_bytes = usage.written_bytes;
         inv->code = ERR_OK;
         if (inv->error_type != NULL)
                 take_error(inv);

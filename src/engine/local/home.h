@@ -131,6 +131,8 @@ struct run {
         uint64_t consumed; /* bytes of the reply since our last CREDIT */
         uint64_t logged;
         uint64_t run_us; /* when it began */
+        bool counted;    /* its cgroup tells what it used: */
+        struct usage_counts before;
 };
 
 struct instance {

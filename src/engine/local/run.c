@@ -16,9 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RUN_GRACE_MS = 2000 };
+enum { RUN_GRACE_MS = 2000, RUN_COUNTED_US = 10000 };
 
 static void run_timeout(void *arg);
+static void note_usage(const struct run *run);
 
 static struct run *run_create(struct instance *instance)
 {
@@ -102,6 +103,7 @@ bool runs_fail(struct instance *instance, enum err_code code, const char *type, 
 
         /* Whoever is told may come back with another run, for another instance. */
         while (instance->runs != NULL) {
+                note_usage(instance->runs);
                 struct invocation *inv = run_remove(instance->runs);
                 if (inv != NULL)
                         local_fail(instance->home, inv, code, type, text);
@@ -155,6 +157,39 @@ static void note_start(const struct instance *instance, struct invocation *inv, 
         }
 }
 
+/* What the kernel counts for the whole sandbox is the run's where it is alone there. Reading that costs
+ * microseconds, so it is left to runs that take long enough not to notice; of others the agent tells. */
+static bool is_counted(const struct instance *instance)
+{
+        const struct pool *pool = instance->pool;
+
+        return pool->revision->concurrency <= 1 && (pool->run_us == 0 || pool->run_us >= RUN_COUNTED_US);
+}
+
+static bool count(const struct instance *instance, struct usage_counts *ret)
+{
+        const struct revision *revision = instance->pool->revision;
+
+        return usage_read(&instance->home->engine->usage, revision->organization, revision->function_id,
+                          instance->cgroup, ret);
+}
+
+static void note_usage(const struct run *run)
+{
+        struct usage_counts now;
+
+        if (!run->counted || run->inv == NULL || !count(run->instance, &now))
+                return;
+        if (now.cpu_us > run->before.cpu_us)
+                run->inv->cpu_us = now.cpu_us - run->before.cpu_us;
+        if (now.memory_peak_bytes > 0)
+                run->inv->memory_peak_bytes = now.memory_peak_bytes;
+        if (now.read_bytes + now.written_bytes > 0) {
+                run->inv->read_bytes = now.read_bytes - run->before.read_bytes;
+                run->inv->written_bytes = now.written_bytes - run->before.written_bytes;
+        }
+}
+
 /* True unless no other run may come into the instance while, or after, this one is there. */
 static bool shares(const struct instance *instance, const struct invocation *inv)
 {
@@ -177,6 +212,7 @@ void instance_run(struct instance *instance, struct invocation *inv)
                             .inv = inv,
                             .stream = ++instance->last_stream,
                             .run_us = now_us};
+        run->counted = is_counted(instance) && count(instance, &run->before);
         run_link(instance, run);
         if (instance->state == INSTANCE_IDLE) {
                 instance_move(instance, INSTANCE_BUSY);
@@ -237,6 +273,7 @@ void run_finish(struct run *run)
 {
         struct instance *instance = run->instance;
 
+        note_usage(run);
         pool_ran(instance->pool, clock_mono_us() - run->run_us);
         struct invocation *inv = run_remove(run);
         if (instance->run_count == 0)
@@ -267,6 +304,7 @@ void run_give_up(struct run *run, enum err_code code, const char *type, const ch
         struct instance *instance = run->instance;
         struct invocation *inv = run->inv;
 
+        note_usage(run);
         if (instance->state != INSTANCE_BUSY || instance->pool->revision->concurrency <= 1) {
                 instance_end(instance, code, type, "%s", text);
                 return;

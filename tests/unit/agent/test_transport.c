@@ -204,7 +204,7 @@ static void a_run_over_the_channel(void **state)
         struct agent_request request;
         const struct agent_reply reply = {
                 .status = 201, .content_type = STR_INIT("a/b"), .body = STR_INIT("body")};
-        const struct frame_usage usage = {1, 2, 3};
+        const struct frame_usage usage = {1, 2, 3, 4, 5};
         struct frame_field fields[FRAME_FIELDS_MAX];
         size_t count, held = 0;
 

@@ -238,7 +238,7 @@ static void cut_or_too_many_fields_are_refused(void **state)
 static void usage_and_credit_come_back_as_they_were_put(void **state)
 {
         (void)state;
-        const struct frame_usage in = {1, UINT64_MAX, 1ULL << 40};
+        const struct frame_usage in = {1, UINT64_MAX, 1ULL << 40, 512, 1 << 20};
         struct frame_usage out;
         own_buf struct buf buf;
         uint32_t credit;
