@@ -31,7 +31,7 @@ check:
 	@tools/test quick $(STAGES)
 
 bench:
-	@bench/run
+	@bench/run $(BENCH)
 
 fuzz:
 	@tools/test fuzz
@@ -52,7 +52,7 @@ help:
 	  'make demo-stop       stop that server' \
 	  'make test            everything that CI checks; make test STAGES="unit e2e" for some of it' \
 	  'make check           the quick part: style, layers, unit tests' \
-	  'make bench           figures beside nginx, uWSGI and node, in bench/results/' \
+	  'make bench           figures beside nginx, uWSGI, gunicorn, node, workerd and others, in bench/results/' \
 	  'make fuzz            every fuzz target on its corpus and a short run; FUZZ_SECONDS=600 for longer ones' \
 	  'make format          clang-format on all sources' \
 	  'make install         into PREFIX (/usr/local); DESTDIR as usual' \
