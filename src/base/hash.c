@@ -4,13 +4,17 @@
 #include "base/random.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 
 static uint64_t seed[2];
 static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
+static atomic_bool seeded; /* so that all but the first hash are spared a call */
 
 static void seed_fill(void)
 {
         random_fill(seed, sizeof(seed));
+        atomic_store_explicit(&seeded, true, memory_order_release);
 }
 
 static inline uint64_t rotate(uint64_t x, int by)
@@ -34,7 +38,8 @@ static inline void sip_round(uint64_t v[4])
 
 uint64_t hash_keyed(struct str bytes)
 {
-        pthread_once(&seed_once, seed_fill);
+        if (!atomic_load_explicit(&seeded, memory_order_acquire))
+                pthread_once(&seed_once, seed_fill);
 
         uint64_t v[4] = {seed[0] ^ 0x736f6d6570736575ULL, seed[1] ^ 0x646f72616e646f6dULL,
                          seed[0] ^ 0x6c7967656e657261ULL, seed[1] ^ 0x7465646279746573ULL};

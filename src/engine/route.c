@@ -13,7 +13,7 @@ struct route_set {
         atomic_uint refs;
         size_t count;
         struct {
-                unsigned methods;
+                unsigned methods, takes; /* those it has; those it answers */
                 struct endpoint_entry *entry;
         } items[];
 };
@@ -51,6 +51,20 @@ static struct str route_key(char space[ROUTE_KEY_MAX], struct str host, struct s
         return (struct str){space, host.len + 1 + path.len};
 }
 
+/* GET answers HEAD (RFC 9110, 9.3.2), and CORS answers its preflight. */
+static unsigned methods_taken(const struct endpoint_entry *entry)
+{
+        return entry->methods | ((entry->methods & ROUTE_GET) != 0 ? ROUTE_HEAD : 0U) |
+               (entry->cors ? (unsigned)ROUTE_OPTIONS : 0U);
+}
+
+static void route_set_add(struct route_set *set, struct endpoint_entry *entry)
+{
+        set->items[set->count].methods = entry->methods;
+        set->items[set->count].takes = methods_taken(entry);
+        set->items[set->count++].entry = endpoint_entry_ref(entry);
+}
+
 /* A new set with one reference: `old` (or nothing) without `leave_out`, and with `entry` unless NULL. */
 static struct route_set *route_set_change(const struct route_set *old, const struct endpoint_entry *leave_out,
                                           struct endpoint_entry *entry)
@@ -64,13 +78,10 @@ static struct route_set *route_set_change(const struct route_set *old, const str
         for (size_t i = 0; i < count; i++) {
                 if (old->items[i].entry == leave_out)
                         continue;
-                set->items[set->count].methods = old->items[i].methods;
-                set->items[set->count++].entry = endpoint_entry_ref(old->items[i].entry);
+                route_set_add(set, old->items[i].entry);
         }
-        if (entry != NULL) {
-                set->items[set->count].methods = entry->methods;
-                set->items[set->count++].entry = endpoint_entry_ref(entry);
-        }
+        if (entry != NULL)
+                route_set_add(set, entry);
         return set;
 }
 
@@ -167,12 +178,8 @@ static bool route_try(const struct hamt *routes, struct str key, unsigned method
         const struct route_set *set = key.p != NULL ? hamt_get(routes, key) : NULL;
 
         for (size_t i = 0; set != NULL && i < set->count; i++) {
-                unsigned has = set->items[i].methods;
-                /* GET answers HEAD (RFC 9110, 9.3.2), and CORS answers its preflight. */
-                unsigned takes = has | ((has & ROUTE_GET) != 0 ? ROUTE_HEAD : 0U) |
-                                 (set->items[i].entry->cors ? (unsigned)ROUTE_OPTIONS : 0U);
-                *methods |= takes;
-                if ((takes & method) != 0) {
+                *methods |= set->items[i].takes;
+                if ((set->items[i].takes & method) != 0) {
                         *ret = set->items[i].entry;
                         return true;
                 }
