@@ -224,7 +224,7 @@ struct revision *revision_of_image(const struct revision *of, const char *name)
                 revision_free(revision);
                 return NULL;
         }
-        snprintf(revision->function_id, sizeof(revision->function_id), "image");
+        snprintf(revision->function_id, sizeof(revision->function_id), REVISION_IMAGE_GROUP);
         memcpy(revision->layers, of->layers, sizeof(revision->layers));
         revision->layer_count = of->layer_count;
         revision->memory_mib = of->memory_mib;

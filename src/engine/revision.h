@@ -68,6 +68,9 @@ struct revision_build {
  */
 enum err_code revision_create(const struct store_row *row, const struct revision_build *build,
                               struct revision **ret, struct err *err);
+/* What a function's group of cgroups is called, of what starts without a function. */
+#define REVISION_IMAGE_GROUP "image"
+
 /* A revision without code that stands for the image of `of`, for what starts without a function: same
  * organization, language, layers and sizes. NULL: no memory. */
 struct revision *revision_of_image(const struct revision *of, const char *name);

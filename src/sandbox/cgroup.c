@@ -413,10 +413,33 @@ enum err_code cgroup_entries_open(const struct cgroup *cgroup, int fds[CGROUP_EN
         return ERR_OK;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+        return a < b ? a : b;
+}
+
+enum err_code cgroup_claim(struct cgroup *cgroup, const struct cgroup_limits *limits, struct err *err)
+{
+        const struct cgroup_ops *ops = cgroup->tree->ops;
+
+        if (ops->renew != NULL)
+                ops->renew(cgroup->tree, cgroup->path, limits);
+        struct cgroup_usage before = {.oom_kills = 0};
+        ops->usage(cgroup->tree, cgroup->path, &before);
+        cgroup->before = before;
+        return ops->limit(cgroup->tree, cgroup->path, limits, err);
+}
+
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret)
 {
+        const struct cgroup_usage *before = &cgroup->before;
+
         *ret = (struct cgroup_usage){.oom_kills = 0};
         cgroup->tree->ops->usage(cgroup->tree, cgroup->path, ret);
+        /* One that cannot be read any more is 0. */
+        ret->oom_kills -= least(ret->oom_kills, before->oom_kills);
+        ret->pids_refused -= least(ret->pids_refused, before->pids_refused);
+        ret->cpu_us -= ret->cpu_us < before->cpu_us ? ret->cpu_us : before->cpu_us;
 }
 
 static void released_append(struct cgroup_tree *tree, struct cgroup *cgroup)

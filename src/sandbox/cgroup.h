@@ -71,6 +71,14 @@ enum { CGROUP_ENTRIES_MAX = 6 };
 enum err_code cgroup_entries_open(const struct cgroup *cgroup, int fds[CGROUP_ENTRIES_MAX], size_t *ret_count,
                                   struct err *err);
 
+/*
+ * Its processes become somebody else's: other limits hold, and what it has used and failed so far does not
+ * count any more (of the peak of its memory: where the host lets us, which is cgroup v1). It stays where it
+ * is: to move a process that runs takes the kernel 10 ms and more a hierarchy, and leaves its memory charged
+ * to where it was.
+ */
+enum err_code cgroup_claim(struct cgroup *cgroup, const struct cgroup_limits *limits, struct err *err);
+
 /* A measure that cannot be read is 0. */
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret);
 

@@ -43,6 +43,9 @@ struct cgroup_ops {
                                const struct cgroup_limits *limits, struct err *err);
         void (*freeze)(const struct cgroup_tree *tree, const char *path, bool freeze);
         void (*usage)(const struct cgroup_tree *tree, const char *path, struct cgroup_usage *ret);
+        /* Before `limit` on a folder that has limits: room for larger ones. Measures of the past are
+           forgotten where that can be. */
+        void (*renew)(const struct cgroup_tree *tree, const char *path, const struct cgroup_limits *limits);
         /* Undoes what finding the place changed; may be NULL. */
         void (*leave)(const struct cgroup_tree *tree);
 };
@@ -66,7 +69,8 @@ struct cgroup {
         int clone_fd;
         bool frozen;
         uint64_t number;
-        char path[]; /* org-NAME/fn-NAME/i-NUMBER */
+        struct cgroup_usage before; /* it was claimed: used by then */
+        char path[];                /* org-NAME/fn-NAME/i-NUMBER */
 };
 
 extern const struct cgroup_ops cgroup_v1_ops, cgroup_v2_ops;

@@ -68,5 +68,20 @@ static void v1_usage(const struct cgroup_tree *tree, const char *path, struct cg
                 ret->cpu_us = cgroup_number(text, "") / 1000;
 }
 
-const struct cgroup_ops cgroup_v1_ops = {
-        .version = 1, .inner = v1_inner, .limit = v1_limit, .freeze = v1_freeze, .usage = v1_usage};
+/* The limit with swap must not be below the one without, whichever is written first. */
+static void v1_renew(const struct cgroup_tree *tree, const char *path, const struct cgroup_limits *limits)
+{
+        int memory = tree->by_controller[CONTROLLER_MEMORY];
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)limits->memory_bytes);
+        (void)cgroup_write(memory, path, "memory.memsw.limit_in_bytes", text, NULL);
+        (void)cgroup_write(memory, path, "memory.max_usage_in_bytes", "0", NULL);
+}
+
+const struct cgroup_ops cgroup_v1_ops = {.version = 1,
+                                         .inner = v1_inner,
+                                         .limit = v1_limit,
+                                         .freeze = v1_freeze,
+                                         .usage = v1_usage,
+                                         .renew = v1_renew};

@@ -66,6 +66,12 @@ enum err_code mounts_open_writable(int dir_fd, int *ret_fd, struct err *err);
 enum err_code mounts_open_programs(int dir_fd, int *ret_fd, struct err *err);
 enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struct err *err);
 
+/* What bounds a tmpfs of so many MiB: its size, and its number of files, each of which costs memory too. */
+struct mounts_tmpfs {
+        char size[16], inodes[16];
+};
+void mounts_tmpfs_measure(uint32_t mib, struct mounts_tmpfs *ret);
+
 /*
  * In the new namespaces, after the change of user and with the capabilities still there: attaches everything,
  * adds /proc, /tmp and /dev/shm, and makes the root the only thing there is. Allocates nothing. -1 and errno;

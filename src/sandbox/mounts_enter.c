@@ -35,21 +35,26 @@ static int proc_open(void)
                        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-static int tmpfs_attach(const char *where, uint32_t mib, unsigned attributes)
+void mounts_tmpfs_measure(uint32_t mib, struct mounts_tmpfs *ret)
 {
-        char size[16], inodes[16];
         uint64_t count = (uint64_t)mib * INODES_PER_MIB;
 
         if (count < INODES_MIN)
                 count = INODES_MIN;
         if (count > INODES_MAX)
                 count = INODES_MAX;
-        snprintf(size, sizeof(size), "%um", mib);
-        snprintf(inodes, sizeof(inodes), "%u", (unsigned)count);
+        snprintf(ret->size, sizeof(ret->size), "%um", mib);
+        snprintf(ret->inodes, sizeof(ret->inodes), "%u", (unsigned)count);
+}
 
+static int tmpfs_attach(const char *where, uint32_t mib, unsigned attributes)
+{
+        struct mounts_tmpfs measure;
+
+        mounts_tmpfs_measure(mib, &measure);
         int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
-        if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
-            fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", inodes, 0) < 0 ||
+        if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", measure.size, 0) < 0 ||
+            fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", measure.inodes, 0) < 0 ||
             fsconfig(context, FSCONFIG_SET_STRING, "mode", "1777", 0) < 0 ||
             fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
                 return -1;

@@ -9,6 +9,7 @@
 #include "spawn/link.h"
 #include "spawn/root.h"
 #include "spawn/spawn.h"
+#include "spawn/stem.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -250,6 +251,7 @@ void instance_free(struct instance *instance)
         bucket_take(instance);
         fork_server_gone(instance->forks);
         instance->forks = NULL;
+        stem_forget(instance);
         events_remove(&instance->spawn->events, &instance->control);
         events_remove(&instance->spawn->events, &instance->exit);
         cgroup_freeze(instance->cgroup, false);
@@ -266,12 +268,13 @@ void instance_free(struct instance *instance)
 
 static void started_send(struct instance *instance, enum err_code code, const char *text)
 {
-        union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
-                                               .ok = code == ERR_OK,
-                                               .code = code,
-                                               .cgroup = cgroup_number_of(instance->cgroup),
-                                               .fork_us = fork_child_us(instance->forked),
-                                               .prepared = fork_child_prepared(instance->forked)}};
+        union spawn_frame frame = {
+                .started = {.head = {.op = SPAWN_STARTED, .id = instance->id},
+                            .ok = code == ERR_OK,
+                            .code = code,
+                            .cgroup = cgroup_number_of(instance->cgroup),
+                            .fork_us = fork_child_us(instance->forked),
+                            .prepared = instance->claimed || fork_child_prepared(instance->forked)}};
         uint64_t spent_us = clock_mono_us() - instance->begun_us;
 
         frame.started.sandbox_us =
@@ -353,12 +356,17 @@ static const struct filter *filter_of(const struct spawn_start *start)
         return filter != NULL && forks ? filter_find("fork") : filter;
 }
 
+struct cgroup_limits instance_limits(const struct spawn_start *start)
+{
+        return (struct cgroup_limits){.memory_bytes = (uint64_t)start->memory_mib << 20,
+                                      .cpu_millicores = start->cpu_millicores,
+                                      .pids_max = start->pids_max + PIDS_OF_INIT};
+}
+
 static enum err_code sandbox_open(struct instance *instance, const struct spawn_start *start, struct err *err)
 {
         struct spawn *spawn = instance->spawn;
-        struct cgroup_limits limits = {.memory_bytes = (uint64_t)start->memory_mib << 20,
-                                       .cpu_millicores = start->cpu_millicores,
-                                       .pids_max = start->pids_max + PIDS_OF_INIT};
+        struct cgroup_limits limits = instance_limits(start);
         struct sandbox_spec spec = {.uid = instance->spawn->state.sandbox_uid_first + instance->slot,
                                     .owner = fork_child_owner(instance->forked),
                                     .below = fork_child_below(instance->forked),
@@ -433,7 +441,9 @@ static enum err_code instance_run(struct instance *instance, const struct spawn_
         if (code != ERR_OK)
                 return code;
         process.fds[process.fd_count++] = channel;
-        if (start->role != SPAWN_ROLE_INSTANCE) {
+        if (start->role == SPAWN_ROLE_STEM) {
+                code = stem_keep(instance, start, err);
+        } else if (start->role != SPAWN_ROLE_INSTANCE) {
                 code = fork_server_create(instance, start, &forks, err);
                 process.fds[process.fd_count++] = forks;
                 process.lingers = true;
@@ -458,8 +468,6 @@ static enum err_code instance_create(struct instance *instance, const struct spa
         if (allow != NULL && (start->from != 0 || start->role != SPAWN_ROLE_INSTANCE))
                 return err_set(err, ERR_NOT_IMPLEMENTED,
                                "an instance with a network can only be booted: its network is not its own");
-        if (start->role == SPAWN_ROLE_STEM)
-                return err_set(err, ERR_NOT_IMPLEMENTED, "this host has no stems");
         if (start->from != 0)
                 code = fork_child_create(instance, start, err);
         if (code == ERR_OK && allow != NULL)
@@ -509,14 +517,32 @@ static void start_refuse(struct link *link, uint64_t id, enum err_code code, con
         link_send(link, &frame, &none);
 }
 
+/* One that becomes the instance. */
+static void stem_start(struct instance *stem, const struct spawn_start *start, const char *allow)
+{
+        struct err err;
+        enum err_code code =
+                allow != NULL ? err_set(&err, ERR_NOT_IMPLEMENTED, "the network of a stem's sandbox is none")
+                              : stem_claim(stem, start, &err);
+
+        if (code != ERR_OK)
+                start_refuse(stem->link, start->head.id, code, err.text);
+}
+
 void instance_start(struct spawn *spawn, struct link *link, const struct spawn_start *start,
                     const char *allow)
 {
-        struct instance *instance = NULL;
+        struct instance *instance = NULL, *from = NULL;
         struct err err;
 
         if (instance_find(&spawn->instances, link, start->head.id) != NULL) {
                 start_refuse(link, start->head.id, ERR_CONFLICT, "the id is in use");
+                return;
+        }
+        if (start->from != 0)
+                from = instance_find(&spawn->instances, link, start->from);
+        if (from != NULL && from->stem != NULL) {
+                stem_start(from, start, allow);
                 return;
         }
         if (start->from != 0)

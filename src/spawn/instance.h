@@ -50,6 +50,8 @@ struct instance {
         unsigned slot;                   /* its user id is the range's first + slot */
         struct fork_server *forks;       /* of a template or zygote (fork.h) */
         struct fork_child *forked;       /* of what comes from one; NULL: it is booted */
+        struct spawn_start *stem;        /* of an unclaimed stem: how it was booted (stem.h) */
+        bool claimed;                    /* it was one */
         struct egress_link *egress;      /* its network; NULL: only lo */
         int channel_fd;                  /* the server's end, until it is sent */
         bool failed;                     /* to start */
@@ -82,6 +84,7 @@ struct instance *instance_new(struct spawn *spawn, struct link *link, uint64_t i
                               const struct instance_kind *kind);
 /* NULL: the link has none of that id. */
 struct instance *instance_find(struct instances *instances, const struct link *link, uint64_t id);
+struct cgroup_limits instance_limits(const struct spawn_start *start);
 /* First step: a user id, and a sandbox that is being made and watched. */
 enum err_code instance_make_sandbox(struct instance *instance, const struct spawn_start *start,
                                     struct err *err);

@@ -258,13 +258,19 @@ enum err_code instance_start_source(struct source *source, struct err *err)
         return ERR_OK;
 }
 
+const char *instance_group(const struct instance *instance)
+{
+        return instance->kind == START_STEM ? REVISION_IMAGE_GROUP : instance->pool->revision->function_id;
+}
+
 void instance_measure(struct instance *instance, enum budget_class class)
 {
         const struct revision *revision = instance->pool->revision;
         struct local_engine *engine = instance->home->engine;
         uint64_t bytes = BUDGET_GUESS_BYTES;
 
-        usage_memory(&engine->usage, revision->organization, revision->function_id, instance->cgroup, &bytes);
+        usage_memory(&engine->usage, revision->organization, instance_group(instance), instance->cgroup,
+                     &bytes);
         budget_set(&engine->budget, &instance->held, class, bytes);
 }
 
