@@ -266,17 +266,41 @@ unsigned cgroup_tree_version(const struct cgroup_tree *tree)
         return tree->ops->version;
 }
 
-static enum err_code folder_make(struct cgroup_tree *tree, const char *path, bool inner, struct err *err)
+static enum err_code folder_make(struct cgroup_tree *tree, const char *path, bool inner, bool *ret_made,
+                                 struct err *err)
 {
         bool made = false;
 
+        *ret_made = false;
         for (size_t i = 0; i < tree->hierarchy_count; i++) {
                 if (mkdirat(tree->hierarchies[i].fd, path, 0755) == 0)
                         made = true;
                 else if (errno != EEXIST || !inner)
                         return err_sys(err, "make the cgroup %s", path);
         }
+        *ret_made = made;
         return made && inner ? tree->ops->inner(tree, path, err) : ERR_OK;
+}
+
+void cgroup_tree_quotas(struct cgroup_tree *tree, const struct quota *quotas, size_t count)
+{
+        tree->quotas = quotas;
+        tree->quota_count = count;
+}
+
+/* path: org-NAME */
+static const struct quota *quota_of(const struct cgroup_tree *tree, const char *path)
+{
+        return quota_find(tree->quotas, tree->quota_count, path + strlen("org-"));
+}
+
+static enum err_code organization_make(struct cgroup_tree *tree, const char *path, struct err *err)
+{
+        const struct quota *quota = quota_of(tree, path);
+        bool made;
+        enum err_code code = folder_make(tree, path, true, &made, err);
+
+        return code == ERR_OK && made && quota != NULL ? tree->ops->quota(tree, path, quota, err) : code;
 }
 
 /* False: something is in it still. */
@@ -307,20 +331,27 @@ static enum err_code instance_make(struct cgroup_tree *tree, struct cgroup *cgro
                                    const struct cgroup_limits *limits, struct err *err)
 {
         char *function_end = strrchr(cgroup->path, '/'), *organization_end = strchr(cgroup->path, '/');
+        struct cgroup_limits within = *limits;
+        const struct quota *quota;
         enum err_code code;
+        bool made;
 
         *organization_end = '\0';
-        code = folder_make(tree, cgroup->path, true, err);
+        code = organization_make(tree, cgroup->path, err);
+        quota = quota_of(tree, cgroup->path);
         *organization_end = '/';
+        /* The first version refuses a share of the processors that is larger than the folder's above. */
+        if (quota != NULL && quota->cpu_millicores > 0 && quota->cpu_millicores < within.cpu_millicores)
+                within.cpu_millicores = (uint32_t)quota->cpu_millicores;
         if (code != ERR_OK)
                 return code;
         *function_end = '\0';
-        code = folder_make(tree, cgroup->path, true, err);
+        code = folder_make(tree, cgroup->path, true, &made, err);
         *function_end = '/';
         if (code == ERR_OK)
-                code = folder_make(tree, cgroup->path, false, err);
+                code = folder_make(tree, cgroup->path, false, &made, err);
         if (code == ERR_OK)
-                code = tree->ops->limit(tree, cgroup->path, limits, err);
+                code = tree->ops->limit(tree, cgroup->path, &within, err);
         if (code != ERR_OK || tree->ops->version == 1)
                 return code;
         cgroup->clone_fd = openat(tree->hierarchies[0].fd, cgroup->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

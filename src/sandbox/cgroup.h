@@ -44,6 +44,11 @@ enum err_code cgroup_tree_create(int record_fd, const char *name, struct cgroup_
 void cgroup_tree_destroy(struct cgroup_tree *tree);
 unsigned cgroup_tree_version(const struct cgroup_tree *tree);
 
+struct quota;
+/* What each organization may have together (wire/quota.h); kept. Holds for folders of organizations made from
+ * now on. */
+void cgroup_tree_quotas(struct cgroup_tree *tree, const struct quota *quotas, size_t count);
+
 /* Organization and function are valid names of a frame. */
 enum err_code cgroup_create(struct cgroup_tree *tree, const char *organization, const char *function,
                             const struct cgroup_limits *limits, struct cgroup **ret, struct err *err);

@@ -5,6 +5,7 @@
 #define DISPATCH_SANDBOX_CGROUP_IMPL_H
 
 #include "sandbox/cgroup.h"
+#include "wire/quota.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -41,6 +42,9 @@ struct cgroup_ops {
         enum err_code (*inner)(const struct cgroup_tree *tree, const char *path, struct err *err);
         enum err_code (*limit)(const struct cgroup_tree *tree, const char *path,
                                const struct cgroup_limits *limits, struct err *err);
+        /* Of an organization: what is 0 stays without a limit. */
+        enum err_code (*quota)(const struct cgroup_tree *tree, const char *path, const struct quota *quota,
+                               struct err *err);
         void (*freeze)(const struct cgroup_tree *tree, const char *path, bool freeze);
         void (*usage)(const struct cgroup_tree *tree, const char *path, struct cgroup_usage *ret);
         /* Before `limit` on a folder that has limits: room for larger ones. Measures of the past are
@@ -58,6 +62,8 @@ struct cgroup_tree {
                                               */
         int record_fd;
         uint64_t next_number;
+        const struct quota *quotas; /* the caller's */
+        size_t quota_count;
         struct cgroup *released, *released_last; /* a queue */
         size_t released_count;
         char *leaf; /* v2: where this process moved to; NULL: it did not */

@@ -44,6 +44,34 @@ static enum err_code v1_limit(const struct cgroup_tree *tree, const char *path,
         return cgroup_write(tree->by_controller[CONTROLLER_PIDS], path, "pids.max", text, err);
 }
 
+static enum err_code number_write(int fd, const char *path, const char *file, uint64_t number,
+                                  struct err *err)
+{
+        char text[32];
+
+        if (number == 0)
+                return ERR_OK;
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+        return cgroup_write(fd, path, file, text, err);
+}
+
+static enum err_code v1_quota(const struct cgroup_tree *tree, const char *path, const struct quota *quota,
+                              struct err *err)
+{
+        int cpu = tree->by_controller[CONTROLLER_CPU];
+        enum err_code code = number_write(tree->by_controller[CONTROLLER_MEMORY], path,
+                                          "memory.limit_in_bytes", quota->memory_mib << 20, err);
+
+        if (code == ERR_OK && quota->cpu_millicores > 0)
+                code = number_write(cpu, path, "cpu.cfs_period_us", PERIOD_US, err);
+        if (code == ERR_OK)
+                code = number_write(cpu, path, "cpu.cfs_quota_us", quota->cpu_millicores * PERIOD_US / 1000,
+                                    err);
+        return code == ERR_OK ? number_write(tree->by_controller[CONTROLLER_PIDS], path, "pids.max",
+                                             quota->processes, err)
+                              : code;
+}
+
 static void v1_freeze(const struct cgroup_tree *tree, const char *path, bool freeze)
 {
         int fd = tree->by_controller[CONTROLLER_FREEZER];
@@ -82,6 +110,7 @@ static void v1_renew(const struct cgroup_tree *tree, const char *path, const str
 const struct cgroup_ops cgroup_v1_ops = {.version = 1,
                                          .inner = v1_inner,
                                          .limit = v1_limit,
+                                         .quota = v1_quota,
                                          .freeze = v1_freeze,
                                          .usage = v1_usage,
                                          .renew = v1_renew};

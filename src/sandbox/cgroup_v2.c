@@ -54,6 +54,24 @@ static enum err_code v2_limit(const struct cgroup_tree *tree, const char *path,
         return cgroup_write(fd, path, "pids.max", text, err);
 }
 
+static enum err_code v2_quota(const struct cgroup_tree *tree, const char *path, const struct quota *quota,
+                              struct err *err)
+{
+        int fd = tree->hierarchies[0].fd;
+        enum err_code code = ERR_OK;
+        char text[48];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)quota->memory_mib << 20);
+        if (quota->memory_mib > 0)
+                code = cgroup_write(fd, path, "memory.max", text, err);
+        snprintf(text, sizeof(text), "%llu %d", (unsigned long long)quota->cpu_millicores * PERIOD_US / 1000,
+                 PERIOD_US);
+        if (code == ERR_OK && quota->cpu_millicores > 0)
+                code = cgroup_write(fd, path, "cpu.max", text, err);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)quota->processes);
+        return code == ERR_OK && quota->processes > 0 ? cgroup_write(fd, path, "pids.max", text, err) : code;
+}
+
 static void v2_freeze(const struct cgroup_tree *tree, const char *path, bool freeze)
 {
         (void)cgroup_write(tree->hierarchies[0].fd, path, "cgroup.freeze", freeze ? "1" : "0", NULL);
@@ -91,6 +109,7 @@ static void v2_leave(const struct cgroup_tree *tree)
 const struct cgroup_ops cgroup_v2_ops = {.version = 2,
                                          .inner = v2_inner,
                                          .limit = v2_limit,
+                                         .quota = v2_quota,
                                          .freeze = v2_freeze,
                                          .usage = v2_usage,
                                          .leave = v2_leave};

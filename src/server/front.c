@@ -5,6 +5,7 @@
  */
 #include "server/server.h"
 #include "server/storage.h"
+#include "wire/quota.h"
 
 #include "base/str.h"
 
@@ -145,6 +146,25 @@ static enum err_code check(const struct server_options *options, struct err *err
                 code = err_set(err, ERR_FORBIDDEN,
                                "making sandboxes needs root on this version: run 'sudo dispatch-server ...'");
         return code;
+}
+
+/* Each item of --organization-limits; spawn holds them. */
+static enum err_code add_quotas(struct arguments *arguments, const struct server_options *options,
+                                struct err *err)
+{
+        struct str rest = str_of(options->organization_limits);
+        struct quota quota;
+
+        for (size_t count = 1; rest.len > 0; count++) {
+                struct str item = str_trim(str_cut(&rest, ','), " \t");
+                enum err_code code = count <= QUOTAS_MAX
+                                             ? quota_parse(item, &quota, err)
+                                             : err_set(err, ERR_INVALID, "more than %d items", QUOTAS_MAX);
+                if (code != ERR_OK)
+                        return err_wrap(err, code, "--organization-limits");
+                addf(arguments, "--organization-limits=%.*s", STR_ARG(item));
+        }
+        return ERR_OK;
 }
 
 static void add_option(void *arg, const char *name, const char *value)
@@ -290,6 +310,8 @@ enum err_code server_front(const struct server_options *options, int argc, char 
         addf(&arguments, "--network-range=%s", options->network_range);
         add_listeners(&arguments, options);
         code = add_credentials(&arguments, options, err);
+        if (code == ERR_OK)
+                code = add_quotas(&arguments, options, err);
         if (code != ERR_OK)
                 return code;
         add_socket(&arguments, options, state);

@@ -143,6 +143,9 @@ static const struct option options_table[] = {
         NUMBER("log-bytes-max", log_bytes_max, "1048576", 1024, 1 << 30, "log of a run"),
         NUMBER("source-bytes-max", source_bytes_max, "67108864", 1024, 1 << 30,
                "source archive of a function, packed"),
+        LIST("organization-limits", organization_limits, "",
+             "what all instances of an organization may have together, "
+             "NAME:memory=MIB:cpu=MILLICORES:processes=N; * for all others"),
         NUMBER("pool-memory", pool_memory_mib, "0", 0, 1 << 26,
                "MiB that idle instances, templates and zygotes may hold together; 0: a quarter of the "
                "host's"),

@@ -16,6 +16,7 @@
 
 struct server_options {
         /* Strings are never NULL and belong to the struct. */
+        char *organization_limits;
         char *config, *state_dir, *user, *host, *socket, *gateway_host;
         char *organization, *dispatch_host, *image_registry, *registry_auth_file, *registry_auth,
                 *registry_insecure, *registry_local, *registry_ca, *image_folders, *storage, *file_sourceroot,

@@ -192,6 +192,8 @@ static enum err_code host_open(struct spawn *spawn, struct err *err)
         state_cgroup_name(&spawn->state, cgroup);
         code = cgroup_tree_create(spawn->state.fd, cgroup, &spawn->cgroups, err);
         if (code == ERR_OK)
+                cgroup_tree_quotas(spawn->cgroups, spawn->options.quotas, spawn->options.quota_count);
+        if (code == ERR_OK)
                 code = state_discard_leftovers(&spawn->state, err);
         return code;
 }

@@ -17,6 +17,7 @@ enum option_id {
         OPTION_LISTEN,
         OPTION_CREDENTIAL,
         OPTION_NETWORK_RANGE,
+        OPTION_QUOTA,
         OPTION_LOOPS,
         OPTION_DRAIN_MS,
         OPTION_READY_MS
@@ -31,6 +32,7 @@ static const struct option names[] = {
         {"listen", required_argument, NULL, OPTION_LISTEN},
         {"credential", required_argument, NULL, OPTION_CREDENTIAL},
         {"network-range", required_argument, NULL, OPTION_NETWORK_RANGE},
+        {"organization-limits", required_argument, NULL, OPTION_QUOTA},
         {"loops", required_argument, NULL, OPTION_LOOPS},
         {"drain-ms", required_argument, NULL, OPTION_DRAIN_MS},
         {"ready-ms", required_argument, NULL, OPTION_READY_MS},
@@ -87,6 +89,11 @@ static enum err_code option_take(struct options *options, int id, struct err *er
                                        "--network-range must be a range of IPv4 addresses, from /%d to /%d",
                                        NETWORK_RANGE_PREFIX_MIN, NETWORK_RANGE_PREFIX_MAX);
                 return ERR_OK;
+        case OPTION_QUOTA:
+                if (options->quota_count == QUOTAS_MAX)
+                        return err_set(err, ERR_INVALID, "--organization-limits may be given %d times",
+                                       QUOTAS_MAX);
+                return quota_parse(str_of(optarg), &options->quotas[options->quota_count++], err);
         case OPTION_LOOPS:
                 return number_parse("loops", 1, OPTIONS_LOOPS_MAX, &options->loops, err);
         case OPTION_DRAIN_MS:
@@ -121,7 +128,7 @@ enum err_code options_parse(int argc, char **argv, struct options *ret, struct e
                                "usage: dispatch-spawn --state-dir DIR --runtime-dir DIR --build-helper PATH "
                                "--server "
                                "PATH [--user NAME] [--loops N] [--drain-ms N] [--ready-ms N] "
-                               "[--network-range RANGE] [--listen "
+                               "[--network-range RANGE] [--organization-limits LIMITS]... [--listen "
                                "ROLE=ADDRESS]... "
                                "[--credential CERTIFICATE --credential KEY]... -- "
                                "ARGV...");

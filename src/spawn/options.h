@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/ipv4.h"
+#include "wire/quota.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,8 @@ struct options {
         const char *credentials[OPTIONS_CREDENTIALS_MAX]; /* files: a certificate, its key, and so on */
         size_t credential_count;
         struct ipv4_range network_range; /* where the addresses of sandboxes are to be */
+        struct quota quotas[QUOTAS_MAX];
+        size_t quota_count;
         uint32_t loops;
         uint32_t drain_ms;
         uint32_t ready_ms;  /* for a new server in an upgrade */

@@ -1,9 +1,12 @@
 """How functions start, wait and share a host: what a run says about its start, what can be seen of it, and that one function
 does not take what another needs."""
 import contextlib
+import glob
 import http.client
 import json
+import os
 import re
+import subprocess
 import threading
 
 import pytest
@@ -208,3 +211,16 @@ def test_what_a_run_uses_is_counted_by_the_kernel_with_processes_that_nobody_wai
     usage = server.run(name, {"work": True})["usage"]
     assert usage["cpuMicros"] >= 250000, usage  # a child that was not waited for is in no rusage
     assert usage["memoryPeakBytes"] > 1 << 20 and usage["ioReadBytes"] >= 0 and usage["ioWriteBytes"] >= 0
+
+
+def test_an_organization_has_its_limits_as_a_whole():
+    for server in small(["--organization-limits", "acme:memory=64:processes=40, dispatch-server:cpu=500"]):
+        server.function("mine", HELLO)
+        assert server.run("mine", 1)["output"] == 1
+        found = sorted(glob.glob("/sys/fs/cgroup/**/org-dispatch-server", recursive=True))
+        quota = [open(os.path.join(folder, file), encoding="utf-8").read().split()[0] for folder in found
+                 for file in ("cpu.cfs_quota_us", "cpu.max") if os.path.exists(os.path.join(folder, file))]
+        assert "50000" in quota, (found, quota)
+    refused = subprocess.run([os.path.join(harness.BUILD, "dispatch-server"), "--organization-limits", "acme:disk=1"], capture_output=True,
+                             text=True, check=False)
+    assert refused.returncode != 0 and "'disk=1' is none of memory=MIB" in refused.stderr
