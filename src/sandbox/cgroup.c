@@ -294,6 +294,19 @@ static const struct quota *quota_of(const struct cgroup_tree *tree, const char *
         return quota_find(tree->quotas, tree->quota_count, path + strlen("org-"));
 }
 
+/* The first version refuses a share of the processors that is larger than the folder's above. */
+static struct cgroup_limits within_quota(const struct cgroup *cgroup, const struct cgroup_limits *limits)
+{
+        char organization[CGROUP_PATH_MAX];
+        struct cgroup_limits within = *limits;
+
+        snprintf(organization, sizeof(organization), "%.*s", (int)strcspn(cgroup->path, "/"), cgroup->path);
+        const struct quota *quota = quota_of(cgroup->tree, organization);
+        if (quota != NULL && quota->cpu_millicores > 0 && quota->cpu_millicores < within.cpu_millicores)
+                within.cpu_millicores = (uint32_t)quota->cpu_millicores;
+        return within;
+}
+
 static enum err_code organization_make(struct cgroup_tree *tree, const char *path, struct err *err)
 {
         const struct quota *quota = quota_of(tree, path);
@@ -331,18 +344,13 @@ static enum err_code instance_make(struct cgroup_tree *tree, struct cgroup *cgro
                                    const struct cgroup_limits *limits, struct err *err)
 {
         char *function_end = strrchr(cgroup->path, '/'), *organization_end = strchr(cgroup->path, '/');
-        struct cgroup_limits within = *limits;
-        const struct quota *quota;
+        const struct cgroup_limits within = within_quota(cgroup, limits);
         enum err_code code;
         bool made;
 
         *organization_end = '\0';
         code = organization_make(tree, cgroup->path, err);
-        quota = quota_of(tree, cgroup->path);
         *organization_end = '/';
-        /* The first version refuses a share of the processors that is larger than the folder's above. */
-        if (quota != NULL && quota->cpu_millicores > 0 && quota->cpu_millicores < within.cpu_millicores)
-                within.cpu_millicores = (uint32_t)quota->cpu_millicores;
         if (code != ERR_OK)
                 return code;
         *function_end = '\0';
@@ -458,7 +466,8 @@ enum err_code cgroup_claim(struct cgroup *cgroup, const struct cgroup_limits *li
         struct cgroup_usage before = {.oom_kills = 0};
         ops->usage(cgroup->tree, cgroup->path, &before);
         cgroup->before = before;
-        return ops->limit(cgroup->tree, cgroup->path, limits, err);
+        const struct cgroup_limits within = within_quota(cgroup, limits);
+        return ops->limit(cgroup->tree, cgroup->path, &within, err);
 }
 
 void cgroup_usage(const struct cgroup *cgroup, struct cgroup_usage *ret)

@@ -226,6 +226,8 @@ void instance_measure(struct instance *instance, enum budget_class class);
 /* The group of its cgroup below its organization: the function, or the image where a stem was claimed, which
  * stays in the cgroup that it was booted in. */
 const char *instance_group(const struct instance *instance);
+/* The folder of its function, or image, in the tree of cgroups. */
+const char *instance_group(const struct instance *instance);
 /* Stops the processes of an idle one until its next run. */
 void instance_freeze(struct instance *instance);
 void instance_thaw(struct instance *instance);

@@ -70,7 +70,7 @@ static void put_usage(const struct inspection *inspection, const struct instance
         const struct revision *revision = instance->pool->revision;
         struct usage_counts counts;
 
-        if (!usage_read(&inspection->engine->usage, revision->organization, revision->function_id,
+        if (!usage_read(&inspection->engine->usage, revision->organization, instance_group(instance),
                         instance->cgroup, &counts))
                 return;
         set_new(row, "memoryBytes", json_integer((json_int_t)counts.memory_bytes));

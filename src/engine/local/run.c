@@ -170,7 +170,7 @@ static bool count(const struct instance *instance, struct usage_counts *ret)
 {
         const struct revision *revision = instance->pool->revision;
 
-        return usage_read(&instance->home->engine->usage, revision->organization, revision->function_id,
+        return usage_read(&instance->home->engine->usage, revision->organization, instance_group(instance),
                           instance->cgroup, ret);
 }
 
