@@ -10,7 +10,8 @@ import sys
 import _dispatch
 
 ASYNC_FILE = __file__.rpartition("/")[0] + "/_dispatch_async.py"
-is_loaded = False  # a handler, or what there was of it
+loaded = None  # the handler
+waiting = None  # the module for async ones
 INPUT_ERROR, FUNCTION_ERROR, SYSTEM_ERROR = "InputError", "FunctionError", "SystemError"
 
 
@@ -147,15 +148,15 @@ def find(handler, folder):
 
 def load(handler, folder, environment):
     """The handler, or why there is none: (type, message, trace)."""
-    global is_loaded
-    is_loaded = True
+    global loaded
     posix.environ.clear()
     posix.environ.update(environment)
     if not folder.startswith("/"):
         folder = posix.getcwd()  # the agent has gone there
     sys.path.insert(0, folder)
     try:
-        return find(handler, folder)
+        loaded = find(handler, folder)
+        return loaded
     except LoadError as error:
         return FUNCTION_ERROR, "cannot load the handler: %s" % error, []
     except SystemExit as error:
@@ -181,8 +182,14 @@ def is_async(function):
     return False
 
 
+def async_module():
+    global waiting
+    waiting = waiting or import_file("_dispatch_async", ASYNC_FILE)
+    return waiting
+
+
 def loop(handler):
-    import_file("_dispatch_async", ASYNC_FILE).serve(handler)
+    async_module().serve(handler)
 
 
 def shown(code):
@@ -261,7 +268,9 @@ def forking(child):
         if random is not None:
             random.seed()
         return
-    if not is_loaded:
+    if is_async(loaded):
+        async_module()
+    if loaded is None:
         for name in PRELOADED:
             try:
                 __import__(name)

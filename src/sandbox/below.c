@@ -94,10 +94,9 @@ static int helper_run(struct below *below)
 }
 
 pid_t below_clone(const struct sandbox_host *host, const struct sandbox_spec *spec, struct clone_args *args,
-                  const int pair[2])
+                  const int pair[2], int *pid_fd)
 {
         struct below below = {.host = host, .spec = spec, .args = args, .pair = pair, .error = EIO};
-        int *pid_fd = (int *)(uintptr_t)args->pidfd;
 
         args->flags |= CLONE_PARENT;
         args->exit_signal = 0; /* the helper's */

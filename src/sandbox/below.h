@@ -11,10 +11,11 @@
 #include <linux/sched.h>
 
 /*
- * clone3(2) with these flags, which have CLONE_PIDFD. The new process, which is this one's child, does not
- * come back: it goes on in child_main with pair[1]. Its number, as this process sees it; -1 and errno.
+ * clone3(2) with these flags, which have CLONE_PIDFD, into *pid_fd. The new process, which is this one's
+ * child, does not come back: it goes on in child_main with pair[1]. Its number, as this process sees it; -1
+ * and errno.
  */
 pid_t below_clone(const struct sandbox_host *host, const struct sandbox_spec *spec, struct clone_args *args,
-                  const int pair[2]);
+                  const int pair[2], int *pid_fd);
 
 #endif

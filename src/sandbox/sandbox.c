@@ -138,7 +138,8 @@ enum err_code sandbox_make(const struct sandbox_host *host, const struct sandbox
         };
         if (spec->network != NULL)
                 network_enter(spec->network->ns_fd);
-        sandbox.pid = spec->below != NULL ? below_clone(host, spec, &args, pair) : sys_clone3(&args);
+        sandbox.pid = spec->below != NULL ? below_clone(host, spec, &args, pair, &sandbox.pid_fd)
+                                          : sys_clone3(&args);
         int saved = errno;
         if (sandbox.pid != 0 && spec->network != NULL)
                 network_enter(host->net_fd);

@@ -318,14 +318,11 @@ static void child_failed(const struct fork_child *child, const struct fork_answe
         instance_start_failed(child->instance, code, &err);
 }
 
-/* False: nobody waits for it, or it is none. */
+/* False: nobody waits for it. */
 static bool on_done(struct fork_server *server, const struct fork_answer *answer)
 {
         struct fork_wait *wait = server->first;
-        bool sound = answer->step == FORK_STEP_NONE ? answer->pid > 0 && answer->error == 0
-                                                    : answer->step <= FORK_STEP_FORK && answer->error > 0;
-
-        if (wait == NULL || wait->number != answer->id || !sound)
+        if (wait == NULL || wait->number != answer->id)
                 return false;
         server->first = wait->next;
         server->waiting--;
@@ -359,12 +356,13 @@ static bool answer_read(struct fork_server *server)
                 server_close(server); /* it cannot be parked, or it has ended */
                 return false;
         }
-        if (got == sizeof(answer) && answer.op == FORK_PARKED && !server->parked) {
+        bool valid = fork_answer_valid(&answer, (size_t)got);
+        if (valid && answer.op == FORK_PARKED && !server->parked) {
                 server->parked = true;
                 refill_later(server);
                 return true;
         }
-        if (got == sizeof(answer) && answer.op == FORK_DONE && on_done(server, &answer))
+        if (valid && answer.op == FORK_DONE && on_done(server, &answer))
                 return server->source.fd >= 0;
         server_kill(server, "says what nobody has asked for");
         return false;

@@ -20,6 +20,8 @@
 #define DISPATCH_WIRE_FORK_H
 
 #include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a fork server may join, and only all of it at once. */
@@ -54,5 +56,9 @@ struct fork_answer {
         int32_t pid;   /* in its sandbox; of interest to the sandbox's init alone */
         int32_t error; /* an errno, where a step failed */
 };
+
+/* True for a message that a fork server may send at all: of that size, PARKED with nothing in it, or DONE
+ * with either a process or a step that failed. Whether somebody waits for it is spawn's to know. */
+bool fork_answer_valid(const struct fork_answer *answer, size_t size);
 
 #endif

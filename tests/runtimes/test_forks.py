@@ -102,6 +102,15 @@ def test_numpy_of_a_template_is_there_and_reseeded(spawn, code):
     assert replies[0][1] == 9.0 and replies[0][0] != replies[1][0]
 
 
+def test_an_async_handler_is_forked_before_its_loop_begins(spawn, code):
+    layer = code("import asyncio\nasync def handle(c, p):\n    await asyncio.sleep(0)\n    return p\n")
+    template, _ = spawn.template("python3", layer, concurrency=4)
+    for _ in range(2):
+        _, channel = spawn.start("python3", layer, origin=template)
+        assert channel.ready() == ""
+        assert channel.call(b"3").json == 3 and channel.call(b"4").json == 4
+
+
 def test_secrets_of_a_template_are_those_of_its_instances(spawn, code):
     layer = code("def handle(c, p):\n    return c['secrets']\n")
     template, _ = spawn.template("python3", layer, secrets={"a": "b"})
