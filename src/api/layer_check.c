@@ -168,28 +168,25 @@ static void check_next(struct api *api)
                 check_free(check_pop(api));
 }
 
-static bool row_serves(const struct store_row *row, struct str value)
+/* Of each function that serves; only noted, so that the rows are gone over once, also where they are many. */
+static bool check_add(void *arg, struct store_row *row)
 {
-        (void)value;
-        return json_object_get(row->internal, "active") != NULL;
-}
+        struct api *api = arg;
+        bool serves = json_object_get(row->internal, "active") != NULL;
+        struct layer_check *check = serves ? calloc(1, sizeof(*check)) : NULL;
 
-static void check_add(struct api *api, enum model_kind kind, struct store_row *row)
-{
-        struct layer_check *check = calloc(1, sizeof(*check));
-
-        (void)kind;
         if (check == NULL)
-                return;
+                return true;
         check->organization = strdup(row->organization);
         check->project = strdup(row->project);
         check->name = strdup(row->name);
         if (check->organization == NULL || check->project == NULL || check->name == NULL) {
                 check_free(check);
-                return;
+                return true;
         }
         check->next = api->checks;
         api->checks = check;
+        return true;
 }
 
 void functions_check_layers(struct api *api)
@@ -199,7 +196,7 @@ void functions_check_layers(struct api *api)
 
         if (api->checks != NULL)
                 return; /* one is under way */
-        if (api_rows_each(api, &key, row_serves, STR(""), check_add, &err) != ERR_OK)
+        if (store_list(api->config.store, &key, check_add, api, &err) != ERR_OK)
                 api_problem(api, "check the layers of functions", &err);
         check_next(api);
 }

@@ -92,14 +92,22 @@ static void repair_add(struct api *api, const char *layer, const char *language)
         api->repairs = repair;
 }
 
-static void layers_collect(struct api *api, enum model_kind kind, struct store_row *row)
+/* Only noted, so that the rows are gone over once, also where they are many. */
+struct collection {
+        struct api *api;
+        enum model_kind kind;
+};
+
+static bool layers_collect(void *arg, struct store_row *row)
 {
-        const json_t *named = named_in(kind, row), *layer;
+        const struct collection *collection = arg;
+        struct api *api = collection->api;
+        const json_t *named = named_in(collection->kind, row), *layer;
         const char *language = json_string_value(json_object_get(named, "language"));
         size_t i;
 
         if (language == NULL || strlen(language) >= SPAWN_NAME_MAX)
-                return;
+                return true;
         json_array_foreach(json_object_get(named, "layers"), i, layer)
         {
                 repair_add(api, json_string_value(layer), language);
@@ -109,6 +117,7 @@ static void layers_collect(struct api *api, enum model_kind kind, struct store_r
         {
                 repair_add(api, json_string_value(json_object_get(layer, "layer")), language);
         }
+        return true;
 }
 
 static bool row_names(const struct store_row *row, struct str layer)
@@ -123,13 +132,6 @@ static bool row_names(const struct store_row *row, struct str layer)
                         return true;
         }
         return api_list_has(json_object_get(named, "layers"), layer);
-}
-
-static bool row_of_layers(const struct store_row *row, struct str value)
-{
-        (void)value;
-        return json_object_get(row->internal, "layers") != NULL ||
-               json_object_get(row->internal, "active") != NULL;
 }
 
 /* Everybody who names the old layer hears of the one that was made. */
@@ -216,7 +218,8 @@ void layers_check(struct api *api)
                 return; /* one is under way */
         for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
                 struct store_key key = {kinds[i], STR(""), STR(""), STR("")};
-                if (api_rows_each(api, &key, row_of_layers, STR(""), layers_collect, &err) != ERR_OK)
+                struct collection collection = {api, kinds[i]};
+                if (store_list(api->config.store, &key, layers_collect, &collection, &err) != ERR_OK)
                         api_stumble(api, "check the layers of images", &err);
         }
         repair_next(api);

@@ -31,8 +31,11 @@ static uint32_t number_of(const json_t *document, const char *key, uint32_t fall
 static bool copy_list(const json_t *list, struct str **ret, size_t *ret_count)
 {
         size_t count = json_array_size(list);
-        struct str *items = calloc(count + 1, sizeof(*items));
 
+        *ret = NULL;
+        if (count == 0)
+                return true;
+        struct str *items = calloc(count, sizeof(*items));
         *ret = items;
         if (items == NULL)
                 return false;
@@ -68,10 +71,14 @@ static bool copy_image_env(const json_t *list, const json_t *map, struct str *it
 
 static bool copy_env(const json_t *list, const json_t *map, struct str **ret, size_t *ret_count)
 {
-        struct str *items = calloc(json_array_size(list) + json_object_size(map) + 1, sizeof(*items));
+        size_t count = json_array_size(list) + json_object_size(map);
         const char *key;
         json_t *value;
 
+        *ret = NULL;
+        if (count == 0)
+                return true;
+        struct str *items = calloc(count, sizeof(*items));
         *ret = items;
         if (items == NULL || !copy_image_env(list, map, items, ret_count))
                 return false;
@@ -104,6 +111,7 @@ static void revision_free(struct revision *revision)
         free(revision->language);
         free(revision->handler);
         free(revision->interpreter);
+        free(revision->layers);
         free(revision->allow);
         schema_unref(revision->schema_in);
         schema_unref(revision->schema_out);
@@ -133,6 +141,17 @@ static bool copy_allow(const json_t *network, struct revision *revision)
         return true;
 }
 
+static bool copy_layers(struct revision *revision, const char (*layers)[SPAWN_NAME_MAX], uint32_t count)
+{
+        assert(count > 0 && count <= SPAWN_LAYERS_MAX);
+        revision->layers = calloc(count, sizeof(revision->layers[0]));
+        if (revision->layers == NULL)
+                return false;
+        memcpy(revision->layers, layers, count * sizeof(revision->layers[0]));
+        revision->layer_count = count;
+        return true;
+}
+
 static bool revision_copy(struct revision *revision, const struct store_row *row,
                           const struct revision_build *build)
 {
@@ -145,7 +164,8 @@ static bool revision_copy(struct revision *revision, const struct store_row *row
                copy_text(&revision->interpreter, build->interpreter != NULL ? build->interpreter : "") &&
                copy_list(json_object_get(document, "secrets"), &revision->secrets, &revision->secret_count) &&
                copy_env(build->env, json_object_get(document, "env"), &revision->env, &revision->env_count) &&
-               copy_allow(json_object_get(document, "network"), revision);
+               copy_allow(json_object_get(document, "network"), revision) &&
+               copy_layers(revision, build->layers, build->layer_count);
 }
 
 enum err_code revision_schema(const json_t *document, const char *field, struct schema **ret, struct err *err)
@@ -172,7 +192,6 @@ enum err_code revision_create(const struct store_row *row, const struct revision
 {
         const json_t *document = row->document;
 
-        assert(build->layer_count > 0 && build->layer_count <= SPAWN_LAYERS_MAX);
         assert(strlen(row->id) == UUID_LEN && strlen(build->code) < SPAWN_NAME_MAX);
 
         struct revision *revision = calloc(1, sizeof(*revision));
@@ -192,8 +211,6 @@ enum err_code revision_create(const struct store_row *row, const struct revision
         }
         memcpy(revision->function_id, row->id, UUID_LEN + 1);
         memcpy(revision->code, build->code, strlen(build->code) + 1);
-        memcpy(revision->layers, build->layers, build->layer_count * sizeof(revision->layers[0]));
-        revision->layer_count = build->layer_count;
         revision->number = row->revision;
         revision->epoch = build->epoch;
         revision->memory_mib = number_of(document, "memory", MEMORY_MIB_DEFAULT);
@@ -220,13 +237,12 @@ struct revision *revision_of_image(const struct revision *of, const char *name)
         atomic_init(&revision->refs, 1);
         if (!copy_text(&revision->organization, of->organization) || !copy_text(&revision->project, "") ||
             !copy_text(&revision->name, name) || !copy_text(&revision->language, of->language) ||
-            !copy_text(&revision->handler, "") || !copy_text(&revision->interpreter, of->interpreter)) {
+            !copy_text(&revision->handler, "") || !copy_text(&revision->interpreter, of->interpreter) ||
+            !copy_layers(revision, (const char(*)[SPAWN_NAME_MAX])of->layers, of->layer_count)) {
                 revision_free(revision);
                 return NULL;
         }
         snprintf(revision->function_id, sizeof(revision->function_id), REVISION_IMAGE_GROUP);
-        memcpy(revision->layers, of->layers, sizeof(revision->layers));
-        revision->layer_count = of->layer_count;
         revision->memory_mib = of->memory_mib;
         revision->cpu_millicores = of->cpu_millicores;
         revision->timeout_ms = of->timeout_ms;

@@ -33,7 +33,7 @@ struct revision {
         char *handler;
         char *interpreter; /* the image's own, in argv[0]'s place; "": the runtime's */
         uint32_t layer_count;
-        char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
+        char (*layers)[SPAWN_NAME_MAX]; /* as many as layer_count: there may be a million revisions */
         char code[SPAWN_NAME_MAX];
         uint32_t memory_mib, cpu_millicores;
         uint32_t timeout_ms; /* of a run; the server's default already applied */

@@ -76,7 +76,7 @@ static enum err_code fill_start(struct spawn_start *start, struct home *home, co
         snprintf(start->code, sizeof(start->code), "%s", revision->code);
         snprintf(start->filter, sizeof(start->filter), "default");
         start->layer_count = revision->layer_count;
-        memcpy(start->layers, revision->layers, sizeof(start->layers));
+        memcpy(start->layers, revision->layers, revision->layer_count * sizeof(start->layers[0]));
         start->memory_mib = revision->memory_mib;
         start->cpu_millicores = revision->cpu_millicores;
         start->pids_max = config->limits.pids_max;
