@@ -78,8 +78,8 @@ def made(server, name, reference, language="native", **more):
     return harness.poll(lambda: settled(server, name), 90, f"the end of {name}")
 
 
-def settled(server, name):
-    found = server.api("GET", f"/v1/baseimage/{name}").json
+def settled(server, name, kind="baseimage"):
+    found = server.api("GET", f"/v1/{kind}/{name}").json
     return found if found["status"] in ("READY", "ERROR") else None
 
 
@@ -177,6 +177,59 @@ def test_many_layers_are_one_stack_and_run(server, disk, name):
     server.image(name, name)
     server.function(name, {"handler": (PROGRAM, 0o755)}, image=name)
     assert server.run(name)["output"] == 40
+
+
+def image_made(server, name, reference, **more):
+    """An image that stands on a reference itself, once its fate is known."""
+    reply = server.api("POST", "/v1/image", {"name": name, "baseImageName": reference, **more})
+    assert reply.status == 201, reply
+    return harness.poll(lambda: settled(server, name, "image"), 90, f"the end of {name}")
+
+
+def labelled(language):
+    return {"Env": ["PATH=/bin"], "Labels": {"io.dispatchframework.language": language}}
+
+
+def test_an_image_from_elsewhere_says_its_language_by_a_label(server, disk, name):
+    image = oci.Image(oci.tar(*programs(), oci.member("layer/0", name)), config=labelled("native"))
+    found = image_made(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    assert found["status"] == "READY" and found["language"] == "native", found
+    server.function(name, {"handler": (PROGRAM, 0o755)}, image=name)
+    assert server.run(name)["output"] == 1
+    other = oci.Image(PLAIN, config=labelled("python3"))
+    reply = server.api("PUT", f"/v1/image/{name}", {"baseImageName": "oci:" + other.layout(os.path.join(disk, name + "-2"))})
+    assert reply.status == 200, reply
+    found = harness.poll(lambda: settled(server, name, "image"), 90, "the other image")
+    assert found["status"] == "ERROR" and "no 'python3' in its PATH" in found["reason"][0], found
+    assert server.run(name)["output"] == 1
+    left_nothing(server)
+
+
+@pytest.mark.parametrize("config, words", [({}, "--language LANGUAGE"), (labelled("cobol"), "no runtime for cobol"),
+                                           (labelled("x" * 5000), "no runtime for xxx"), (labelled("http"), "no runtime for http"),
+                                           ({"Labels": {"io.dispatchframework.language": 7}}, "--language LANGUAGE")],
+                         ids=["none", "other", "long", "agent", "number"])
+def test_an_image_from_elsewhere_without_a_language_of_ours(server, disk, name, config, words):
+    image = oci.Image(PLAIN, config=config)
+    found = image_made(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    assert found["status"] == "ERROR" and words in found["reason"][0], found
+    assert "io.dispatchframework.language" in found["reason"][0]
+    left_nothing(server)
+
+
+MALFORMED = ["team/Image:1", "a//b", "http://registry.example.com/x", "x:y:z", "x@sha256:12", "x: y", "oci:relative/path", "-x/y",
+             "docker-archive:x/y"]
+
+
+@pytest.mark.parametrize("reference", MALFORMED)
+def test_a_malformed_reference_is_refused_at_once(server, name, reference):
+    for kind, field, more in (("baseimage", "dockerUrl", {"language": "native"}), ("image", "baseImageName", {}),
+                              ("function", "functionImage", {})):
+        reply = server.api("POST", f"/v1/{kind}", {"name": name, field: reference, **more})
+        assert reply.status == 422, (kind, reply)
+        message = reply.json["message"]
+        assert message.startswith(f"{field} in body: '{reference}'") and "\n" not in message, message
+        assert server.api("GET", f"/v1/{kind}/{name}").status == 404
 
 
 def test_an_exported_function_has_the_blobs_of_its_base(server, disk, name, tmp_path):
@@ -469,13 +522,19 @@ def test_no_room_on_the_disk(registry, tmp_path, name):
 def test_tls_and_a_password(disk, name):
     registry = oci.Registry(os.path.join(disk, name), user=("me", "secret word"), tls=True)
     try:
-        reference = registry.push_image("private", oci.Image(PLAIN))
+        reference = registry.push_image("private", oci.Image(PLAIN, config=labelled("native")))
         with serving("--registry-local", registry.name, "--registry-ca", os.path.join(registry.path, "ca.crt")) as server:
             failed(server, f"{name}-1", reference, "not authorised")
             secret = {"name": "login", "secrets": {"username": "me", "password": "secret word"}}
             assert server.api("POST", "/v1/secret", secret).status == 201
             assert read(ready(server, f"{name}-2", reference, registrySecret="login")[0], "etc/made") == "by hand"
             failed(server, f"{name}-3", reference, "registrySecret", registrySecret="none")
+            assert image_made(server, f"{name}-1", reference, registrySecret="login")["status"] == "READY"
+            reason = image_made(server, f"{name}-2", reference, registrySecret="none")["reason"][0]
+            assert "secret none not found" in reason, reason
+        with serving("--registry-local", registry.name, "--registry-ca", os.path.join(registry.path, "ca.crt")) as server:
+            reason = image_made(server, f"{name}-3", reference)["reason"][0]
+            assert "not authorised" in reason and "registrySecret" in reason, reason
         with serving("--registry-local", registry.name) as server:
             failed(server, f"{name}-4", reference, "certificate", "--registry-ca")
     finally:
