@@ -544,3 +544,22 @@ def test_tls_and_a_password(disk, name):
 def test_an_image_without_the_languages_interpreter(server, disk, name):
     reference = "oci:" + oci.Image(PLAIN).layout(os.path.join(disk, name))
     failed(server, name, reference, "no 'python3' in its PATH", language="python3")
+
+
+def peak_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+
+
+@pytest.mark.slow
+def test_memory_does_not_follow_the_size_of_an_image(registry):
+    def image(name, megabytes):
+        layer = oci.tar(oci.folder("etc"), *(oci.member(f"etc/{name}-{each}", os.urandom(1 << 20)) for each in range(megabytes)))
+        return registry.push_image(f"memory/{name}", oci.Image(layer))
+    with serving("--registry-insecure", registry.name, "--registry-local", registry.name) as server:
+        assert made(server, "small", image("small", 1))["status"] == "READY"
+        processes = {"spawn": server.process.pid, "server": server.server_pid()}
+        before = {name: peak_kib(pid) for name, pid in processes.items()}
+        assert made(server, "large", image("large", 96))["status"] == "READY"
+        grown = {name: peak_kib(pid) - before[name] for name, pid in processes.items()}
+        assert max(grown.values()) < 16 << 10, grown
