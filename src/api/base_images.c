@@ -28,6 +28,7 @@ struct base_pull {
         int64_t revision;
         uint64_t pull;    /* its id */
         uint64_t inspect; /* the builder's; 0: it has not begun */
+        bool labelled;    /* the image itself says its language */
         bool stale;       /* the log belongs to another build, or to nobody */
         char language[SPAWN_NAME_MAX];
         json_t *result; /* of the pull */
@@ -207,9 +208,53 @@ static void inspect_start(struct base_pull *job)
                 job->inspect = id;
 }
 
+/* As much of a text as a reason has room for. */
+static int cut(struct str text)
+{
+        return (int)(text.len < 128 ? text.len : 128);
+}
+
+static enum err_code language_check(const struct api *api, struct str language, struct err *err)
+{
+        const struct runtime_table *runtimes = reference_runtimes(api->config.references);
+        const struct runtime *runtime = runtime_find(runtimes, language);
+        char list[256];
+
+        if (runtime != NULL && runtime_is_language(runtime))
+                return ERR_OK;
+        runtime_table_list(runtimes, list, sizeof(list));
+        return err_set(err, ERR_UNPROCESSABLE, "no runtime for %.*s in this version (languages: %s)",
+                       cut(language), language.p, list);
+}
+
+/* An image has no field for it: its label says which agent is to run in it, or a base image does. */
+static enum err_code language_of_label(struct base_pull *job, struct err *err)
+{
+        const json_t *labels = json_object_get(json_object_get(job->result, "config"), "Labels");
+        struct str language = json_str(labels, IMAGE_LANGUAGE_LABEL);
+        char list[256];
+
+        if (language.len == 0) {
+                runtime_table_list(reference_runtimes(job->api->config.references), list, sizeof(list));
+                return err_set(
+                        err, ERR_UNPROCESSABLE,
+                        "an image that has no label " IMAGE_LANGUAGE_LABEL
+                        " needs a base image that names its "
+                        "language: dispatch create base-image NAME REFERENCE --language LANGUAGE (languages: "
+                        "%s)",
+                        list);
+        }
+        enum err_code code = language_check(job->api, language, err);
+        if (code != ERR_OK)
+                return err_wrap(err, code, "label " IMAGE_LANGUAGE_LABEL);
+        snprintf(job->language, sizeof(job->language), "%.*s", STR_ARG(language));
+        return ERR_OK;
+}
+
 static void pulled(void *arg, enum err_code code, const char *text, const json_t *result)
 {
         struct base_pull *job = arg;
+        struct err err;
 
         if (code != ERR_OK) {
                 job_fail(job, code, text);
@@ -217,38 +262,13 @@ static void pulled(void *arg, enum err_code code, const char *text, const json_t
         }
         job->result = json_deep_copy(result);
         if (job->result == NULL)
-                job_fail(job, ERR_LIMIT, "out of memory");
+                code = err_nomem(&err);
+        else if (job->labelled)
+                code = language_of_label(job, &err);
+        if (code != ERR_OK)
+                job_fail(job, code, err.text);
         else
                 inspect_start(job);
-}
-
-/* As much of a text as a reason has room for. */
-static int cut(struct str text)
-{
-        return (int)(text.len < 128 ? text.len : 128);
-}
-
-/* Nothing in an image from elsewhere says which agent is to run in it. */
-static enum err_code language_find(const struct api *api, const struct store_row *row, struct str reference,
-                                   struct str *ret, struct err *err)
-{
-        const struct runtime_table *runtimes = reference_runtimes(api->config.references);
-        const struct runtime *runtime;
-        char list[256];
-
-        *ret = json_str(row->document, "language");
-        runtime_table_list(runtimes, list, sizeof(list));
-        if (ret->len == 0)
-                return err_set(err, ERR_UNPROCESSABLE,
-                               "%.*s: an image that was not made here needs a base image that names its "
-                               "language: dispatch create base-image NAME %.*s --language LANGUAGE "
-                               "(languages: %s)",
-                               cut(reference), reference.p, cut(reference), reference.p, list);
-        runtime = runtime_find(runtimes, *ret);
-        if (runtime == NULL || !runtime_is_language(runtime))
-                return err_set(err, ERR_UNPROCESSABLE, "no runtime for %.*s in this version (languages: %s)",
-                               STR_ARG(*ret), list);
-        return ERR_OK;
 }
 
 /* The project that the row's secret is looked for in. */
@@ -268,19 +288,20 @@ void base_image_pull(struct api *api, enum model_kind kind, struct store_row *ro
                                        .reference = reference,
                                        .secret = json_str(row->document, "registrySecret"),
                                        .line = pull_line};
-        struct str language;
+        bool labelled = kind == MODEL_IMAGE;
+        struct str language = labelled ? STR("") : json_str(row->document, "language");
         struct err err;
-        enum err_code code = language_find(api, row, reference, &language, &err);
+        enum err_code code = labelled ? ERR_OK : language_check(api, language, &err);
         struct base_pull *job = code == ERR_OK ? job_create(api, kind, row, language) : NULL;
 
         if (code == ERR_OK && job == NULL) {
                 api_stumble(api, "begin an image", (err_nomem(&err), &err));
                 return;
         }
-        if (code == ERR_OK)
-                images_begin_work(api, kind, row);
         if (code == ERR_OK) {
                 uint64_t id = 0;
+                job->labelled = labelled;
+                images_begin_work(api, kind, row);
                 code = pull_start(api, &request, pulled, job, &id, &err);
                 if (code == ERR_OK && base_image_pulling(api, row))
                         job->pull = id;
@@ -291,11 +312,19 @@ void base_image_pull(struct api *api, enum model_kind kind, struct store_row *ro
                 images_fail(api, kind, row, err.text);
 }
 
+enum err_code base_image_reference_check(struct str reference, struct err *err)
+{
+        return str_starts(reference, STR("builtin:")) ? ERR_OK : pull_check(reference, err);
+}
+
 /* It belongs to no project, and its secret does: to that of whoever says so. */
 static enum err_code base_image_check(struct change *change, struct err *err)
 {
         struct str project = change->call->caller.project;
+        enum err_code code = base_image_reference_check(json_str(change->document, "dockerUrl"), err);
 
+        if (code != ERR_OK)
+                return err_wrap(err, code, "dockerUrl in body");
         if (json_object_set_new(change->internal, "project", json_stringn(project.p, project.len)) < 0)
                 return err_nomem(err);
         return image_begin(change, err);

@@ -9,6 +9,12 @@
 #include "api/internal.h"
 #include "api/resource.h"
 
+/* Of an image that says itself which language it is for; what `dispatch-server base-image` makes has it. */
+#define IMAGE_LANGUAGE_LABEL "io.dispatchframework.language"
+
+/* The form of a reference, of any kind that a base image may have. ERR_UNPROCESSABLE. */
+enum err_code base_image_reference_check(struct str reference, struct err *err);
+
 /* Fetches; the row is READY or in ERROR later. */
 void base_image_pull(struct api *api, enum model_kind kind, struct store_row *row, struct str reference);
 bool base_image_pulling(const struct api *api, const struct store_row *row);

@@ -157,7 +157,9 @@ static enum err_code whole_check(struct change *change, struct err *err)
         own_row struct store_row row = {0};
         enum err_code code = foreign_pull_check(change->api, foreign_image_of(change->document), err);
 
-        if (code == ERR_OK && secret.len > 0)
+        if (code != ERR_OK)
+                return err_wrap(err, code, "functionImage in body");
+        if (secret.len > 0)
                 code = store_get(change->api->config.store, &key, &row, err);
         if (code != ERR_OK)
                 return code;

@@ -431,6 +431,8 @@ static enum err_code image_check(struct change *change, struct err *err)
 
         if (code != ERR_OK && (code != ERR_NOT_FOUND || !is_reference(base)))
                 return code;
+        if (code != ERR_OK && base_image_reference_check(base, err) != ERR_OK)
+                return err_wrap(err, ERR_UNPROCESSABLE, "baseImageName in body");
         if (code == ERR_OK && json_str(change->document, "registrySecret").len > 0)
                 return err_set(err, ERR_UNPROCESSABLE,
                                "registrySecret in body goes with a reference: base image %s has its own",

@@ -65,7 +65,7 @@ enum err_code pull_check(struct str reference, struct err *err)
         if (source != NULL && (rest.len == 0 || rest.p[0] != '/'))
                 return err_set(err, ERR_UNPROCESSABLE, "'%.*s': %s: takes an absolute path",
                                STR_ARG(reference), source->from);
-        return ERR_OK;
+        return source != NULL ? ERR_OK : reference_check(reference, err);
 }
 
 void pull_organization(const char *organization, char out[SPAWN_GROUP_MAX])

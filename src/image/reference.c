@@ -346,6 +346,20 @@ static enum err_code resolve_language(const struct reference_table *table, struc
         return ERR_OK;
 }
 
+enum err_code reference_check(struct str reference, struct err *err)
+{
+        char text[SHOWN_MAX];
+        struct parts parts;
+
+        if (parts_parse(reference, false, &parts))
+                return ERR_OK;
+        return err_set(
+                err, ERR_UNPROCESSABLE,
+                "'%s' is not an image reference: it takes [HOST[:PORT]/]PATH[:TAG][@sha256:HEX], the path in "
+                "lower case",
+                shown(reference, text));
+}
+
 bool reference_is_foreign(const struct reference_table *table, struct str reference)
 {
         static const struct str disk[] = {STR_INIT("oci:"), STR_INIT("oci-archive:"),

@@ -43,6 +43,9 @@ void reference_table_destroy(struct reference_table *table); /* takes NULL */
 /* The languages that the table knows. */
 const struct runtime_table *reference_runtimes(const struct reference_table *table);
 
+/* Is it written as a registry's? ERR_UNPROCESSABLE. */
+enum err_code reference_check(struct str reference, struct err *err);
+
 /* True for a well-formed reference that is no built-in image's: one of a registry, or of this host's disk. */
 bool reference_is_foreign(const struct reference_table *table, struct str reference);
 

@@ -7,6 +7,7 @@
 #include "sandbox/mounts.h"
 
 #include "base/own.h"
+#include "sandbox/lowers.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -191,66 +192,14 @@ enum err_code mounts_open_dev(const struct mounts_host *host, int *ret_fd, struc
                         err);
 }
 
-/* The kernel takes no longer text here. */
-enum { FSCONFIG_TEXT_MAX = 255 };
-
-/* One by one, which kernels can since 6.5. */
-static enum err_code lower_add(int context, const int *dir_fds, size_t count, struct err *err)
+enum err_code mounts_open_root(const int *dir_fds, size_t count, int where_fd, int *ret_fd, struct err *err)
 {
-        char path[32];
+        struct lowers lowers = {
+                .dir_fds = dir_fds, .count = count, .upper_fd = -1, .work_fd = -1, .where_fd = where_fd};
+        const char *step;
 
-        for (size_t i = count; i > 0; i--) {
-                snprintf(path, sizeof(path), "/proc/self/fd/%d", dir_fds[i - 1]);
-                if (fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", path, 0) == 0)
-                        continue;
-                if (errno == EINVAL && i == count)
-                        return err_set(err, ERR_UNPROCESSABLE,
-                                       "an image of %zu layers needs Linux 6.5 or newer on this host", count);
-                return err_sys(err, "configure overlay");
-        }
-        return ERR_OK;
-}
-
-/* overlayfs wants the highest first. */
-static enum err_code lower_set(int context, const int *dir_fds, size_t count, struct err *err)
-{
-        char lower[FSCONFIG_TEXT_MAX + 32];
-        size_t used = 0;
-
-        for (size_t i = count; i > 0; i--) {
-                used += (size_t)snprintf(lower + used, sizeof(lower) - used, "%s/proc/self/fd/%d",
-                                         i == count ? "" : ":", dir_fds[i - 1]);
-                if (used > FSCONFIG_TEXT_MAX)
-                        return lower_add(context, dir_fds, count, err);
-        }
-        return fsconfig(context, FSCONFIG_SET_STRING, "lowerdir", lower, 0) < 0
-                       ? err_sys(err, "configure overlay")
-                       : ERR_OK;
-}
-
-static enum err_code overlay_open(const int *dir_fds, size_t count, int *ret_fd, struct err *err)
-{
-        own_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
-        if (context < 0)
-                return err_sys(err, "fsopen overlay");
-        if (fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
-                return err_sys(err, "configure overlay");
-        enum err_code code = lower_set(context, dir_fds, count, err);
-        if (code != ERR_OK)
-                return code;
-        if (fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-                return err_sys(err, "configure overlay");
-        int fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-        if (fd < 0)
-                return err_sys(err, "mount overlay");
-        *ret_fd = fd;
-        return ERR_OK;
-}
-
-enum err_code mounts_open_root(const int *dir_fds, size_t count, int *ret_fd, struct err *err)
-{
         assert(count >= 1 && count <= MOUNTS_LAYERS_MAX);
         if (count == 1)
                 return mounts_open_read_only(dir_fds[0], ret_fd, err);
-        return overlay_open(dir_fds, count, ret_fd, err);
+        return lowers_mount(&lowers, ret_fd, &step) < 0 ? err_sys(err, "%s", step) : ERR_OK;
 }

@@ -56,8 +56,9 @@ void mounts_init(struct mounts *mounts);
 void mounts_finish(struct mounts *mounts);
 
 /* A read-only view of a directory. One directory is bound, several are an overlay, the first the lowest; in
- * that, a character device 0:0 hides what is below it, and so does a folder with user.overlay.opaque=y. */
-enum err_code mounts_open_root(const int *dir_fds, size_t count, int *ret_fd, struct err *err);
+ * that, a character device 0:0 hides what is below it, and so does a folder with user.overlay.opaque=y.
+ * where_fd: as in sandbox/lowers.h. */
+enum err_code mounts_open_root(const int *dir_fds, size_t count, int where_fd, int *ret_fd, struct err *err);
 enum err_code mounts_open_read_only(int dir_fd, int *ret_fd, struct err *err);
 /* The same with everything that is mounted below it. */
 enum err_code mounts_open_tree(int dir_fd, int *ret_fd, struct err *err);

@@ -5,6 +5,7 @@
 #include "sandbox/overlay.h"
 
 #include "base/own.h"
+#include "sandbox/lowers.h"
 #include "sandbox/mounts.h"
 #include "sandbox/sys.h"
 
@@ -101,62 +102,27 @@ static enum err_code lower_attach(const struct overlay_spec *spec, size_t number
         return ERR_OK;
 }
 
-static int option_set(int context, const char *key, const char *value)
+static int folder_open(const char *path)
 {
-        return fsconfig(context, FSCONFIG_SET_STRING, key, value, 0);
-}
-
-/* One by one where the kernel has that (6.5), else as one text, whose length is bounded. The highest first.
- */
-static int lowers_set(int context, const int *fds, size_t count)
-{
-        char one[32], all[MOUNTS_LAYERS_MAX * 32];
-        size_t used = 0;
-
-        for (size_t i = count; i > 0; i--) {
-                snprintf(one, sizeof(one), "/proc/self/fd/%d", fds[i - 1]);
-                if (option_set(context, "lowerdir+", one) < 0) {
-                        if (i < count)
-                                return -1;
-                        break;
-                }
-                if (i == 1)
-                        return 0;
-        }
-        for (size_t i = count; i > 0; i--)
-                used += (size_t)snprintf(all + used, sizeof(all) - used, "%s/proc/self/fd/%d",
-                                         i == count ? "" : ":", fds[i - 1]);
-        return option_set(context, "lowerdir", all);
+        return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static enum err_code overlay_make(const struct overlay_spec *spec, const int *fds, int *ret_fd,
                                   struct err *err)
 {
-        static const struct {
-                const char *key, *value;
-        } options[] = {{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"index", "off"}, {"xino", "off"}};
-        own_fd int context = fsopen("overlay", FSOPEN_CLOEXEC);
+        own_fd int upper_fd = folder_open(spec->upper);
+        own_fd int work_fd = folder_open(spec->work);
+        own_fd int where_fd = folder_open(spec->where);
+        const char *step;
 
-        if (context < 0)
-                return err_sys(err, "fsopen overlay");
-        for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-                if (option_set(context, options[i].key, options[i].value) < 0)
-                        return err_sys(err, "set %s of the overlay", options[i].key);
-        }
-        /* Layers mark their opaque folders by attributes that unprivileged jobs can set; who is in the
-         * sandbox sees none of them and sets none. */
-        if (fsconfig(context, FSCONFIG_SET_FLAG, "userxattr", NULL, 0) < 0)
-                return err_sys(err, "set userxattr of the overlay");
-        if (lowers_set(context, fds, spec->layer_count) < 0 ||
-            option_set(context, "upperdir", spec->upper) < 0 ||
-            option_set(context, "workdir", spec->work) < 0 ||
-            fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-                return unavailable("overlay", err);
-        int fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-        if (fd < 0)
-                return err_sys(err, "mount the overlay");
-        *ret_fd = fd;
-        return ERR_OK;
+        if (upper_fd < 0 || work_fd < 0 || where_fd < 0)
+                return err_sys(err, "open the folders of the overlay");
+        struct lowers lowers = {.dir_fds = fds,
+                                .count = spec->layer_count,
+                                .upper_fd = upper_fd,
+                                .work_fd = work_fd,
+                                .where_fd = where_fd};
+        return lowers_mount(&lowers, ret_fd, &step) < 0 ? unavailable(step, err) : ERR_OK;
 }
 
 enum err_code overlay_open_writable(const struct overlay_spec *spec, int *ret_fd, struct err *err)

@@ -378,7 +378,8 @@ static enum err_code parts_open(struct build *build, struct mounts *mounts, stru
                 code = layers_open_all(build->instance.spawn->state.layers_fd, &asked->layers[i], 1, fds,
                                        MOUNTS_LAYERS_MAX, &count, err);
                 if (code == ERR_OK)
-                        code = mounts_open_root(fds, count, &mounts->part_fds[i], err);
+                        code = mounts_open_root(fds, count, build->instance.spawn->state.mnt_fd,
+                                                &mounts->part_fds[i], err);
                 fds_close(fds, count);
         }
         return code;
@@ -410,7 +411,8 @@ static enum err_code image_open(struct build *build, struct mounts *mounts, stru
                 code = rootjob_image_open(build->instance.spawn, &build->root, fds, count, &mounts->root_fd,
                                           err);
         else if (code == ERR_OK && count > 0)
-                code = mounts_open_root(fds, count, &mounts->image_fd, err);
+                code = mounts_open_root(fds, count, build->instance.spawn->state.mnt_fd, &mounts->image_fd,
+                                        err);
         fds_close(fds, count);
         return code;
 }

@@ -60,7 +60,7 @@ enum err_code root_open(const struct state *state, const char (*layers)[SPAWN_NA
                 opened += code == ERR_OK;
         }
         if (code == ERR_OK)
-                code = mounts_open_root(fds, opened, ret_fd, err);
+                code = mounts_open_root(fds, opened, state->mnt_fd, ret_fd, err);
         while (opened > 0)
                 close(fds[--opened]);
         return code;

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import tempfile
 
 import pytest
 
@@ -182,3 +183,47 @@ class Container:
         self.output.close()
         subprocess.run(["crun", "--root", self.state, "--cgroup-manager=disabled", "delete", "-f", self.name],
                        capture_output=True)
+
+
+class Podman:
+    """podman with images and containers of its own, in a folder that goes with it."""
+
+    def __init__(self):
+        need("podman", "nsenter")
+        self.folder = tempfile.mkdtemp(prefix="pod")  # podman wants a short path
+        self.name = f"dispatch-test-{os.getpid()}-{os.path.basename(self.folder)}"
+        for driver in ("overlay", "vfs"):
+            self.command = [*OUTSIDE, "podman", "--root", f"{self.folder}/{driver}", "--runroot", f"{self.folder}/run-{driver}",
+                            "--storage-driver", driver, "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+            if self("info", check=False).returncode == 0:
+                break
+
+    def __call__(self, *arguments, check=True):
+        done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, timeout=300 * harness.PATIENCE)
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    def start(self, reference, *more):
+        """A container of it; skips where podman starts none at all."""
+        image = self("pull", "-q", *more, reference).stdout.strip()
+        started = self("run", "-d", "--name", self.name, "--network", "none", "--cgroups", "disabled", "--ulimit", "nofile=1024:1024",
+                       "--ulimit", "nproc=1024:1024", "--read-only", image, check=False)
+        if started.returncode != 0:
+            pytest.skip(f"podman starts no container here: {started.stderr[-300:]}")
+        harness.poll(lambda: self.curl("/healthz") == "{}", 30, "/healthz")
+        return self
+
+    def curl(self, path, *arguments):
+        pid = self("inspect", "-f", "{{.State.Pid}}", self.name).stdout.strip()
+        return subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "curl", "-sS", "-m", "30", *arguments,
+                               f"http://127.0.0.1:8080{path}"], capture_output=True, text=True).stdout
+
+    def stop(self):
+        """Its exit status after what a host says that goes down."""
+        self("stop", "-t", "20", self.name)
+        return int(self("inspect", "-f", "{{.State.ExitCode}}", self.name).stdout)
+
+    def finish(self):
+        for arguments in (("rm", "-f", self.name), ("rmi", "-af")):
+            self(*arguments, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,7 +4,6 @@ import glob
 import http.server
 import os
 import pathlib
-import platform
 import re
 import shutil
 import subprocess
@@ -39,12 +38,6 @@ def programs():
     for path in re.findall(r"(/\S+) \(0x", needed):
         yield oci.member(path[1:], pathlib.Path(path).read_bytes(), mode=0o755)
     yield oci.member("bin/busybox", pathlib.Path(shell).read_bytes(), mode=0o755)
-
-
-def needs_stacks():
-    version = tuple(int(each) for each in platform.release().split("-")[0].split(".")[:2])
-    if version < (6, 5):
-        pytest.skip("an image of many layers needs Linux 6.5")
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +78,8 @@ def made(server, name, reference, language="native", **more):
     return harness.poll(lambda: settled(server, name), 90, f"the end of {name}")
 
 
-def settled(server, name):
-    found = server.api("GET", f"/v1/baseimage/{name}").json
+def settled(server, name, kind="baseimage"):
+    found = server.api("GET", f"/v1/{kind}/{name}").json
     return found if found["status"] in ("READY", "ERROR") else None
 
 
@@ -177,7 +170,6 @@ def test_what_a_layer_brings_and_what_it_does_not(server, disk, name):
 
 
 def test_many_layers_are_one_stack_and_run(server, disk, name):
-    needs_stacks()
     layers = [oci.tar(oci.member(f"layer/{i}", str(i))) for i in range(40)]
     image = oci.Image(*layers[:-1], oci.tar(*programs(), oci.member("layer/39", "39")), config={"Env": ["PATH=/bin"]})
     found = ready(server, name, "oci:" + image.layout(os.path.join(disk, name)))
@@ -185,6 +177,59 @@ def test_many_layers_are_one_stack_and_run(server, disk, name):
     server.image(name, name)
     server.function(name, {"handler": (PROGRAM, 0o755)}, image=name)
     assert server.run(name)["output"] == 40
+
+
+def image_made(server, name, reference, **more):
+    """An image that stands on a reference itself, once its fate is known."""
+    reply = server.api("POST", "/v1/image", {"name": name, "baseImageName": reference, **more})
+    assert reply.status == 201, reply
+    return harness.poll(lambda: settled(server, name, "image"), 90, f"the end of {name}")
+
+
+def labelled(language):
+    return {"Env": ["PATH=/bin"], "Labels": {"io.dispatchframework.language": language}}
+
+
+def test_an_image_from_elsewhere_says_its_language_by_a_label(server, disk, name):
+    image = oci.Image(oci.tar(*programs(), oci.member("layer/0", name)), config=labelled("native"))
+    found = image_made(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    assert found["status"] == "READY" and found["language"] == "native", found
+    server.function(name, {"handler": (PROGRAM, 0o755)}, image=name)
+    assert server.run(name)["output"] == 1
+    other = oci.Image(PLAIN, config=labelled("python3"))
+    reply = server.api("PUT", f"/v1/image/{name}", {"baseImageName": "oci:" + other.layout(os.path.join(disk, name + "-2"))})
+    assert reply.status == 200, reply
+    found = harness.poll(lambda: settled(server, name, "image"), 90, "the other image")
+    assert found["status"] == "ERROR" and "no 'python3' in its PATH" in found["reason"][0], found
+    assert server.run(name)["output"] == 1
+    left_nothing(server)
+
+
+@pytest.mark.parametrize("config, words", [({}, "--language LANGUAGE"), (labelled("cobol"), "no runtime for cobol"),
+                                           (labelled("x" * 5000), "no runtime for xxx"), (labelled("http"), "no runtime for http"),
+                                           ({"Labels": {"io.dispatchframework.language": 7}}, "--language LANGUAGE")],
+                         ids=["none", "other", "long", "agent", "number"])
+def test_an_image_from_elsewhere_without_a_language_of_ours(server, disk, name, config, words):
+    image = oci.Image(PLAIN, config=config)
+    found = image_made(server, name, "oci:" + image.layout(os.path.join(disk, name)))
+    assert found["status"] == "ERROR" and words in found["reason"][0], found
+    assert "io.dispatchframework.language" in found["reason"][0]
+    left_nothing(server)
+
+
+MALFORMED = ["team/Image:1", "a//b", "http://registry.example.com/x", "x:y:z", "x@sha256:12", "x: y", "oci:relative/path", "-x/y",
+             "docker-archive:x/y"]
+
+
+@pytest.mark.parametrize("reference", MALFORMED)
+def test_a_malformed_reference_is_refused_at_once(server, name, reference):
+    for kind, field, more in (("baseimage", "dockerUrl", {"language": "native"}), ("image", "baseImageName", {}),
+                              ("function", "functionImage", {})):
+        reply = server.api("POST", f"/v1/{kind}", {"name": name, field: reference, **more})
+        assert reply.status == 422, (kind, reply)
+        message = reply.json["message"]
+        assert message.startswith(f"{field} in body: '{reference}'") and "\n" not in message, message
+        assert server.api("GET", f"/v1/{kind}/{name}").status == 404
 
 
 def test_an_exported_function_has_the_blobs_of_its_base(server, disk, name, tmp_path):
@@ -477,13 +522,19 @@ def test_no_room_on_the_disk(registry, tmp_path, name):
 def test_tls_and_a_password(disk, name):
     registry = oci.Registry(os.path.join(disk, name), user=("me", "secret word"), tls=True)
     try:
-        reference = registry.push_image("private", oci.Image(PLAIN))
+        reference = registry.push_image("private", oci.Image(PLAIN, config=labelled("native")))
         with serving("--registry-local", registry.name, "--registry-ca", os.path.join(registry.path, "ca.crt")) as server:
             failed(server, f"{name}-1", reference, "not authorised")
             secret = {"name": "login", "secrets": {"username": "me", "password": "secret word"}}
             assert server.api("POST", "/v1/secret", secret).status == 201
             assert read(ready(server, f"{name}-2", reference, registrySecret="login")[0], "etc/made") == "by hand"
             failed(server, f"{name}-3", reference, "registrySecret", registrySecret="none")
+            assert image_made(server, f"{name}-1", reference, registrySecret="login")["status"] == "READY"
+            reason = image_made(server, f"{name}-2", reference, registrySecret="none")["reason"][0]
+            assert "secret none not found" in reason, reason
+        with serving("--registry-local", registry.name, "--registry-ca", os.path.join(registry.path, "ca.crt")) as server:
+            reason = image_made(server, f"{name}-3", reference)["reason"][0]
+            assert "not authorised" in reason and "registrySecret" in reason, reason
         with serving("--registry-local", registry.name) as server:
             failed(server, f"{name}-4", reference, "certificate", "--registry-ca")
     finally:
@@ -493,3 +544,22 @@ def test_tls_and_a_password(disk, name):
 def test_an_image_without_the_languages_interpreter(server, disk, name):
     reference = "oci:" + oci.Image(PLAIN).layout(os.path.join(disk, name))
     failed(server, name, reference, "no 'python3' in its PATH", language="python3")
+
+
+def peak_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+
+
+@pytest.mark.slow
+def test_memory_does_not_follow_the_size_of_an_image(registry):
+    def image(name, megabytes):
+        layer = oci.tar(oci.folder("etc"), *(oci.member(f"etc/{name}-{each}", os.urandom(1 << 20)) for each in range(megabytes)))
+        return registry.push_image(f"memory/{name}", oci.Image(layer))
+    with serving("--registry-insecure", registry.name, "--registry-local", registry.name) as server:
+        assert made(server, "small", image("small", 1))["status"] == "READY"
+        processes = {"spawn": server.process.pid, "server": server.server_pid()}
+        before = {name: peak_kib(pid) for name, pid in processes.items()}
+        assert made(server, "large", image("large", 96))["status"] == "READY"
+        grown = {name: peak_kib(pid) - before[name] for name, pid in processes.items()}
+        assert max(grown.values()) < 16 << 10, grown

@@ -170,6 +170,24 @@ static void refuses_what_is_no_reference(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
                 fails(REFERENCE_RULES_DEFAULT, texts[i], ERR_INVALID, "not an image reference");
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                struct err err = {0};
+                assert_int_equal(reference_check(str_of(texts[i]), &err), ERR_UNPROCESSABLE);
+                assert_non_null(strstr(err.text, "not an image reference"));
+        }
+}
+
+static void takes_the_form_of_any_registrys_reference(void **state)
+{
+        static const char *const texts[] = {"python", "python:3.12-slim",
+                                            "registry.example.com:5000/a/b_c:1.2",
+                                            "x:1@sha256:0123456789abcdef0123456789abcdef", "localhost/x"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                struct err err = {0};
+                assert_int_equal(reference_check(str_of(texts[i]), &err), ERR_OK);
+        }
 }
 
 static void says_nothing_unprintable_about_what_is_no_reference(void **state)
@@ -235,6 +253,7 @@ int main(void)
                 cmocka_unit_test(follows_the_users_rules_in_their_order),
                 cmocka_unit_test(takes_no_tag_for_latest_where_a_rule_has_one),
                 cmocka_unit_test(refuses_what_is_no_reference),
+                cmocka_unit_test(takes_the_form_of_any_registrys_reference),
                 cmocka_unit_test(says_nothing_unprintable_about_what_is_no_reference),
                 cmocka_unit_test(refuses_wrong_rules_by_name),
                 cmocka_unit_test(works_without_any_runtime),

@@ -117,7 +117,7 @@ enum err_code fixture_start(struct fixture *fixture, const struct script *script
         code = cgroup_create(fixture->tree, "org", "tasks",
                              script->limits.memory_bytes > 0 ? &script->limits : &usual, ret_cgroup, err);
         if (code == ERR_OK) {
-                code = mounts_open_root(&fixture->layer_fd, 1, &mounts.root_fd, err);
+                code = mounts_open_root(&fixture->layer_fd, 1, -1, &mounts.root_fd, err);
                 if (code == ERR_OK)
                         code = mounts_open_dev(&fixture->host.mounts, &mounts.dev_fd, err);
                 if (code == ERR_OK) {

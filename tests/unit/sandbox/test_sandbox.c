@@ -332,7 +332,7 @@ static void several_layers_lie_over_each_other(void **state)
         assert_int_equal(write(file, "text", 4), 4);
         close(file);
         mounts_init(&mounts);
-        assert_int_equal(mounts_open_root((int[]){fixture->layer_fd, upper}, 2, &mounts.root_fd, &err),
+        assert_int_equal(mounts_open_root((int[]){fixture->layer_fd, upper}, 2, -1, &mounts.root_fd, &err),
                          ERR_OK);
         file = openat(mounts.root_fd, "above", O_RDONLY | O_CLOEXEC);
         assert_int_equal(read(file, text, sizeof(text)), 4);

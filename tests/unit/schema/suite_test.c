@@ -26,6 +26,7 @@ enum { DOCUMENTS_MAX = 200, KNOWN_MAX = 200, FILES_MAX = 200 };
 
 struct known {
         char *file, *group, *test;
+        bool seen; /* versions of the suite differ in what they have */
         bool used;
 };
 
@@ -135,17 +136,17 @@ static bool matches(const char *pattern, const char *text)
         return strcmp(pattern, "*") == 0 || strcmp(pattern, text) == 0;
 }
 
-static bool is_known(struct suite *suite, const char *file, const char *group, const char *test)
+static struct known *find_known(struct suite *suite, const char *file, const char *group, const char *test)
 {
         for (size_t i = 0; i < suite->known_count; i++) {
                 struct known *known = &suite->known[i];
                 if (strcmp(known->file, file) == 0 && matches(known->group, group) &&
                     matches(known->test, test)) {
-                        known->used = true;
-                        return true;
+                        known->seen = true;
+                        return known;
                 }
         }
-        return false;
+        return NULL;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -165,13 +166,15 @@ static void run_group(struct suite *suite, const char *file, const json_t *group
         json_array_foreach(json_object_get(group, "tests"), i, test)
         {
                 bool valid = json_is_true(json_object_get(test, "valid"));
+                struct known *known =
+                        find_known(suite, file, text_of(group, "description"), text_of(test, "description"));
                 enum err_code code = compiled;
                 if (code == ERR_OK)
                         code = schema_validate(schema, json_object_get(test, "data"), 0, NULL, &err);
                 if (code == (valid ? ERR_OK : ERR_INVALID)) {
                         suite->passed++;
-                } else if (is_known(suite, file, text_of(group, "description"),
-                                    text_of(test, "description"))) {
+                } else if (known != NULL) {
+                        known->used = true;
                         suite->known_failures++;
                 } else {
                         suite->wrong++;
@@ -287,7 +290,7 @@ static void the_optional_parts_fail_where_the_list_says_and_nowhere_else(void **
         run_folder(&suite, "draft7/optional", true, false);
         run_folder(&suite, "draft7/optional/format", true, true);
         for (size_t i = 0; i < suite.known_count; i++) {
-                if (suite.known[i].used)
+                if (suite.known[i].used || !suite.known[i].seen)
                         continue;
                 print_error("the list is wrong, this passes: %s: %s: %s\n", suite.known[i].file,
                             suite.known[i].group, suite.known[i].test);
