@@ -36,6 +36,9 @@ class Agent:
             _dispatch.fail(number, error)
         else:
             _dispatch.reply(number, result)
+        self.over_with(number)
+
+    def over_with(self, number):
         del self.tasks[number]
         if not self.looks:  # there is room for what no descriptor tells of any more
             self.looks = True
@@ -62,11 +65,19 @@ class Agent:
         number = _dispatch.cancelled()
         while number:
             if number in self.tasks:
-                self.tasks[number].cancel()
+                self.cancel(number, self.tasks[number])
             number = _dispatch.cancelled()
         wait_ms = _dispatch.wait_ms()
         if wait_ms >= 0 and self.tick is None:
             self.tick = self.loop.call_later(wait_ms / 1000, self.on_tick)
+
+    def cancel(self, number, task):
+        def cancelled(task):
+            if self.tasks.get(number) is task:  # it had not begun: run() was never entered
+                _dispatch.fail(number, asyncio.CancelledError())
+                self.over_with(number)
+        task.add_done_callback(cancelled)
+        task.cancel()
 
     def on_tick(self):
         self.tick = None

@@ -228,6 +228,21 @@ static void tell_forking(struct python *python, bool child)
                 PyErr_Clear(); /* it goes on as it is */
 }
 
+/* What each run does, for nobody: the pages that it writes to become this process's own now, and not while a
+ * caller waits. */
+static void rehearse(struct python *python)
+{
+        own_buf struct buf text;
+        own_py PyObject *payload = pyjson_load(STR("{\"a\":[1,-2,3.5,null,true,\"text\"],\"b\":{\"c\":"
+                                                   "\"\\u00e4\"},\"d\":12345678901234567890}"));
+        own_py PyObject *nothing =
+                payload != NULL ? PyObject_CallFunctionObjArgs(python->unpack, payload, NULL) : NULL;
+
+        buf_init(&text, AGENT_ERROR_MAX);
+        if (nothing == NULL || !pyjson_dump(payload, &text))
+                PyErr_Clear();
+}
+
 /* The interpreter's lock is held from BEFORE on until it is over, so that a fork finds it with its only
  * thread. */
 static void on_forking(void *ctx, enum agent_fork when)
@@ -249,6 +264,8 @@ static void on_forking(void *ctx, enum agent_fork when)
         case AGENT_FORK_CHILD:
                 PyOS_AfterFork_Child();
                 tell_forking(python, true);
+                if (python->handler != NULL)
+                        rehearse(python);
                 break;
         }
         python->released = PyEval_SaveThread();

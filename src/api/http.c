@@ -5,6 +5,7 @@
  */
 #include "api/function_image.h"
 #include "api/internal.h"
+#include "api/runs.h"
 #include "base/own.h"
 #include "http/url.h"
 
@@ -159,6 +160,7 @@ static void call_post(struct api_call *call)
 /* The call may be over by then: it is known by its number alone. */
 struct gone {
         struct loop_task task;
+        enum api_target target;
         struct api *api;
         uint64_t serial;
 };
@@ -167,7 +169,10 @@ static void gone_arrive(struct loop_task *task)
 {
         struct gone *gone = (struct gone *)task;
 
-        function_image_gone(gone->api, gone->serial);
+        if (gone->target == TARGET_RUNS)
+                runs_caller_gone(gone->api, gone->serial);
+        else
+                function_image_gone(gone->api, gone->serial);
         free(gone);
 }
 
@@ -177,7 +182,10 @@ static void gone_tell(const struct api_call *call)
 
         if (gone == NULL)
                 return; /* then the work goes on for nobody */
-        *gone = (struct gone){.task.run = gone_arrive, .api = call->api, .serial = call->serial};
+        *gone = (struct gone){.task.run = gone_arrive,
+                              .target = call->route.target,
+                              .api = call->api,
+                              .serial = call->serial};
         loop_post(call->api->config.control, &gone->task);
 }
 
@@ -189,7 +197,7 @@ static void call_aborted(struct http_exchange *exchange, void *arg)
         call->exchange = NULL;
         if (!call->posted)
                 call_free(call); /* its body was still on the way */
-        else if (call->route.target == TARGET_FUNCTION_IMAGE)
+        else if (call->route.target == TARGET_FUNCTION_IMAGE || call->route.target == TARGET_RUNS)
                 gone_tell(call);
 }
 

@@ -362,6 +362,18 @@ static json_t *delete_operation(struct openapi *openapi, const struct model_reso
         return delete;
 }
 
+static json_t *cancel_operation(struct openapi *openapi, const struct model_resource *model)
+{
+        static const int statuses[] = {400, 401, 404, 409, 422, 500, 503, 0};
+        json_t *responses = json_object();
+
+        put_response(openapi, responses, 200, "It was cancelled.", schema_reference(model->kind_name), NULL);
+        openapi_put_errors(openapi, responses, statuses);
+        json_t *cancel = operation(openapi, "cancel", model, "Cancel", responses);
+        openapi_put(openapi, cancel, "parameters", openapi_scope(openapi));
+        return cancel;
+}
+
 json_t *openapi_name(const struct model_resource *model)
 {
         json_t *schema =
@@ -386,7 +398,9 @@ static void put_collection(struct openapi *openapi, json_t *paths, const struct 
                     is_run ? run_operation(openapi, model) : create_operation(openapi, model));
         openapi_put(openapi, one, "parameters", json_pack("[o]", openapi_name(model)));
         openapi_put(openapi, one, "get", get_operation(openapi, model));
-        if (!is_run) {
+        if (is_run) {
+                openapi_put(openapi, one, "delete", cancel_operation(openapi, model));
+        } else {
                 openapi_put(openapi, one, "put", update_operation(openapi, model));
                 openapi_put(openapi, one, "delete", delete_operation(openapi, model));
         }

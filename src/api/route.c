@@ -15,7 +15,7 @@ static const struct api_collection collections[] = {
         {STR_INIT("secret"), TARGET_RESOURCE, MODEL_SECRET, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("endpoint"), TARGET_RESOURCE, MODEL_ENDPOINT, "GET,POST", "GET,PUT,DELETE"},
         {STR_INIT("api"), TARGET_RESOURCE, MODEL_API, "GET,POST", "GET,PUT,DELETE"},
-        {STR_INIT("runs"), TARGET_RUNS, MODEL_RUN, "GET,POST", "GET"},
+        {STR_INIT("runs"), TARGET_RUNS, MODEL_RUN, "GET,POST", "GET,DELETE"},
 };
 
 /* Paths below /v1 that later versions serve; whatever follows, the answer is the contract's 501. */

@@ -19,6 +19,7 @@ struct run_call {
         bool accepted;             /* durable: must reach its end, now or after a restart */
         bool waiting;              /* for the function to be READY */
         bool invoked;
+        bool cancelled; /* somebody wants it to end */
         uint32_t attempts;
         char *accept;       /* the type that the message is wanted in; "" or NULL: JSON */
         json_t *request;    /* canonical; what inv.fields point into */
@@ -42,6 +43,11 @@ void run_fail(struct run_record *record, enum err_code code, const char *type, c
 
 /* The query's functionName; "" when there is none. */
 enum err_code run_function_name(struct api_call *call, struct str *ret, struct err *err);
+
+/* Ends a run that was not invoked: answered and recorded, and gone. */
+void run_over_with(struct run_call *run, enum err_code code, const char *type, const char *text);
+/* DELETE: ends a run that waits or runs. */
+void run_delete(struct api_call *call);
 
 /* GET of one run and of the list. */
 void runs_read(struct api_call *call);

@@ -89,7 +89,7 @@ static void run_over(struct run_call *run)
         run_drop(run);
 }
 
-static void run_over_with(struct run_call *run, enum err_code code, const char *type, const char *text)
+void run_over_with(struct run_call *run, enum err_code code, const char *type, const char *text)
 {
         run_fail(run->record, code, type, text);
         run_over(run);
@@ -137,7 +137,7 @@ static void run_done(struct invocation *inv)
         struct run_call *run = inv->arg;
         struct err err = inv->err;
 
-        if (run->accepted && inv->code == ERR_CANCELLED)
+        if (run->accepted && inv->code == ERR_CANCELLED && !run->cancelled)
                 run_drop(run); /* the server ends; the next one finds it unfinished */
         else if (run->accepted && no_room(inv))
                 run_retry(run);
@@ -370,6 +370,8 @@ void runs_call(struct api_call *call)
 {
         if (call->route.verb == VERB_CREATE)
                 run_create(call);
+        else if (call->route.verb == VERB_DELETE)
+                run_delete(call);
         else
                 runs_read(call);
 }

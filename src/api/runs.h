@@ -12,6 +12,9 @@
 
 void runs_call(struct api_call *call);
 
+/* The caller of that call is gone: a run that nobody else waits for ends. */
+void runs_caller_gone(struct api *api, uint64_t serial);
+
 /* A function's state in the snapshot's working copy moved: runs that wait for it look again. */
 void runs_function_changed(struct api *api, const char *function_id);
 

@@ -65,7 +65,7 @@ const struct flag flags_global[] = {
         {"network", '\0', FLAG_STRING, initial("none"), "none, or egress for connections to the outside", false}, \
         {"network-allow", '\0', FLAG_STRINGS, NULL, "host or network that egress is limited to (repeatable, or comma-separated)", false}, \
         {"isolation", '\0', FLAG_STRING, initial("instance"), "instance: runs follow each other in an instance; run: a fresh process for each run", false}, \
-        {"concurrency", '\0', FLAG_NUMBER, initial("1"), "runs at once in one instance", false}, \
+        {"concurrency", '\0', FLAG_NUMBER, initial("1"), "runs at once in one instance, for handlers that are async (python3, nodejs)", false}, \
         {"min-instances", '\0', FLAG_NUMBER, initial("0"), "instances that are kept ready", false}, \
         {"max-instances", '\0', FLAG_NUMBER, NULL, "instances at most (default is what the host carries)", false}, \
         {"idle-timeout", '\0', FLAG_NUMBER, initial("600000"), "milliseconds after which an idle instance ends", false}, \
@@ -321,6 +321,8 @@ static const struct command commands_delete[] = {
          .brief = "Delete an image", .flags = flags_delete, .run = resource_delete, .data = &resource_image},
         {.name = "function", .aliases = {"functions"}, .args = "NAME", .args_min = 1, .args_max = 1,
          .brief = "Delete a function and its runs", .flags = flags_delete, .run = resource_delete, .data = &resource_function},
+        {.name = "run", .aliases = {"runs"}, .args = "RUN", .args_min = 1, .args_max = 1,
+         .brief = "Cancel a run that waits or runs; its record stays", .flags = flags_delete, .run = resource_delete, .data = &resource_run},
         {.name = "secret", .aliases = {"secrets"}, .args = "NAME", .args_min = 1, .args_max = 1,
          .brief = "Delete a secret", .flags = flags_delete, .run = resource_delete, .data = &resource_secret},
         {.name = "endpoint", .aliases = {"endpoints"}, .args = "NAME", .args_min = 1, .args_max = 1,

@@ -67,6 +67,7 @@ static const struct {
         {resource_wait_for, &resource_run, 0, RUNS},
         {resource_get, NULL, 0, NAMES(NULL)},
         {resource_update, NULL, 0, NAMES(NULL)},
+        {resource_delete, &resource_run, 0, RUNS},
         {resource_delete, NULL, 0, NAMES(NULL)},
         {resource_edit, NULL, 0, NAMES(NULL)},
         {resource_wait_for, NULL, 0, NAMES(NULL)},

@@ -393,4 +393,4 @@ const struct resource resource_secret = {
         .deleted_form = DELETED_META,
         .fill = fill_secret,
 };
-const struct resource resource_run = {.kind = MODEL_RUN, .form = &form_run};
+const struct resource resource_run = {.kind = MODEL_RUN, .form = &form_run, .deleted = "Cancelled run"};

@@ -101,6 +101,12 @@ struct engine_ops {
         void (*invoke)(struct engine *engine, struct invocation *inv);
         /* Ends a run early: done follows with ERR_CANCELLED unless it was on its way. On inv->loop. */
         void (*cancel)(struct engine *engine, struct invocation *inv);
+        /* The same of the run of that id, if one of that organization and project waits or runs; done says
+         * whether, on the control loop, behind the run's own done where that comes there too. On the control
+         * loop. ERR_NO_MEMORY: done does not follow. */
+        enum err_code (*cancel_named)(struct engine *engine, struct str organization, struct str project,
+                                      struct str run_id, void (*done)(void *arg, bool found), void *arg,
+                                      struct err *err);
         /* done follows on the control loop, perhaps before this returns. The query's texts need not live on.
          */
         void (*inspect)(struct engine *engine, const struct engine_query *query, engine_inspected done,

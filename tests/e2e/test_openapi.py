@@ -170,6 +170,11 @@ def conversation(server, name):
     for path in (run, "/v1/runs?since=x", "/v1/runs?since=%zz", "/v1/runs/%zz", f"/v1/runs/{done.json['name']}", "/v1/runs/x",
                  "/v1/runs/00000000-0000-4000-8000-000000000000"):
         server.api("GET", path)
+    server.function(name + "-waits", "import time\ndef handle(context, payload):\n    while True:\n        time.sleep(0.05)\n")
+    waiting = server.run(name + "-waits", blocking=False)["name"]
+    for path in (f"/v1/runs/{waiting}", f"/v1/runs/{done.json['name']}", "/v1/runs/x", "/v1/runs/00000000-0000-4000-8000-000000000000",
+                 f"/v1/runs/{waiting}?functionName=%zz"):
+        server.api("DELETE", path)
     for path in ("/v1/instances", f"/v1/instances?functionName={name}", "/v1/instances?functionName=none-such", "/v1/instances?functionName=%zz",
                  f"/v1/function/{name}/pool", "/v1/function/none-such/pool", "/v1/function/%zz/pool", "/v1/function/!!/pool"):
         server.api("GET", path)

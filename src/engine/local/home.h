@@ -184,6 +184,12 @@ struct pool **home_pool_slot(struct home *home, const struct revision *revision)
 /* ERR_LIMIT: the link is full. */
 enum err_code home_send(struct home *home, const union spawn_frame *frame, struct err *err);
 
+/* cancel.c */
+void local_cancel(struct engine *base, struct invocation *inv);
+enum err_code local_cancel_named(struct engine *base, struct str organization, struct str project,
+                                 struct str run_id, void (*done)(void *arg, bool found), void *arg,
+                                 struct err *err);
+
 /* pool.c */
 struct pool *pool_of(struct home *home, struct revision *revision); /* NULL: no memory */
 void pool_submit(struct pool *pool, struct invocation *inv);

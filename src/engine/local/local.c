@@ -261,41 +261,6 @@ static void local_invoke(struct engine *base, struct invocation *inv)
         finish_later(engine, inv);
 }
 
-/* A cancel travels by the run's id: by the time it arrives, the invocation may be gone. */
-struct cancel {
-        struct loop_task task;
-        struct home *home;
-        const struct invocation *inv;
-        struct revision *revision;
-        char run_id[UUID_LEN + 1];
-};
-
-static void cancel_task(struct loop_task *task)
-{
-        struct cancel *cancel = (struct cancel *)task;
-        struct pool *pool = *home_pool_slot(cancel->home, cancel->revision);
-
-        if (pool != NULL)
-                pool_cancel(pool, cancel->inv, cancel->run_id);
-        revision_unref(cancel->revision);
-        free(cancel);
-}
-
-static void local_cancel(struct engine *base, struct invocation *inv)
-{
-        struct cancel *cancel = malloc(sizeof(*cancel));
-
-        (void)base;
-        if (cancel == NULL)
-                return; /* the run goes on to its end, which is only a waste */
-        *cancel = (struct cancel){.task = {.run = cancel_task},
-                                  .home = inv->home,
-                                  .inv = inv,
-                                  .revision = revision_ref(inv->revision)};
-        memcpy(cancel->run_id, inv->run_id, sizeof(cancel->run_id));
-        loop_post(cancel->home->loop, &cancel->task);
-}
-
 static void deploy_free(struct deploy *deploy)
 {
         revision_unref(deploy->revision);
@@ -547,6 +512,7 @@ static const struct engine_ops local_ops = {
         .retire = local_retire,
         .invoke = local_invoke,
         .cancel = local_cancel,
+        .cancel_named = local_cancel_named,
         .inspect = local_inspect,
         .drain = local_drain,
         .destroy = local_destroy,

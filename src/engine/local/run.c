@@ -18,6 +18,8 @@
 
 enum { RUN_GRACE_MS = 2000, RUN_COUNTED_US = 10000 };
 
+#define HEAD_TOO_LARGE "the head of the request is too large for a function"
+
 static void run_timeout(void *arg);
 static void note_usage(const struct run *run);
 
@@ -190,6 +192,20 @@ static void note_usage(const struct run *run)
         }
 }
 
+static void after_run(struct instance *instance);
+
+/* It does not go to the agent at all. */
+static void refuse(struct run *run, enum err_code code, const char *text)
+{
+        struct instance *instance = run->instance;
+        struct invocation *inv = run_remove(run);
+
+        if (instance->run_count == 0)
+                instance_move(instance, INSTANCE_IDLE);
+        local_fail(instance->home, inv, code, "SystemError", text);
+        after_run(instance);
+}
+
 /* True unless no other run may come into the instance while, or after, this one is there. */
 static bool shares(const struct instance *instance, const struct invocation *inv)
 {
@@ -229,12 +245,13 @@ void instance_run(struct instance *instance, struct invocation *inv)
         else if (!instance_has_room(instance, NULL))
                 pool_instance_full(instance->pool, instance);
         loop_timer_start(run->timer, inv->deadline_ms > now_ms ? inv->deadline_ms - now_ms : 0);
-        if (exchange_begin(run) != ERR_OK) {
-                instance_end(instance, ERR_HEADER_LIMIT, "SystemError",
-                             "the head of the request is too large for a function");
-                return;
-        }
-        instance_flush(instance);
+        size_t queued = instance->out.len;
+        if (exchange_begin(run) == ERR_OK)
+                instance_flush(instance);
+        else if (instance->out.len == queued)
+                refuse(run, ERR_HEADER_LIMIT, HEAD_TOO_LARGE); /* the agent has not heard of it */
+        else
+                instance_end(instance, ERR_HEADER_LIMIT, "SystemError", HEAD_TOO_LARGE);
 }
 
 /* Nothing is left in it but runs that had their time to stop. */

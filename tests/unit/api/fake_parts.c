@@ -252,8 +252,32 @@ static void fake_invoke(struct engine *base, struct invocation *inv)
         loop_post(inv->loop, &inv->task);
 }
 
-static const struct engine_ops fake_ops = {
-        .name = "fake", .deploy = fake_deploy, .retire = fake_retire, .invoke = fake_invoke};
+/* Its runs are over before anybody can think better of it. */
+static void fake_cancel(struct engine *base, struct invocation *inv)
+{
+        (void)base;
+        (void)inv;
+}
+
+static enum err_code fake_cancel_named(struct engine *base, struct str organization, struct str project,
+                                       struct str run_id, void (*done)(void *arg, bool found), void *arg,
+                                       struct err *err)
+{
+        (void)base;
+        (void)organization;
+        (void)project;
+        (void)run_id;
+        (void)err;
+        done(arg, false);
+        return ERR_OK;
+}
+
+static const struct engine_ops fake_ops = {.name = "fake",
+                                           .deploy = fake_deploy,
+                                           .retire = fake_retire,
+                                           .invoke = fake_invoke,
+                                           .cancel = fake_cancel,
+                                           .cancel_named = fake_cancel_named};
 
 static void fake_engine_init(struct fixture *fixture)
 {

@@ -75,7 +75,8 @@ static void a_wrong_method_names_the_right_ones(void **state)
                 {"DELETE", "/v1/secret/", "method DELETE is not allowed, but [GET,POST] are"},
                 {"PUT", "/v1/image", "method PUT is not allowed, but [GET,POST] are"},
                 {"POST", "/v1/image/x", "method POST is not allowed, but [GET,PUT,DELETE] are"},
-                {"DELETE", "/v1/runs/x", "method DELETE is not allowed, but [GET] are"},
+                {"PUT", "/v1/runs/x", "method PUT is not allowed, but [GET,DELETE] are"},
+                {"DELETE", "/v1/runs", "method DELETE is not allowed, but [GET,POST] are"},
                 {"POST", "/healthz", "method POST is not allowed, but [GET] are"},
         };
 

@@ -333,7 +333,7 @@ static void a_list_is_bounded_and_says_so(void **state)
         assert_int_equal(reply.status, 404);
 }
 
-static void a_caller_who_went_away_does_not_end_the_run(void **state)
+static void a_run_whose_caller_went_away_is_on_record(void **state)
 {
         struct fixture *fixture = *state;
         struct reply reply = {0}, list = {0};
@@ -345,6 +345,44 @@ static void a_caller_who_went_away_does_not_end_the_run(void **state)
         call(fixture, &list, "GET", RUNS, NULL);
         assert_int_equal(json_array_size(list.json), 1);
         reply_finish(&list);
+}
+
+static void a_run_that_is_over_or_unknown_cannot_be_cancelled(void **state)
+{
+        struct fixture *fixture = *state;
+        struct reply done = {0}, over = {0}, unknown = {0};
+        char path[96];
+
+        call(fixture, &done, "POST", RUNS, "{\"blocking\":true,\"input\":{}}");
+        snprintf(path, sizeof(path), "/v1/runs/%s", json_string_value(json_object_get(done.json, "name")));
+        call(fixture, &over, "DELETE", path, NULL);
+        assert_int_equal(over.status, 409);
+        call(fixture, &unknown, "DELETE", "/v1/runs/00000000-0000-4000-8000-000000000000", NULL);
+        assert_int_equal(unknown.status, 404);
+        reply_finish(&done);
+        reply_finish(&over);
+        reply_finish(&unknown);
+}
+
+static void a_run_that_waits_for_its_function_is_cancelled(void **state)
+{
+        struct fixture *fixture = *state;
+        struct reply accepted = {0}, gone = {0}, seen = {0};
+        char path[96];
+
+        fixture->engine.deploy_held = true;
+        make_function(fixture, "waits");
+        call(fixture, &accepted, "POST", "/v1/runs?functionName=waits", "{\"blocking\":false,\"input\":{}}");
+        assert_int_equal(accepted.status, 202);
+        snprintf(path, sizeof(path), "/v1/runs/%s",
+                 json_string_value(json_object_get(accepted.json, "name")));
+        call(fixture, &gone, "DELETE", path, NULL);
+        assert_int_equal(gone.status, 200);
+        call(fixture, &seen, "GET", path, NULL);
+        assert_string_equal(json_string_value(json_object_get(seen.json, "status")), "ERROR");
+        reply_finish(&accepted);
+        reply_finish(&gone);
+        reply_finish(&seen);
 }
 
 int main(void)
@@ -366,7 +404,9 @@ int main(void)
                 T(a_runs_own_secrets_reach_it_flat_and_by_name),
                 T(what_this_version_cannot_do_for_a_run_is_refused),
                 T(a_list_is_bounded_and_says_so),
-                T(a_caller_who_went_away_does_not_end_the_run),
+                T(a_run_whose_caller_went_away_is_on_record),
+                T(a_run_that_is_over_or_unknown_cannot_be_cancelled),
+                T(a_run_that_waits_for_its_function_is_cancelled),
         };
 #undef T
 

@@ -1298,6 +1298,11 @@ static void say_stopped(struct agent *agent, uint32_t stream)
         put(agent, &out);
 }
 
+static void named_answer(void *arg, bool found)
+{
+        *(int *)arg += found ? 100 : 1;
+}
+
 static void runs_share_an_instance_up_to_the_concurrency(void **state)
 {
         struct several several;
@@ -1570,6 +1575,63 @@ static void a_run_with_secrets_of_its_own_is_alone(void **state)
         several_finish(&several);
 }
 
+static void a_request_that_no_frame_can_carry_disturbs_no_other(void **state)
+{
+        struct several several;
+        own_mem char *target = malloc(FRAME_PAYLOAD_MAX + 1);
+
+        (void)state;
+        memset(target, 'a', FRAME_PAYLOAD_MAX + 1);
+        several_begin(&several, "{\"concurrency\": 5, \"maxInstances\": 1}", 1);
+        inv_init(&several.inv[1], several.revision, STR("1"), &several.done[1]);
+        several.inv[1].target = (struct str){target, FRAME_PAYLOAD_MAX + 1};
+        several.count = 2;
+        engine->ops->invoke(engine, &several.inv[1]);
+        run_until(&several.done[1]);
+        assert_int_equal(several.inv[1].code, ERR_HEADER_LIMIT);
+        several_add(&several, "1");
+        until_in_hand(2);
+        reply_to(&agents[0], 1, "1");
+        reply_to(&agents[0], 3, "1");
+        run_until(&several.done[0]);
+        run_until(&several.done[2]);
+        assert_int_equal(several.inv[0].code, ERR_OK);
+        assert_int_equal(kills, 0);
+        several_finish(&several);
+}
+
+static void a_run_is_cancelled_by_its_name_in_each_of_its_states(void **state)
+{
+        struct several several;
+        struct invocation *waits;
+        static int answers;
+
+        (void)state;
+        answers = 0;
+        several_begin(&several, "{\"concurrency\": 2, \"maxInstances\": 1}", 2);
+        waits = several_add(&several, "1");
+        const struct str organization = STR("Org!"), project = STR("p");
+        for (int i = 0; i < 2; i++) {
+                struct invocation *inv = i == 0 ? waits : &several.inv[0];
+                assert_int_equal(engine->ops->cancel_named(engine, STR("other"), project, str_of(inv->run_id),
+                                                           named_answer, &answers, NULL),
+                                 ERR_OK);
+                assert_int_equal(engine->ops->cancel_named(engine, organization, project, str_of(inv->run_id),
+                                                           named_answer, &answers, NULL),
+                                 ERR_OK);
+                for (int k = 0; k < STEPS_MAX && answers < (i + 1) * 101; k++)
+                        step();
+                assert_int_equal(answers, (i + 1) * 101); /* one was not found, one was */
+                run_until(inv->arg);
+                assert_int_equal(inv->code, ERR_CANCELLED);
+        }
+        assert_int_equal(in_hand(), 2);
+        assert_false(several.done[1]);
+        reply_to(&agents[0], 2, "1");
+        run_until(&several.done[1]);
+        several_finish(&several);
+}
+
 static void large_payloads_of_many_runs_go_through_together(void **state)
 {
         struct several several = {.revision = revision_of("{\"concurrency\": 40, \"maxInstances\": 1}")};
@@ -1646,6 +1708,8 @@ int main(void)
                 TEST(an_answer_to_a_run_that_is_to_come_ends_the_instance),
                 TEST(a_process_that_ends_is_told_to_all_its_runs),
                 TEST(a_run_with_secrets_of_its_own_is_alone),
+                TEST(a_request_that_no_frame_can_carry_disturbs_no_other),
+                TEST(a_run_is_cancelled_by_its_name_in_each_of_its_states),
                 TEST(large_payloads_of_many_runs_go_through_together),
         };
 

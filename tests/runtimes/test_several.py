@@ -192,6 +192,19 @@ def test_resets_before_the_run_and_twice_and_of_what_is_over(several):
     assert agent.call({}).json["cancelled"] == []
 
 
+def test_a_reset_together_with_its_request_ends_the_run(several):
+    agent = several()
+    for _ in range(20):
+        stream = agent.next_stream
+        pairs = wire.fields_bytes([(":method", "POST"), (":path", "/"), (":source", "run"), ("content-type", "application/json")])
+        agent.next_stream += 1
+        agent.replies[stream], agent.credit[stream] = wire.Reply(), wire.WINDOW
+        agent.send(frame(wire.HEAD, stream, pairs) + frame(DATA, stream, b'{"wait": "never"}') + frame(END, stream))
+        agent.send(frame(RESET, stream))
+        assert agent.finish(stream).reset
+    assert agent.call({}).json["arrived"] == agent.call({}).json["cancelled"]
+
+
 def test_a_reply_that_has_no_credit_holds_up_no_other(several):
     agent = several()
     stream = send(agent, {"large": 3 * wire.WINDOW})
