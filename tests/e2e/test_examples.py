@@ -51,8 +51,8 @@ def ran(tmp_path_factory):
         server.finish()
 
 
-@pytest.mark.parametrize("heading", ["images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order",
-                                     pytest.param("java", marks=JAVA)])
+@pytest.mark.parametrize("heading", ["images", "hello", "echo", "debug", "logs", "meeting", "i-have-a-secret", "http-request",
+                                     "order", pytest.param("java", marks=JAVA)])
 def test_the_commands_of_the_readme_do_what_it_says(ran, heading):
     assert ran[heading]
     for command, expected, done in ran[heading]:
@@ -61,7 +61,7 @@ def test_the_commands_of_the_readme_do_what_it_says(ran, heading):
 
 
 def test_every_section_of_the_readme_is_tested(ran):
-    assert set(ran) == {"images", "hello", "echo", "debug", "logs", "i-have-a-secret", "http-request", "order", "java"}
+    assert set(ran) == {"images", "hello", "echo", "debug", "logs", "meeting", "i-have-a-secret", "http-request", "order", "java"}
 
 
 def test_every_example_is_in_the_readme():

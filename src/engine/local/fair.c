@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARE_BUCKETS = 256 };
+enum {
+        SHARE_BUCKETS = 256,
+        SPARE_PARTS = 8 /* one of so many places, and one more, is kept for functions */
+};
 
 struct fair_share {
         struct fair_share *next;
@@ -252,7 +255,8 @@ bool fair_enter(struct fair *fair, struct fair_claim *claim, bool wait)
 bool fair_enter_spare(struct fair *fair)
 {
         pthread_mutex_lock(&fair->lock);
-        bool entered = fair->used < fair->max && fair->first == NULL;
+        uint32_t left = fair->max > fair->used ? fair->max - fair->used : 0;
+        bool entered = left > fair->max / SPARE_PARTS + 1 && fair->first == NULL;
         if (entered)
                 used_set(fair, fair->used + 1);
         pthread_mutex_unlock(&fair->lock);

@@ -53,8 +53,7 @@ void fair_claim_finish(struct fair *fair, struct fair_claim *claim);
 
 /* Takes a place. False: there is none; with `wait` the claim waits now, and its home has its turn later. */
 bool fair_enter(struct fair *fair, struct fair_claim *claim, bool wait);
-/* The same for what belongs to the host and not to one function (templates, zygotes): only where nobody
- * waits. */
+/* The same for what instances start from: only where nobody waits, and some places are left for functions. */
 bool fair_enter_spare(struct fair *fair);
 /* Gives it back; a NULL claim is one of fair_enter_spare. */
 void fair_leave(struct fair *fair, struct fair_claim *claim);

@@ -199,7 +199,8 @@ void pool_deploy(struct pool *pool, struct deploy *deploy);
 void pool_tick(struct pool *pool);
 /* The pool's turn in the order of fair.h: there is a place for an instance. May free the pool. */
 void pool_turn(struct pool *pool);
-/* Ends the idle instance of the home that was used least recently, if somebody waits for its place. */
+/* Ends the idle instance of the home that was used least recently, or what instances start from, if somebody
+ * waits for its place. */
 bool pool_evict(struct home *home);
 /* A run took that long. */
 void pool_ran(struct pool *pool, uint64_t us);

@@ -155,10 +155,13 @@ static struct instance *idle_oldest(const struct home *home)
 
 bool pool_evict(struct home *home)
 {
-        struct instance *oldest = fair_hungry(home->engine->fair) > 0 ? idle_oldest(home) : NULL;
+        struct fair *fair = home->engine->fair;
+        struct instance *oldest = fair_hungry(fair) > 0 ? idle_oldest(home) : NULL;
 
-        if (oldest == NULL || !fair_evict(home->engine->fair))
+        if (fair_hungry(fair) == 0 || (oldest == NULL && !starts_can_evict(home)) || !fair_evict(fair))
                 return false;
+        if (oldest == NULL)
+                return starts_evict(home, "the host is full");
         instance_end(oldest, ERR_CANCELLED, NULL, "the host is full");
         return true;
 }
@@ -504,7 +507,7 @@ void pool_give_back(struct home *home, uint64_t bytes)
 
                 if (oldest != NULL)
                         instance_end(oldest, ERR_CANCELLED, NULL, "memory is short (--pool-memory)");
-                else if (!starts_evict(home))
+                else if (!starts_evict(home, "memory is short (--pool-memory)"))
                         return;
                 atomic_fetch_add(&budget->evicted, 1);
                 bytes -= held < bytes ? held : bytes;

@@ -445,7 +445,8 @@ static void older(struct source **best, struct source *source)
                 *best = source;
 }
 
-bool starts_evict(struct home *home)
+/* NULL: nothing is parked. */
+static struct source *evictable(const struct home *home)
 {
         struct source *best = NULL;
 
@@ -459,10 +460,21 @@ bool starts_evict(struct home *home)
         }
         for (struct source *each = best == NULL ? home->sources : NULL; each != NULL; each = each->next)
                 older(&best, each);
-        if (best == NULL)
-                return false;
-        instance_end(best->parked[0], ERR_CANCELLED, NULL, "memory is short (--pool-memory)");
-        return true;
+        return best;
+}
+
+bool starts_can_evict(const struct home *home)
+{
+        return evictable(home) != NULL;
+}
+
+bool starts_evict(struct home *home, const char *why)
+{
+        struct source *best = evictable(home);
+
+        if (best != NULL)
+                instance_end(best->parked[0], ERR_CANCELLED, NULL, "%s", why);
+        return best != NULL;
 }
 
 void starts_finish(struct home *home)

@@ -102,7 +102,8 @@ void starts_tick_template(struct pool *pool);
 bool starts_template_is_over(const struct pool *pool);
 /* Ends the parked process that was used least recently: a template, else a stem, else a zygote. False: there
  * is none. */
-bool starts_evict(struct home *home);
+bool starts_evict(struct home *home, const char *why);
+bool starts_can_evict(const struct home *home);
 /* With the home. */
 void starts_finish(struct home *home);
 

@@ -175,9 +175,10 @@ static void idle_ones_go_as_often_as_somebody_waits(void **state)
         assert_false(fair_enter_spare(fair)); /* not before who waits */
         assert_true(fair_enter(fair, &b, true));
         fair_leave(fair, &a);
+        assert_false(fair_enter_spare(fair)); /* the last place is for a function */
+        fair_leave(fair, &b);
         assert_true(fair_enter_spare(fair));
         fair_leave(fair, NULL);
-        fair_leave(fair, &b);
         fair_claim_finish(fair, &a);
         fair_claim_finish(fair, &b);
 }

@@ -982,6 +982,44 @@ static void what_waits_gives_its_memory_back_over_the_budget(void **state)
         revision_unref(revision);
 }
 
+static void what_instances_start_from_makes_way_on_a_full_host(void **state)
+{
+        struct local_limits small = local_limits_default;
+        struct revision *one = revision_of("{}");
+        struct revision *other = revision_of_function("{}", "11111111-0000-4000-8000-000000000000");
+        struct local_counts counts = {0};
+        struct invocation invs[4];
+        bool done[4];
+
+        (void)state;
+        small.instances_max = 4;
+        setup_with(small);
+        can_start = RUNTIME_ZYGOTE;
+        assert_int_equal(start_of_a_run(one), START_BOOT);
+        settle();
+        local_engine_counts(engine, &counts);
+        assert_int_equal(counts.pool_count[3], 1); /* the zygote */
+        behaviour = SILENT;
+        for (int i = 0; i < 4; i++) { /* each in an instance of its own */
+                inv_init(&invs[i], i % 2 ? one : other, STR("1"), &done[i]);
+                engine->ops->invoke(engine, &invs[i]);
+        }
+        for (int i = 0; i < STEPS_MAX && counts.busy < 4; i++) {
+                step();
+                local_engine_counts(engine, &counts);
+        }
+        assert_int_equal(counts.busy, 4);
+        assert_int_equal(counts.pool_count[3], 0);
+        for (int i = 0; i < 4; i++)
+                engine->ops->cancel(engine, &invs[i]);
+        for (int i = 0; i < 4; i++) {
+                run_until(&done[i]);
+                invocation_finish(&invs[i]);
+        }
+        revision_unref(one);
+        revision_unref(other);
+}
+
 static void an_idle_instance_is_frozen_and_thawed_for_its_next_run(void **state)
 {
         struct revision *revision = revision_of("{}");
@@ -1686,6 +1724,7 @@ int main(void)
                 TEST(a_function_that_cannot_be_a_template_boots_and_says_why),
                 TEST(a_template_that_dies_is_made_anew_and_nobody_notices),
                 TEST(an_idle_instance_is_frozen_and_thawed_for_its_next_run),
+                cmocka_unit_test_teardown(what_instances_start_from_makes_way_on_a_full_host, stop),
                 cmocka_unit_test_teardown(what_waits_gives_its_memory_back_over_the_budget, stop),
                 cmocka_unit_test_teardown(a_full_queue_refuses_and_a_long_wait_ends, stop),
                 cmocka_unit_test_teardown(a_flood_to_one_function_leaves_the_other_its_turn, stop),
