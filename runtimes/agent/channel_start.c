@@ -57,6 +57,23 @@ static uint64_t field_number(const struct frame_field *fields, size_t count, str
         return str_to_u64(frame_field_get(fields, count, name), &value) ? value : otherwise;
 }
 
+/* How many threads libraries for numbers may have, which would go by the host's processors and not by the
+ * function's share of them; what its own environment says comes first. One thread can be forked from. */
+static enum err_code set_threads(struct str number, struct err *err)
+{
+        static const char *const names[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"};
+        char text[24];
+
+        if (number.p == NULL)
+                return ERR_OK;
+        snprintf(text, sizeof(text), "%.*s", STR_ARG(number));
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+                if (setenv(names[i], text, 0) < 0)
+                        return err_sys(err, "setenv '%s'", names[i]);
+        }
+        return ERR_OK;
+}
+
 static enum err_code read_specialisation(struct channel *ch, struct specialisation *ret, struct err *err)
 {
         struct frame_field fields[FRAME_FIELDS_MAX];
@@ -72,6 +89,8 @@ static enum err_code read_specialisation(struct channel *ch, struct specialisati
                         code = set_variable(str_slice(fields[i].name, 4, fields[i].name.len), fields[i].value,
                                             err);
         }
+        if (code == ERR_OK)
+                code = set_threads(frame_field_get(fields, count, STR("threads")), err);
         if (code == ERR_OK)
                 code = read_secrets(ch, err);
         if (code != ERR_OK)

@@ -50,7 +50,8 @@ enum frame_type {
         FRAME_UPGRADE,
         FRAME_LOG,        /* first byte 1: stdout, 2: stderr; then text, any number of whole or part lines */
         FRAME_SPECIALISE, /* fields: function, handler, concurrency, timeout-ms, log-bytes-max,
-                             reply-bytes-max, start-timeout-ms, env-NAME ...; descriptor: secrets as JSON */
+                             reply-bytes-max, start-timeout-ms, threads, env-NAME ...; descriptor: secrets as
+                             JSON */
         FRAME_READY,      /* text: why it can be no template, where it was to be one */
         FRAME_FAILED,     /* JSON {"type","message","stacktrace"} */
         FRAME_SECRETS     /* JSON: what this run adds to the secrets */

@@ -92,8 +92,7 @@ def test_siblings_share_nothing_that_changes(spawn, code):
 def test_numpy_of_a_template_is_there_and_reseeded(spawn, code):
     pytest.importorskip("numpy")
     layer = code("import numpy\ndef handle(c, p):\n    return [float(numpy.random.random()), float(numpy.ones(9).sum())]\n")
-    template, channel = spawn.start("python3", layer, role=TEMPLATE)
-    assert channel.specialise(env={"OPENBLAS_NUM_THREADS": "1"}) is None
+    template, _ = spawn.template("python3", layer, threads=1)
     channels = [spawn.start("python3", layer, origin=template)[1] for _ in range(2)]
     replies = []
     for one in channels:

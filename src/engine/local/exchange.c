@@ -58,7 +58,7 @@ enum err_code exchange_specialise(struct instance *instance, struct buf *out)
         struct buf *scratch = &instance->home->scratch;
         struct frame_field fields[FRAME_FIELDS_MAX];
         const struct local_limits *limits = &instance->home->engine->config.limits;
-        char timeout[24], log_max[24], reply_max[24], start_timeout[24], concurrency[24];
+        char timeout[24], log_max[24], reply_max[24], start_timeout[24], concurrency[24], threads[24];
         size_t count = 0, names = 0;
 
         snprintf(timeout, sizeof(timeout), "%u", revision->timeout_ms);
@@ -66,7 +66,9 @@ enum err_code exchange_specialise(struct instance *instance, struct buf *out)
         snprintf(reply_max, sizeof(reply_max), "%llu", (unsigned long long)limits->reply_bytes_max);
         snprintf(start_timeout, sizeof(start_timeout), "%u", limits->start_timeout_ms);
         snprintf(concurrency, sizeof(concurrency), "%u", revision->concurrency);
+        snprintf(threads, sizeof(threads), "%u", (revision->cpu_millicores + 999) / 1000);
         fields[count++] = (struct frame_field){STR("function"), str_of(revision->name)};
+        fields[count++] = (struct frame_field){STR("threads"), str_of(threads)};
         fields[count++] = (struct frame_field){STR("concurrency"), str_of(concurrency)};
         fields[count++] = (struct frame_field){STR("handler"), str_of(revision->handler)};
         fields[count++] = (struct frame_field){STR("timeout-ms"), str_of(timeout)};
