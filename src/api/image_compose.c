@@ -117,6 +117,12 @@ static json_t *config_of(const struct api *api, const struct revision *revision,
                          "ExposedPorts", "8080/tcp");
 }
 
+/* What dpkg unpacked: owners and modes are the packages', and no tenant's. */
+static bool of_the_distribution(const char *layer)
+{
+        return strncmp(layer, "system-", 7) == 0 || strncmp(layer, "debroot-", 8) == 0;
+}
+
 /* One that the job is shown. */
 static enum err_code part_add(struct image_input *input, json_t *list, const char *layer, const char *prefix,
                               struct err *err)
@@ -127,8 +133,10 @@ static enum err_code part_add(struct image_input *input, json_t *list, const cha
                                "exported",
                                SPAWN_LAYERS_MAX - 1);
 
-        json_t *part = json_pack("{s:i, s:s, s:s}", "part", (int)input->layer_count, "prefix", prefix, "by",
-                                 prefix[0] != '\0' ? "dispatch: the function" : layer);
+        bool owners = prefix[0] == '\0' && of_the_distribution(layer);
+        json_t *part =
+                json_pack("{s:i, s:s, s:s, s:b}", "part", (int)input->layer_count, "prefix", prefix, "by",
+                          prefix[0] != '\0' ? "dispatch: the function" : layer, "owners", owners);
 
         if (json_array_append_new(list, part) < 0)
                 return err_nomem(err);

@@ -111,11 +111,22 @@ static bool check_look(struct api *api, const json_t *active, const char *layer)
 
 static void check_layer_looked(void *arg, const struct builder_result *result);
 
+/* Those of the root, then those that a stack of them lists. NULL: there are no more. */
+static const char *layer_at(const json_t *active, size_t i)
+{
+        const json_t *layers = json_object_get(active, "layers"),
+                     *blobs = json_object_get(json_object_get(active, "image"), "blobs");
+        size_t count = json_array_size(layers);
+
+        if (i < count)
+                return json_string_value(json_array_get(layers, i));
+        return json_string_value(json_object_get(json_array_get(blobs, i - count), "layer"));
+}
+
 /* The layers of a function that is an image, one after the other. False: all were looked for. */
 static bool check_layers(struct api *api, const json_t *active)
 {
-        const json_t *layers = json_object_get(active, "layers");
-        const char *layer = json_string_value(json_array_get(layers, api->checks->layer));
+        const char *layer = layer_at(active, api->checks->layer);
 
         if (json_object_get(active, "image") == NULL || layer == NULL || strlen(layer) >= SPAWN_NAME_MAX)
                 return false;

@@ -130,6 +130,9 @@ static enum err_code registry_input(struct api *api, const struct pull_request *
         json_t *auth = NULL;
 
         registry_name(request->reference, registry);
+        if (registries == NULL)
+                return err_set(err, ERR_UNPROCESSABLE, "registry %s: this server fetches no images",
+                               registry);
         enum err_code code = auth_take(api, request, registry, &auth, err);
         if (code != ERR_OK)
                 return code;

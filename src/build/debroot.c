@@ -30,6 +30,19 @@ static const char *const fixed_arguments[] = {
         "etc/group- "
         "etc/shadow- etc/gshadow- var/log/* var/cache/ldconfig/* var/cache/debconf/* var/cache/apt/*.bin "
         "var/lib/dpkg/*-old var/lib/systemd var/lib/dbus/machine-id",
+        /* Java's store of certificates (JKS) has the moment of each in it, and the order of a table: no
+         * moment, by name, and the checksum anew. Anything else under that name stays as it is. */
+        "--customize-hook=perl -MDigest::SHA=sha1 -e '"
+        "undef $/; open F, \"+<:raw\", $ARGV[0] or exit; $_ = <F>; ($m, $v, $n) = unpack "
+        "\"N3\", $_; exit if $m != 0xfeedfeed || $v != 2; "
+        "$s = join(\"\", map {\"\\0$_\"} split //, \"changeit\") . \"Mighty Aphrodite\"; "
+        "exit if substr($_, -20) ne sha1($s . substr $_, 0, -20); "
+        "for ($p = 12; $n--; $p = $q) { ($t, $a) = unpack \"Nn/a\", substr $_, $p; exit if "
+        "$t != 2; $c = $p + 14 + length $a; "
+        "($k, $x) = unpack \"n/aN/a\", substr $_, $c; $q = $c + 6 + length($k . $x); $e{$a} "
+        "= pack(\"Nn/a*x8\", 2, $a) . substr $_, $c, $q - $c } "
+        "$o = substr($_, 0, 12) . join \"\", map {$e{$_}} sort keys %e; exit if length($o) + "
+        "20 != length; seek F, 0, 0; print F $o . sha1($s . $o)' \"$1/etc/ssl/certs/java/cacerts\"",
 };
 /* NOLINTEND(bugprone-suspicious-missing-comma) */
 

@@ -68,9 +68,10 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 static enum err_code layer_folder(struct export *export, int fd, const char *prefix, const char *except,
-                                  const char *by, struct err *err)
+                                  bool owners, const char *by, struct err *err)
 {
-        struct tar_tree tree = {.prefix = prefix, .time = export->oci.time, .except = except};
+        struct tar_tree tree = {
+                .prefix = prefix, .time = export->oci.time, .except = except, .owners = owners};
 
         if (strlen(prefix) > NAME_MAX || strchr(prefix, '/') != NULL)
                 return err_set(err, ERR_INVALID, "a layer's folder must be a name");
@@ -87,7 +88,8 @@ static enum err_code layer_part(struct export *export, const json_t *layer, stru
 
         if (fd < 0)
                 return err_sys(err, "open layer %s", name);
-        return layer_folder(export, fd, text_of(layer, "prefix"), NULL, text_of(layer, "by"), err);
+        return layer_folder(export, fd, text_of(layer, "prefix"), NULL,
+                            json_is_true(json_object_get(layer, "owners")), text_of(layer, "by"), err);
 }
 
 static enum err_code layer_blob(struct export *export, const json_t *layer, struct err *err)
@@ -116,8 +118,8 @@ static enum err_code layer_make(struct export *export, const json_t *layer, stru
                 return layer_blob(export, layer, err);
         if (export->job->runtime_fd < 0)
                 return err_set(err, ERR_NOT_FOUND, "no runtime for %s on this server", export->job->language);
-        return layer_folder(export, export->job->runtime_fd, "runtime", BUILD_LEFTOVERS, text_of(layer, "by"),
-                            err);
+        return layer_folder(export, export->job->runtime_fd, "runtime", BUILD_LEFTOVERS, false,
+                            text_of(layer, "by"), err);
 }
 
 static enum err_code layers_make(struct export *export, const json_t *layers, struct err *err)

@@ -5,7 +5,8 @@
  *
  * Input, JSON:
  *
- *      layers        lowest first: {"part": N} is what lies at /layers/N, in a folder "prefix" if it has one;
+ *      layers        lowest first: {"part": N} is what lies at /layers/N, in a folder "prefix" if it has one,
+ *                    with "owners" as build/tar_tree.h has them;
  *                    {"runtime": true} is /runtime, as the folder runtime; {"digest", "size", "mediaType",
  *                    "diffID"} is a blob of /blobs as it came. Each has "by", its line in the history
  *      config        the image's configuration: User, Env, Entrypoint, ...

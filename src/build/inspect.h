@@ -11,9 +11,9 @@
 
 #include <jansson.h>
 
-/* image_fd: the image's root. path: as the variable PATH, or "". ERR_UNPROCESSABLE: there is none, or the
- * agent cannot run in it; the text says why. */
-enum err_code inspect_image(int image_fd, const struct runtime *runtime, const char *path, json_t **ret,
-                            struct err *err);
+/* image_fd: the image's root. runtime_fd: the folder of the language's agent. path: as the variable PATH, or
+ * "". ERR_UNPROCESSABLE: there is none, or the agent cannot run in it; the text says why. */
+enum err_code inspect_image(int image_fd, int runtime_fd, const struct runtime *runtime, const char *path,
+                            json_t **ret, struct err *err);
 
 #endif

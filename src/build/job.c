@@ -182,7 +182,7 @@ static enum err_code run_inspect(const struct job *job, struct spawn_report *rep
         path[len > 0 ? len : 0] = '\0';
         enum err_code code = read_runtime(job, runtime, err);
         if (code == ERR_OK)
-                code = inspect_image(image_fd, runtime, path, &info, err);
+                code = inspect_image(image_fd, job->runtime_fd, runtime, path, &info, err);
         return code == ERR_OK ? put_info(report, info, err) : code;
 }
 

@@ -90,6 +90,22 @@ static struct tar_member member_of(const struct walk *walk, const char *path, en
                 .path = path, .type = type, .mode = st->st_mode & 01777, .time = walk->tree->time};
 }
 
+/* Numbers that are no owner, or anything else there, are passed over. */
+static void owner_take(const struct walk *walk, int fd, struct tar_member *member)
+{
+        char text[32], rest;
+        unsigned uid, gid, mode;
+        ssize_t len = walk->tree->owners ? fgetxattr(fd, TAR_TREE_OWNER, text, sizeof(text) - 1) : -1;
+
+        text[len > 0 ? len : 0] = '\0';
+        if (sscanf(text, "%7u:%7u:%4o%c", &uid, &gid, &mode, &rest) != 3 || uid > TAR_ID_MAX ||
+            gid > TAR_ID_MAX)
+                return;
+        member->uid = uid;
+        member->gid = gid;
+        member->mode = mode & 07777;
+}
+
 /* Exactly so many bytes: one that grows or shrinks meanwhile would break the tar. */
 static enum err_code put_content(struct walk *walk, int fd, uint64_t size, struct err *err)
 {
@@ -123,15 +139,16 @@ static enum err_code put_file(struct walk *walk, int dir_fd, const char *name, c
                 return code;
         if (bytecode_fits(bytecode, name, st))
                 member.time = st->st_mtim.tv_sec;
-        if (member.link != NULL) {
-                member.type = TAR_HARDLINK;
-                return tar_write_head(walk->out, &member, err);
-        }
 
         own_fd int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
         if (fd < 0)
                 return err_sys(err, "open");
+        owner_take(walk, fd, &member); /* of a hard link too: who unpacks it sets them again */
+        if (member.link != NULL) {
+                member.type = TAR_HARDLINK;
+                return tar_write_head(walk->out, &member, err);
+        }
         member.size = (uint64_t)st->st_size;
         code = tar_write_head(walk->out, &member, err);
         return code == ERR_OK ? put_content(walk, fd, member.size, err) : code;
@@ -186,6 +203,7 @@ static enum err_code put_folder(struct walk *walk, int dir_fd, const char *name,
                 return err_sys(err, "open");
         if (walk->depth == TREE_DEPTH_MAX)
                 return err_set(err, ERR_INVALID, "a tree that is too deep");
+        owner_take(walk, fd, &member);
         code = tar_write_head(walk->out, &member, err);
         if (code != ERR_OK)
                 return code;

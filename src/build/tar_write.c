@@ -77,8 +77,8 @@ static void header_fill(struct header *header, const struct tar_member *member, 
                 memcpy(header->linkname, member->link,
                        link_len < sizeof(header->linkname) ? link_len : sizeof(header->linkname));
         put_octal(header->mode, sizeof(header->mode), member->mode & 07777);
-        put_octal(header->uid, sizeof(header->uid), 0);
-        put_octal(header->gid, sizeof(header->gid), 0);
+        put_octal(header->uid, sizeof(header->uid), member->uid);
+        put_octal(header->gid, sizeof(header->gid), member->gid);
         put_octal(header->size, sizeof(header->size), size >> SIZE_OCTAL_MAX_BITS == 0 ? size : 0);
         put_octal(header->mtime, sizeof(header->mtime), (uint64_t)member->time);
         memset(header->checksum, ' ', sizeof(header->checksum));

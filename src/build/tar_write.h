@@ -25,12 +25,15 @@ struct tar_member {
         const char *path; /* relative; a folder's without its slash */
         enum tar_type type;
         unsigned mode;
-        const char *link; /* of links: where to; else NULL */
-        uint64_t size;    /* of a file; its bytes follow with tar_write_data, then tar_write_pad */
-        int64_t time;     /* seconds since 1970, not negative */
+        const char *link;  /* of links: where to; else NULL */
+        uint64_t size;     /* of a file; its bytes follow with tar_write_data, then tar_write_pad */
+        int64_t time;      /* seconds since 1970, not negative */
+        uint32_t uid, gid; /* at most TAR_ID_MAX */
 };
 
-/* Owners are 0. ERR_INVALID: a path of more than PATH_MAX bytes. */
+enum { TAR_ID_MAX = 07777777 };
+
+/* ERR_INVALID: a path of more than PATH_MAX bytes. */
 enum err_code tar_write_head(struct tar_out *out, const struct tar_member *member, struct err *err);
 static inline enum err_code tar_write_data(struct tar_out *out, const void *bytes, size_t len,
                                            struct err *err)

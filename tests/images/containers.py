@@ -210,7 +210,7 @@ class Podman:
                        "--ulimit", "nproc=1024:1024", "--read-only", image, check=False)
         if started.returncode != 0:
             pytest.skip(f"podman starts no container here: {started.stderr[-300:]}")
-        harness.poll(lambda: self.curl("/healthz") == "{}", 30, "/healthz")
+        harness.poll(lambda: self.curl("/healthz") == "{}", 90, "/healthz")
         return self
 
     def curl(self, path, *arguments):

@@ -378,6 +378,25 @@ def test_layers_that_were_removed_are_fetched_again(layouts):
         server.finish()
 
 
+def test_a_layer_that_was_removed_from_a_stack_is_fetched_again(layouts):
+    server = server_of(layouts)
+    layers = [foreign.layer({f"file-{i}": str(i)}) for i in range(6)]
+    layers.append(foreign.layer({"server": (foreign.server_program(), 0o755)}))
+    try:
+        server.start()
+        create(server, "web", image(layouts / "stacked", layers=layers, Env=["VERSION=one"]))
+        folder = os.path.join(server.state, "layers")
+        gone, = [each for each in os.listdir(folder) if os.path.exists(os.path.join(folder, each, "file-3"))]
+        server.stop()
+        shutil.rmtree(os.path.join(folder, gone))
+        server.start()
+        poll(lambda: os.path.exists(os.path.join(folder, gone, "file-3")), 60, "the layer")
+        server.wait_status("function", "web", timeout_s=60)
+        assert ask(server, "web", "/").text == "hello from one"
+    finally:
+        server.finish()
+
+
 # The definition
 
 def test_the_definition_names_the_image(running):

@@ -4,8 +4,8 @@ import glob
 import http.server
 import os
 import pathlib
-import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import threading
@@ -29,14 +29,10 @@ set -- /layer/*
 
 
 def programs():
-    """A shell, and the libraries of the native agent: what an image must have to run functions with it."""
+    """A shell. The native agent needs nothing of an image, no C library either."""
     shell = shutil.which("busybox")
     if shell is None or b"/lib64/ld-" in pathlib.Path(shell).read_bytes()[:1 << 16]:
         pytest.skip("no busybox that needs no library (busybox-static: tools/install-deps test)")
-    agent = os.path.join(harness.BUILD, "runtimes/native/dispatch-agent-native")
-    needed = subprocess.run(["ldd", agent], capture_output=True, text=True, check=True).stdout
-    for path in re.findall(r"(/\S+) \(0x", needed):
-        yield oci.member(path[1:], pathlib.Path(path).read_bytes(), mode=0o755)
     yield oci.member("bin/busybox", pathlib.Path(shell).read_bytes(), mode=0o755)
 
 
@@ -563,3 +559,62 @@ def test_memory_does_not_follow_the_size_of_an_image(registry):
         assert made(server, "large", image("large", 96))["status"] == "READY"
         grown = {name: peak_kib(pid) - before[name] for name, pid in processes.items()}
         assert max(grown.values()) < 16 << 10, grown
+
+
+def program_for(loader, content=b""):
+    """As much of an ELF file as says what loads it."""
+    name = loader.encode() + b"\0"
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    return head + struct.pack("<IIQQQQQQ", 3, 4, 120, 0, 0, len(name), len(name), 1) + name + content
+
+
+GNU, MUSL = "/lib64/ld-linux-x86-64.so.2", "/lib/ld-musl-x86_64.so.1"
+
+
+def with_program(path, content, *more, **env):
+    return oci.Image(oci.tar(oci.member(path, content, mode=0o755), *more), config={"Env": [f"{k}={v}" for k, v in env.items()]})
+
+
+def glibc(version):
+    return oci.member("usr/lib64/libc.so.6", b"\0GLIBC_2.2.5\0GLIBC_2.9\0GLIBC_" + version.encode() + b"\0GLIBC_PRIVATE\0")
+
+
+def java_of(version):
+    return with_program("opt/jdk/bin/java", program_for(GNU), oci.member("opt/jdk/release", f'MODULES="java.base"\nJAVA_VERSION="{version}"\n'),
+                        oci.link("bin/java", "/opt/jdk/bin/java"), PATH="/bin")
+
+
+def node_of(version):
+    return with_program("bin/node", program_for(GNU, bytes(200000) + f"node.js/v{version}\0".encode()))
+
+
+@pytest.mark.parametrize("language, image, words", [
+    ("python3", with_program("bin/python3", program_for(MUSL)), "is built for musl"),
+    ("nodejs", with_program("bin/node", program_for(MUSL)), "is built for musl"),
+    ("java", with_program("bin/java", program_for(MUSL)), "is built for musl"),
+    ("nodejs", node_of("16.20.2"), "/bin/node of the image is version 16.20.2, and the agent for nodejs needs 18 or newer"),
+    ("java", java_of("11.0.2"), "/bin/java of the image is version 11.0.2, and the agent for java needs 17 or newer"),
+    ("java", java_of("1.8.0_412"), "/bin/java of the image is version 1.8.0, and the agent for java needs 17 or newer"),
+    ("python3", with_program("bin/python3.7", program_for(GNU), oci.link("bin/python3", "python3.7")), "is version 3.7, and the agent"),
+    ("python3", with_program("bin/python3", program_for(GNU), glibc("2.17")), "GNU C library is version 2.17, and the agent for python3 needs 2."),
+    ("nodejs", with_program("bin/node", program_for(GNU), glibc("2.17")), "GNU C library is version 2.17"),
+    ("java", with_program("bin/java", program_for(GNU), glibc("2.17")), "GNU C library is version 2.17"),
+    ("python3", with_program("bin/python3", b"#!/bin/sh\n"), "no 'python3' in its PATH"),
+    ("python3", with_program("bin/python3", program_for(GNU)[:70]), "no 'python3' in its PATH"),
+])
+def test_an_interpreter_that_the_agent_does_not_fit(server, disk, name, language, image, words):
+    needs(language)
+    failed(server, name, "oci:" + image.layout(os.path.join(disk, name)), words, language=language)
+
+
+@pytest.mark.parametrize("language, image", [("nodejs", node_of("18.0.0")), ("java", java_of("17.0.1")), ("java", java_of("25")),
+                                             ("python3", with_program("bin/python3", program_for(GNU), glibc("2.99"))),
+                                             ("native", with_program("lib/ld-musl-x86_64.so.1", program_for(MUSL)))])
+def test_an_interpreter_that_the_agent_fits(server, disk, name, language, image):
+    needs(language)
+    ready(server, name, "oci:" + image.layout(os.path.join(disk, name)), language=language)
+
+
+def needs(language):
+    if not os.path.exists(os.path.join(harness.BUILD, "runtimes", language, "manifest")):
+        pytest.skip(f"the {language} runtime is not built here")

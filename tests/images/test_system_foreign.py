@@ -2,15 +2,18 @@
 repository of its own in it, whose packages mean harm; and one that is neither Debian nor Ubuntu."""
 import gzip
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import tempfile
 
 import pytest
 
+import containers
 import debian
 import harness
 import oci
@@ -143,6 +146,17 @@ def test_a_hostile_package_leaves_nothing_but_files(server):
     assert os.readlink(os.path.join(layer, "usr/share/evil/link")) == "/etc/passwd"
     for name in ("pipe", "disk"):
         assert not os.path.lexists(os.path.join(layer, "usr/share/evil", name))
+
+
+def test_an_export_has_owners_and_modes_as_the_packages_do(server, tmp_path):
+    made(server, "evil-too", [{"name": "evil"}])
+    server.function("evil", {"go": "#!/bin/sh\necho 1\n"}, image="evil-too", handler="./go")
+    server.cli("export", "function", "evil", f"oci:{tmp_path}/layout", timeout_s=120)
+    found = []
+    for layer in containers.Layout(tmp_path / "layout").layers()[1:]:
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            found += [(each.uid, each.gid, each.mode) for each in archive if each.name == "usr/share/evil/root"]
+    assert found == [(0, 0, 0o6755)]
 
 
 @pytest.mark.parametrize("package, said", [

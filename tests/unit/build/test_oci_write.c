@@ -123,6 +123,67 @@ static void test_a_second_name_is_a_hard_link(void **state)
         assert_string_equal(listing(&tar), "f 644 7 one\nh 644 7 two -> one\n");
 }
 
+/* The owner, group and mode of each member, a line each. */
+static const char *owners(const struct buf *tar)
+{
+        static char text[4096];
+        struct archive *in = archive_read_new();
+        struct archive_entry *entry;
+        size_t len = 0;
+
+        assert_int_equal(archive_read_support_format_tar(in), ARCHIVE_OK);
+        assert_int_equal(archive_read_open_memory(in, tar->data, tar->len), ARCHIVE_OK);
+        text[0] = '\0';
+        while (archive_read_next_header(in, &entry) == ARCHIVE_OK) {
+                len += (size_t)snprintf(text + len, sizeof(text) - len, "%lld:%lld:%o %s\n",
+                                        (long long)archive_entry_uid(entry),
+                                        (long long)archive_entry_gid(entry),
+                                        (unsigned)archive_entry_perm(entry), archive_entry_pathname(entry));
+                assert_true(len < sizeof(text));
+        }
+        archive_read_free(in);
+        return text;
+}
+
+static void owner_put(int dir_fd, const char *name, const char *text)
+{
+        own_fd int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+
+        if (fsetxattr(fd, TAR_TREE_OWNER, text, strlen(text), 0) < 0) {
+                print_message("no attributes of users on this file system\n");
+                skip();
+        }
+}
+
+static void test_owners_of_the_distributions_files_count_where_it_is_said(void **state)
+{
+        static const char *const odd[] = {"0:0:",        "-1:0:644", "0:99999999:644", "0:0:644 ",
+                                          "root:0:0644", "",         "0:0:9",          "0:0"};
+        own_fd int fd = tree_fd();
+        own_buf struct buf tar = {0}, flat = {0};
+        char name[8];
+
+        (void)state;
+        put_text(fd, "a/shadow", "x");
+        put_text(fd, "su", "x");
+        owner_put(fd, "a", "7:8:2750");
+        owner_put(fd, "a/shadow", "0:42:640");
+        owner_put(fd, "su", "0:0:4755");
+        assert_int_equal(linkat(fd, "su", fd, "sv", 0), 0);
+        for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+                snprintf(name, sizeof(name), "t%zu", i);
+                put_text(fd, name, "x");
+                owner_put(fd, name, odd[i]);
+        }
+        pack(&(struct tar_tree){.prefix = "", .owners = true}, &tar);
+        assert_string_equal(owners(&tar),
+                            "7:8:2750 a/\n0:42:640 a/shadow\n0:0:4755 su\n0:0:4755 sv\n0:0:644 t0\n"
+                            "0:0:644 t1\n0:0:644 t2\n0:0:644 t3\n0:0:644 t4\n0:0:644 t5\n"
+                            "0:0:644 t6\n0:0:644 t7\n");
+        pack(&(struct tar_tree){.prefix = ""}, &flat);
+        assert_non_null(strstr(owners(&flat), "0:0:755 a/\n0:0:644 a/shadow\n0:0:644 su\n0:0:644 sv\n"));
+}
+
 static void test_whiteouts_take_the_form_of_layers(void **state)
 {
         (void)state;
@@ -325,6 +386,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
                 TEST(test_members_are_sorted_and_say_nothing_of_the_machine),
                 TEST(test_a_second_name_is_a_hard_link),
+                TEST(test_owners_of_the_distributions_files_count_where_it_is_said),
                 TEST(test_whiteouts_take_the_form_of_layers),
                 TEST(test_pipes_and_devices_stay_out),
                 TEST(test_the_time_that_bytecode_names_is_kept),
