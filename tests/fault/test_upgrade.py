@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 
 import pytest
 
@@ -109,9 +110,27 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+REST_S = 2
+
+
 def test_upgrades_under_load_lose_no_answer_and_leak_nothing(installed):
-    def settled():
+    def counts():
         return (len(harness.process_children(installed.process.pid)), descriptors(installed.process.pid))
+
+    def settled():
+        """Once what a new server makes by itself for its first run (a zygote, a template, what is kept ready) is there."""
+        since, seen = time.monotonic(), counts()
+
+        def at_rest():
+            nonlocal since, seen
+            now = counts()
+            if now != seen:
+                since, seen = time.monotonic(), now
+            return time.monotonic() - since > REST_S
+        metrics = (b'dispatch_pool_processes{pool="zygote"} 1\n', b'dispatch_pool_processes{pool="template"} 1\n')
+        harness.poll(lambda: all(each in installed.api("GET", "/metrics").body for each in metrics), 20, "a zygote and a template")
+        harness.poll(at_rest, 30, "nothing that changes")
+        return seen
     with Callers(installed) as callers:
         harness.poll(lambda: callers.good > 4, 30, "answers")
         for _ in range(ROUNDS):
