@@ -328,11 +328,10 @@ void pool_turn(struct pool *pool)
 {
         struct err err;
 
-        if (pool->queue_head == NULL && pool->deploys == NULL)
-                fair_forget(pool->home->engine->fair, &pool->claim);
-        else if (pool->total == 0)
+        bool waits = pool->queue_head != NULL || pool->deploys != NULL;
+        if (waits && pool->total == 0)
                 start_first(pool);
-        else if (pool_start_one(pool, &err) != ERR_OK)
+        else if (!waits || pool_start_one(pool, &err) != ERR_OK)
                 fair_forget(pool->home->engine->fair, &pool->claim); /* the timer tries again */
         pool_free_if_unused(pool);
 }
