@@ -40,16 +40,24 @@ class Server(harness.Server):
             self.images.add(language)
 
     def metrics(self):
-        """{name: sum of its samples}"""
+        """{name: sum of its samples}, and each sample that has labels, {name{labels}: value}"""
         found = {}
         for line in harness.request(self.port, "GET", "/metrics").text.splitlines():
-            match = re.match(r"^(\w+)(?:\{[^}]*\})? (\S+)$", line)
+            match = re.match(r"^(\w+)(\{[^}]*\})? (\S+)$", line)
             if match:
-                found[match.group(1)] = found.get(match.group(1), 0) + float(match.group(2))
+                name, labels, value = match.groups()
+                found[name] = found.get(name, 0) + float(value)
+                if labels:
+                    found[name + labels] = float(value)
         return found
 
     def instances(self):
-        return int(self.metrics().get("dispatch_instances", 0))
+        """Of functions: busy or idle, not what is parked for the next start."""
+        found = self.metrics()
+        return int(found.get('dispatch_pool_processes{pool="idle"}', 0) + found.get("dispatch_instances_busy", 0))
+
+    def parked(self, pool):
+        return int(self.metrics().get(f'dispatch_pool_processes{{pool="{pool}"}}', 0))
 
     def served(self, name, language, files, **fields):
         """A function and its endpoint /NAME."""
