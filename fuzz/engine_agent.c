@@ -6,6 +6,10 @@
  * 0x7f: raw bytes), two of length and the payload; they are sent once the run's request has been. Then the
  * channel closes. The property: the run ends exactly once, with an outcome that can be told to a caller as it
  * is, and within its bounds.
+ *
+ * engine_several.c makes of it RUNS runs in one instance, of which the second is cancelled before anything is
+ * sent; the byte behind a type then says of which of them the frame is, or of one that is not there. Each run
+ * ends exactly once.
  */
 #include "base/clock.h"
 #include "base/own.h"
@@ -22,6 +26,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#ifndef RUNS
+#define RUNS 1
+#endif
+
 enum { REPLY_MAX = 4096, LOG_MAX = 2048, STEPS_MAX = 5000, SENT_MAX = 1 << 18, RAW = 0x7f };
 
 static struct loop *loop;
@@ -34,6 +42,8 @@ static struct {
         uint64_t id;
         int fd;
         struct buf in;
+        uint32_t first; /* stream of the first of the runs in hand; 0: none has begun */
+        int ends;       /* whole requests of them */
         bool played;
 } agent = {.fd = -1};
 
@@ -56,7 +66,7 @@ static void revision_make(void)
                                 .name = (char *)"f",
                                 .id = (char *)"00000000-0000-4000-8000-000000000000",
                                 .revision = 1,
-                                .document = json_object()};
+                                .document = json_pack("{s:i}", "concurrency", RUNS)};
         const struct revision_build build = {.language = "native",
                                              .handler = "./f",
                                              .layers = layers,
@@ -81,7 +91,7 @@ static void engine_make(void)
                                       .link_fds = &link_fd,
                                       .loop_count = 1,
                                       .limits = local_limits_default,
-                                      .host = {NULL, runtime_argv, NULL}};
+                                      .host = {.runtime_argv = runtime_argv}};
         config.limits.reply_bytes_max = REPLY_MAX;
         config.limits.log_bytes_max = LOG_MAX;
         assert(local_engine_create(&config, &engine, NULL) == ERR_OK);
@@ -153,6 +163,10 @@ static void frames_of(struct str in, uint32_t stream, struct buf *out)
                 unsigned type = (unsigned char)in.p[0];
                 size_t length = (unsigned char)in.p[1] | (size_t)(unsigned char)in.p[2] << 8;
                 in = str_slice(in, 3, in.len);
+                if (RUNS > 1 && in.len > 0) {
+                        stream = agent.first + (unsigned char)in.p[0] % (RUNS + 1);
+                        in = str_slice(in, 1, in.len);
+                }
                 length = length < in.len ? length : in.len;
                 bool channel = type == FRAME_READY || type == FRAME_FAILED || type == FRAME_SPECIALISE;
                 if (type != RAW)
@@ -178,6 +192,15 @@ static void put(const struct buf *out)
         }
 }
 
+static struct invocation invs[RUNS];
+
+static void cancel_second(void)
+{
+        engine->ops->cancel(engine, &invs[RUNS > 1]);
+        for (int i = 0; i < 3; i++)
+                loop_step(loop, false);
+}
+
 static void agent_act(const struct frame *frame, struct str in)
 {
         own_buf struct buf out = {.max = SENT_MAX};
@@ -185,11 +208,15 @@ static void agent_act(const struct frame *frame, struct str in)
         if (frame->type == FRAME_SPECIALISE) {
                 assert(frame_put(&out, FRAME_READY, 0, (struct str){NULL, 0}) == ERR_OK);
                 put(&out);
-        } else if (frame->type == FRAME_END) {
+        } else if (frame->type == FRAME_END && ++agent.ends == RUNS) {
                 agent.played = true;
+                if (RUNS > 1)
+                        cancel_second();
                 frames_of(in, frame->stream, &out);
                 put(&out);
         }
+        if (frame->type == FRAME_HEAD && agent.first == 0)
+                agent.first = frame->stream;
 }
 
 static void play_agent(struct str in)
@@ -249,41 +276,60 @@ static void step(struct str in)
         loop_step(loop, false);
 }
 
+static void begin(struct invocation *inv, int *done)
+{
+        *done = 0;
+        invocation_init(inv);
+        uuid_generate(inv->run_id);
+        inv->revision = revision;
+        inv->loop = loop;
+        inv->method = STR("POST");
+        inv->target = STR("/");
+        inv->scheme = STR("http");
+        inv->payload = STR("{\"a\":1}");
+        inv->deadline_ms = clock_mono_ms() + 60000;
+        inv->done = run_done;
+        inv->arg = done;
+        engine->ops->invoke(engine, inv);
+}
+
+static bool all_done(const int *done)
+{
+        for (int i = 0; i < RUNS; i++) {
+                if (done[i] == 0)
+                        return false;
+        }
+        return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct str in = {(const char *)data, size};
-        struct invocation inv;
-        int done = 0;
+        int done[RUNS];
 
         if (size > SENT_MAX / 8)
                 return 0;
         if (engine == NULL)
                 engine_make();
         agent.played = false;
-        invocation_init(&inv);
-        uuid_generate(inv.run_id);
-        inv.revision = revision;
-        inv.loop = loop;
-        inv.method = STR("POST");
-        inv.target = STR("/");
-        inv.scheme = STR("http");
-        inv.payload = STR("{\"a\":1}");
-        inv.deadline_ms = clock_mono_ms() + 60000;
-        inv.done = run_done;
-        inv.arg = &done;
-        engine->ops->invoke(engine, &inv);
-        for (int i = 0; i < STEPS_MAX && !agent.played && done == 0; i++)
+        agent.first = 0;
+        agent.ends = 0;
+        for (int i = 0; i < RUNS; i++)
+                begin(&invs[i], &done[i]);
+        for (int i = 0; i < STEPS_MAX && !agent.played && !all_done(done); i++)
                 step(in);
         for (int i = 0; i < 3; i++)
                 step(in);
         if (agent.id != 0)
                 agent_exited(); /* an agent that ends: whatever is open is over */
-        for (int i = 0; i < STEPS_MAX && done == 0; i++)
+        for (int i = 0; i < STEPS_MAX && !all_done(done); i++)
                 step(in);
         for (int i = 0; i < 3; i++)
                 step(in);
-        assert(done == 1);
-        check(&inv);
-        invocation_finish(&inv);
+        for (int i = 0; i < RUNS; i++) {
+                assert(done[i] == 1);
+                check(&invs[i]);
+                invocation_finish(&invs[i]);
+        }
         return 0;
 }
