@@ -4,6 +4,7 @@
 #include "base/own.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 enum { CHANNEL_FD = 3, EXIT_AGENT = 70 };
@@ -22,6 +23,26 @@ void agent_exit(struct agent *agent, int status)
 {
         agent->exiting = true;
         agent->exit_status = status;
+}
+
+static struct {
+        void (*prepare)(void *ctx);
+        void *ctx;
+} waiting;
+
+void agent_while_waiting(void (*prepare)(void *ctx), void *ctx)
+{
+        waiting.prepare = prepare;
+        waiting.ctx = ctx;
+}
+
+/* Only if there is time for it: what waits already is not to wait longer. */
+static void prepare_if_early(const struct agent *agent)
+{
+        struct pollfd coming = {.fd = agent_poll_fd(agent), .events = POLLIN};
+
+        if (waiting.prepare != NULL && poll(&coming, 1, 0) == 0)
+                waiting.prepare(waiting.ctx);
 }
 
 static bool is_channel(int fd)
@@ -109,6 +130,8 @@ static enum err_code open_all(struct agent *agent, const struct agent_runtime *r
                 park_before(&agent->park);
         if (code == ERR_OK && agent->park.fd >= 0 && agent->park.zygote)
                 code = zygote_park(agent, runtime, err);
+        if (code == ERR_OK)
+                prepare_if_early(agent);
         if (code == ERR_OK)
                 code = agent->transport->ops->specialise(agent->transport, &agent->special, err);
         if (code != ERR_OK)

@@ -107,6 +107,11 @@ int agent_main(const struct agent_runtime *runtime, const char *handler);
  * agent_close. The loop watches agent_poll_fd and agent_wake_fd for reading and looks again after
  * agent_wait_ms: then it calls agent_next, or agent_poll while an invocation is in hand.
  */
+/*
+ * What agent_open calls, once, where nobody has said yet what the process becomes: it was booted ahead of
+ * need, and may load and warm what each function would pay for. Before agent_open.
+ */
+void agent_while_waiting(void (*prepare)(void *ctx), void *ctx);
 /* Waits until it is known what the process becomes. ERR_CANCELLED: it is not wanted any more. */
 enum err_code agent_open(struct agent **ret, struct err *err);
 void agent_close(struct agent *agent);

@@ -38,6 +38,17 @@ static jobjectArray opened(JNIEnv *env, const char *const *texts, size_t count)
         return array;
 }
 
+static void prepare(void *ctx)
+{
+        JNIEnv *env = ctx;
+        jclass class = (*env)->FindClass(env, "dispatch/agent/Warm");
+        jmethodID method = class != NULL ? (*env)->GetStaticMethodID(env, class, "all", "()V") : NULL;
+
+        if (method != NULL)
+                (*env)->CallStaticVoidMethod(env, class, method);
+        (*env)->ExceptionClear(env);
+}
+
 static jobjectArray open_agent(JNIEnv *env, jclass class, jbyteArray handler)
 {
         own_buf struct buf text;
@@ -47,6 +58,7 @@ static jobjectArray open_agent(JNIEnv *env, jclass class, jbyteArray handler)
         (void)class;
         buf_init(&text, 4096);
         bool given = handler != NULL && bytes_append_text(env, handler, &text);
+        agent_while_waiting(prepare, env);
         enum err_code code = agent_open(&agent, &err);
         if (code == ERR_CANCELLED)
                 return NULL;

@@ -1,8 +1,9 @@
 /*
  * runtimes/nodejs/addon.c: the addon dispatch.node: the agent library for the driver in JavaScript.
  *
- *      open(handler)           waits for what the process becomes: {handler, folder}, {problem} when that
- *                              cannot be, null when it is not wanted any more
+ *      open(handler, prepare)  waits for what the process becomes: {handler, folder}, {problem} when that
+ *                              cannot be, null when it is not wanted any more; calls prepare() where nobody
+ *                              has said it yet
  *      loaded(onRun, onCancel, onEnd)   the handler is loaded; serves from now on: onRun(run, kind, payload,
  *                              context, timeout), onCancel(run), onEnd(status)
  *      failed(type, message, lines)   it is not
@@ -26,18 +27,35 @@ static napi_value fail(napi_env env, const struct err *err)
         return NULL;
 }
 
+struct prepare {
+        napi_env env;
+        napi_value function;
+};
+
+static void prepare_call(void *ctx)
+{
+        const struct prepare *prepare = ctx;
+        napi_value global = NULL, result = NULL, error = NULL;
+
+        napi_get_global(prepare->env, &global);
+        if (napi_call_function(prepare->env, global, prepare->function, 0, NULL, &result) != napi_ok)
+                napi_get_and_clear_last_exception(prepare->env, &error);
+}
+
 static napi_value open_agent(napi_env env, napi_callback_info info)
 {
-        napi_value argument = NULL, result = NULL;
-        size_t count = 1;
+        napi_value arguments[2] = {NULL}, result = NULL;
+        size_t count = 2;
         struct node *node = NULL;
         own_buf struct buf handler;
         const struct agent_function *function = NULL;
         struct err err;
 
         buf_init(&handler, 4096);
-        napi_get_cb_info(env, info, &count, &argument, NULL, (void **)&node);
-        bool given = count > 0 && !value_is_null(env, argument) && value_append_text(env, argument, &handler);
+        napi_get_cb_info(env, info, &count, arguments, NULL, (void **)&node);
+        bool given = !value_is_null(env, arguments[0]) && value_append_text(env, arguments[0], &handler);
+        struct prepare prepare = {env, arguments[1]};
+        agent_while_waiting(prepare_call, &prepare);
         enum err_code code = agent_open(&node->agent, &err);
         if (code == ERR_CANCELLED)
                 return value_null(env);

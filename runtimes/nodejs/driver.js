@@ -16,6 +16,7 @@ let handle; // what the handler's module exported
 const runs = new Map(); // number to {number, timer, controller, cancelled} of those in hand
 let answered = null; // the one of them that has answered while it was called
 let loading = false;
+let prepared = false; // there was time for it before the handler was known
 let ending = false; // the process ends, and says so
 
 // What was given is sent once node has nothing left to do that was due: a promise that was rejected and that nobody waits
@@ -211,11 +212,24 @@ function onNothingLeft() {
         failLoad(new errors.LoadError('its top-level await waits for something that will never happen'));
 }
 
+// What every function would wait for once: the loader of modules, the log, what is around a run.
+function prepare() {
+    const found = require('./handler.js');
+    errors.setFolder(__dirname, __dirname);
+    found.provideLibrary();
+    found.warm();
+    output.warm();
+    output.begin(0, () => toReply(parse('{"a":[1,"b"]}')));
+    errors.explain(new Error('none'));
+    prepared = true;
+}
+
 async function load(handler, folder) {
     const found = require('./handler.js');
     const real = require('fs').realpathSync(folder);
     errors.setFolder(folder, real);
-    found.provideLibrary();
+    if (!prepared)
+        found.provideLibrary();
     handle = await found.find(handler, real);
 }
 
@@ -228,7 +242,7 @@ function main(argument) {
 
     let special;
     try {
-        special = addon.open(argument);
+        special = addon.open(argument, prepare);
     } catch {
         ending = true;
         exit(70);
@@ -248,7 +262,8 @@ function main(argument) {
         loading = false;
         try {
             addon.loaded(onRun, onCancel, onEnd);
-            later(output.warm);
+            if (!prepared)
+                later(output.warm);
         } catch {
             ending = true;
             exit(70);

@@ -126,6 +126,13 @@ async function find(handler, folder) {
         `module './${module}' exports no function: module.exports = (context, payload) => ..., or export default`);
 }
 
+// The loader, as for a handler.
+function warm() {
+    const file = locate('./warm.js', __dirname)[0];
+    pick(Module.createRequire(file)(file), '');
+    delete require.cache[file];
+}
+
 // require('dispatch') is what lib/ has, unless the function brings one of its own.
 function provideLibrary() {
     const resolve = Module._resolveFilename;
@@ -140,4 +147,4 @@ function provideLibrary() {
     };
 }
 
-module.exports = { find, provideLibrary };
+module.exports = { find, provideLibrary, warm };

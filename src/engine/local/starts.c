@@ -391,8 +391,12 @@ static void source_tick(struct source *source)
         uint64_t now = now_ms(source->home);
         bool used = now - source->used_ms < STARTS_UNUSED_MS;
 
-        if (source->kind == START_STEM)
+        if (source->kind == START_STEM) {
                 stems_adapt(source);
+                /* They come before their interpreter is up, and grow until then. */
+                for (uint32_t i = 0; i < source->parked_count; i++)
+                        instance_measure(source->parked[i], BUDGET_STEM);
+        }
         if (!used)
                 source_end(source, "nothing starts from it");
         else if (source->parked_count > 0 && now - source->parked_ms >= STARTS_LIFE_MS)

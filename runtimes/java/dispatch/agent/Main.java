@@ -63,7 +63,7 @@ public final class Main extends Thread {
         }
         if (!move(LOADING, IDLE))
             return 1;
-        warm();
+        Warm.json();
         Native.loaded();
         serve();
         return Native.close();
@@ -77,12 +77,6 @@ public final class Main extends Thread {
         ClassLoader loader = ClassPath.loader(folder);
         Thread.currentThread().setContextClassLoader(loader);
         handler = Handler.find(new String(special[0], StandardCharsets.UTF_8), folder, loader);
-    }
-
-    /** Loads the classes that the first run needs, whose time it would be otherwise. */
-    private static void warm() {
-        byte[] text = "{\"a\":[1,2.5,\"b\\n\"]}".getBytes(StandardCharsets.UTF_8);
-        Result.of(JsonReader.read(text, false), text.length);
     }
 
     private static void fail(Problem problem) {
