@@ -585,19 +585,21 @@ void instance_secrets(struct instance *instance, enum err_code code, const struc
                 specialise(instance);
 }
 
-/* A stem's channel becomes that of the instance that has claimed it. */
+/* A stem's channel becomes that of the instance that has claimed it; the stem is gone with that, and no
+ * EXITED of it follows. False: it had ended, or said something, just before, or nobody waits any more. */
 static bool channel_adopt(struct instance *instance)
 {
         struct instance *stem = home_find(instance->home, instance->from_id);
 
-        if (stem == NULL || stem->role != SPAWN_ROLE_STEM || stem->state != INSTANCE_PARKED ||
-            stem->in.len > 0)
+        if (stem == NULL || stem->role != SPAWN_ROLE_STEM)
                 return false;
-        loop_poll_destroy(stem->poll);
-        stem->poll = NULL;
-        instance->channel = take_fd(&stem->channel);
+        if (stem->state == INSTANCE_PARKED && stem->in.len == 0 && instance->state == INSTANCE_LOADING) {
+                loop_poll_destroy(stem->poll);
+                stem->poll = NULL;
+                instance->channel = take_fd(&stem->channel);
+        }
         instance_gone(stem);
-        return true;
+        return instance->channel >= 0;
 }
 
 /* Zygotes and stems come without being specialised; so do children of a template, which is. */
@@ -631,12 +633,16 @@ void instance_started(struct instance *instance, const struct spawn_started *sta
                 start_refused(instance, started);
                 return;
         }
-        if (instance->state != INSTANCE_STARTING)
+        if (instance->state != INSTANCE_STARTING) {
+                if (instance->kind == START_STEM)
+                        (void)channel_adopt(instance);
                 return; /* killed meanwhile: EXITED follows */
+        }
         instance_move(instance, INSTANCE_LOADING);
         instance->sandbox_us = started->sandbox_us;
         instance->cgroup = started->cgroup;
         if (instance->kind == START_STEM && !channel_adopt(instance)) {
+                (void)start_otherwise(instance, "the process that it was to be is gone");
                 instance_end(instance, ERR_SYSTEM, "SystemError", "the process that it was to be is gone");
                 return;
         }
