@@ -753,9 +753,9 @@ def test_a_reset_during_the_run_drops_the_reply(java, tmp_path):
 
 def test_usage_is_reported(java):
     agent = java("Usage")
-    handler_us, _, peak = agent.call("sleep").usage
+    handler_us, _, peak, _, _ = agent.call("sleep").usage
     assert handler_us >= 200_000 and 4 * MIB < peak < 500 * MIB
-    _, cpu_us, _ = agent.call("burn").usage
+    _, cpu_us, _, _, _ = agent.call("burn").usage
     assert cpu_us >= 150_000
 
 
