@@ -13,8 +13,10 @@
  */
 #include "base/clock.h"
 #include "base/own.h"
+#include "engine/local/channel.h"
 #include "engine/local/local.h"
 #include "model/json.h"
+#include "tests/unit/ring_peer.h"
 #include "wire/frame.h"
 #include "wire/spawn.h"
 
@@ -40,12 +42,12 @@ static int spawn_fd, link_fd;
 /* The agent of the instance that is there, if one is. */
 static struct {
         uint64_t id;
-        int fd;
+        struct ring_peer ring;
         struct buf in;
         uint32_t first; /* stream of the first of the runs in hand; 0: none has begun */
         int ends;       /* whole requests of them */
-        bool played;
-} agent = {.fd = -1};
+        bool open, played;
+} agent;
 
 static bool runtime_argv(void *ctx, const char *language, uint32_t memory_mib, char argv[SPAWN_ARGV_MAX],
                          uint32_t *argc)
@@ -100,9 +102,8 @@ static void engine_make(void)
 
 static void agent_close(void)
 {
-        if (agent.fd >= 0)
-                close(agent.fd);
-        agent.fd = -1;
+        ring_peer_close(&agent.ring);
+        agent.open = false;
         buf_finish(&agent.in);
 }
 
@@ -118,16 +119,17 @@ static void agent_exited(void)
 static void agent_start(const struct spawn_start *start)
 {
         union spawn_frame frame = {.started = {.head = {.op = SPAWN_STARTED, .id = start->head.id}, .ok = 1}};
-        int pair[2];
+        int fds[CHANNEL_FDS];
 
         assert(agent.id == 0);
-        assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+        assert(ring_peer_make(&agent.ring, RING_AGENT, fds));
         agent.id = start->head.id;
-        agent.fd = pair[0];
+        agent.open = true;
         agent.played = false;
         buf_init(&agent.in, 1 << 20);
-        assert(spawn_send(spawn_fd, &frame, &pair[1], 1, NULL) == ERR_OK);
-        close(pair[1]);
+        assert(spawn_send(spawn_fd, &frame, fds, CHANNEL_FDS, NULL) == ERR_OK);
+        for (size_t i = 0; i < CHANNEL_FDS; i++)
+                close(fds[i]);
 }
 
 static void play_spawn(void)
@@ -183,8 +185,8 @@ static void put(const struct buf *out)
 {
         size_t at = 0;
 
-        for (int i = 0; i < STEPS_MAX && at < out->len && agent.fd >= 0; i++) {
-                ssize_t n = send(agent.fd, out->data + at, out->len - at, MSG_NOSIGNAL);
+        for (int i = 0; i < STEPS_MAX && at < out->len && agent.open; i++) {
+                ssize_t n = ring_peer_send(&agent.ring, out->data + at, out->len - at);
                 if (n > 0)
                         at += (size_t)n;
                 loop_step(loop, false);
@@ -224,15 +226,15 @@ static void play_agent(struct str in)
         struct frame frame;
         size_t used;
 
-        if (agent.fd < 0 || agent.played)
+        if (!agent.open || agent.played)
                 return;
         assert(buf_reserve(&agent.in, 65536) == ERR_OK);
-        ssize_t n = recv(agent.fd, agent.in.data + agent.in.len, 65536, 0);
+        ssize_t n = ring_peer_receive(&agent.ring, agent.in.data + agent.in.len, 65536, false);
         agent.in.len += n > 0 ? (size_t)n : 0;
-        while (!agent.played && agent.fd >= 0 &&
+        while (!agent.played && agent.open &&
                frame_parse((struct str){agent.in.data, agent.in.len}, &frame, &used, NULL) == ERR_OK) {
                 agent_act(&frame, in);
-                if (agent.fd >= 0)
+                if (agent.open)
                         buf_consume(&agent.in, used);
         }
 }

@@ -2,10 +2,10 @@
 #include "runtimes/agent/agent_impl.h"
 
 #include "base/own.h"
+#include "wire/ring.h"
 
 #include <assert.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 enum { CHANNEL_FD = 3, EXIT_AGENT = 70 };
 
@@ -39,31 +39,24 @@ void agent_while_waiting(void (*prepare)(void *ctx), void *ctx)
 /* Only if there is time for it: what waits already is not to wait longer. */
 static void prepare_if_early(const struct agent *agent)
 {
+        const struct transport_ops *ops = agent->transport->ops;
         struct pollfd coming = {.fd = agent_poll_fd(agent), .events = POLLIN};
 
-        if (waiting.prepare != NULL && poll(&coming, 1, 0) == 0)
+        if (waiting.prepare != NULL && (ops->nothing_yet == NULL || ops->nothing_yet(agent->transport)) &&
+            poll(&coming, 1, 0) == 0)
                 waiting.prepare(waiting.ctx);
-}
-
-static bool is_channel(int fd)
-{
-        int domain = 0, type = 0;
-        socklen_t len = sizeof(int);
-
-        if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX)
-                return false;
-        len = sizeof(int);
-        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
 static enum err_code open_transport(struct agent *agent, struct err *err)
 {
-        if (!is_channel(CHANNEL_FD))
+        static const int channel_fds[CHANNEL_FDS] = {CHANNEL_FD, CHANNEL_FD + 1, CHANNEL_FD + 2};
+
+        if (!ring_file_is(CHANNEL_FD))
                 return port_create(agent->wake[0], &agent->lock, agent->capture, &agent->transport, err);
         capture_init(&agent->capture[0], 1);
         capture_init(&agent->capture[1], 2);
         park_find(&agent->park);
-        return channel_create(CHANNEL_FD, agent->wake[0], &agent->lock, &agent->transport, err);
+        return channel_create(channel_fds, agent->wake[0], &agent->lock, &agent->transport, err);
 }
 
 void agent_fork_keeps(struct agent *agent, int fd)

@@ -3,7 +3,8 @@
  *
  * agent_main takes invocations from the server, decodes payload and context, calls the language's runtime and
  * carries logs and the reply back. Which transport it is, the language does not see: the invocation channel
- * (wire/frame.h) where descriptor 3 is a Unix stream socket, else the Function Runtime API over TCP $PORT.
+ * (wire/frame.h) where descriptor 3 is the file of a pair of rings (wire/ring.h), else the Function Runtime
+ * API over TCP $PORT.
  *
  * One process has one agent. One invocation is in hand at a time, or several where the language calls
  * agent_take. The agent_log family may be called on any thread, everything else on the thread of agent_main

@@ -1,5 +1,5 @@
 /*
- * runtimes/agent/channel.c: the invocation channel over a stream socket: requests, one after the other or
+ * runtimes/agent/channel.c: the invocation channel over a pair of rings: requests, one after the other or
  * several in hand.
  */
 #include "runtimes/agent/channel_impl.h"
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 static enum err_code channel_ready(struct transport *t, const struct buf *error, struct err *err)
 {
@@ -110,7 +109,15 @@ static int channel_wait_ms(const struct transport *t)
 
 static int channel_poll_fd(const struct transport *t)
 {
-        return ((const struct channel *)t)->fd;
+        return ((const struct channel *)t)->read_fd;
+}
+
+static bool channel_nothing_yet(struct transport *t)
+{
+        struct channel *ch = channel_of(t);
+
+        ch->looked = ch->looked || ring_sleep(&ch->ring, false);
+        return ch->looked && !ch->specialised;
 }
 
 static bool channel_poll(struct transport *t)
@@ -148,8 +155,10 @@ static void channel_abandon(struct transport *t)
 {
         struct channel *ch = channel_of(t);
 
-        close(ch->fd);
-        ch->fd = -1;
+        own_fd_release(&ch->file_fd);
+        own_fd_release(&ch->read_fd);
+        own_fd_release(&ch->write_fd);
+        ch->ring = (struct ring){.map = NULL}; /* a child does not have it */
         ch->closed = true;
 }
 
@@ -161,8 +170,10 @@ static void channel_destroy(struct transport *t)
         streams_destroy(&ch->running);
         streams_destroy(&ch->sending);
         streams_destroy(&ch->dropped);
-        own_fd_release(&ch->fd);
-        own_fd_release(&ch->passed_fd);
+        ring_unmap(&ch->ring);
+        own_fd_release(&ch->file_fd);
+        own_fd_release(&ch->read_fd);
+        own_fd_release(&ch->write_fd);
         if (ch->secrets.data != NULL)
                 explicit_bzero(ch->secrets.data, ch->secrets.len);
         buf_finish(&ch->secrets);
@@ -173,17 +184,34 @@ static void channel_destroy(struct transport *t)
         free(ch);
 }
 
+/* Takes over the descriptors. */
+static enum err_code channel_open(struct channel *ch, const int fds[CHANNEL_FDS], struct err *err)
+{
+        ch->file_fd = fds[0];
+        ch->read_fd = fds[1];
+        ch->write_fd = fds[2];
+        for (int i = 0; i < CHANNEL_FDS; i++) {
+                if (fcntl(fds[i], F_SETFD, FD_CLOEXEC) < 0 ||
+                    (i > 0 && fcntl(fds[i], F_SETFL, O_NONBLOCK) < 0))
+                        return err_sys(err, "descriptor %d, of the channel", fds[i]);
+        }
+        enum err_code code = ring_map(&ch->ring, ch->file_fd, RING_AGENT, err);
+        ch->ring.wipe = code == ERR_OK && !ch->specialised;
+        return code;
+}
+
+/* The fresh channel's descriptors are where the old one's were, whose memory is the parent's alone. */
 static enum err_code channel_renew(struct transport *t, struct err *err)
 {
         struct channel *ch = channel_of(t);
+        const int fds[CHANNEL_FDS] = {ch->file_fd, ch->read_fd, ch->write_fd};
 
-        (void)err;
         assert(ch->first == NULL && ch->running == NULL && ch->sending == NULL && ch->dropped == NULL);
         buf_clear(&ch->in);
         buf_clear(&ch->out);
         ch->last_id = 0;
-        ch->closed = false;
-        return ERR_OK;
+        ch->closed = ch->looked = false;
+        return channel_open(ch, fds, err);
 }
 
 static const struct transport_ops channel_ops = {
@@ -196,6 +224,7 @@ static const struct transport_ops channel_ops = {
         .log = channel_log,
         .reply = channel_reply,
         .poll_fd = channel_poll_fd,
+        .nothing_yet = channel_nothing_yet,
         .poll = channel_poll,
         .cancelled = channel_cancelled,
         .closed = channel_closed,
@@ -204,23 +233,25 @@ static const struct transport_ops channel_ops = {
         .destroy = channel_destroy,
 };
 
-enum err_code channel_create(int fd, int wake_fd, pthread_mutex_t *lock, struct transport **ret,
-                             struct err *err)
+enum err_code channel_create(const int fds[CHANNEL_FDS], int wake_fd, pthread_mutex_t *lock,
+                             struct transport **ret, struct err *err)
 {
         struct channel *ch = calloc(1, sizeof(*ch));
 
         if (ch == NULL)
                 return err_nomem(err);
         ch->base = (struct transport){.ops = &channel_ops, .lock = lock, .wake_fd = wake_fd};
-        ch->fd = fd;
-        ch->passed_fd = -1;
         ch->streams_max = STREAMS_MAX;
         buf_init(&ch->in, IN_MAX);
         buf_init(&ch->out, OUT_MAX);
         buf_init(&ch->log_piece, LOG_PIECE + 1);
         buf_init(&ch->start, 4 * (size_t)FRAME_PAYLOAD_MAX);
         buf_init(&ch->secrets, SECRETS_MAX);
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        enum err_code code = channel_open(ch, fds, err);
+        if (code != ERR_OK) {
+                channel_destroy(&ch->base);
+                return code;
+        }
         *ret = &ch->base;
         return ERR_OK;
 }

@@ -8,10 +8,10 @@
 #define DISPATCH_AGENT_CHANNEL_IMPL_H
 
 #include "runtimes/agent/transport.h"
+#include "wire/ring.h"
 
 enum {
-        READ_SIZE = 65536,
-        IN_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX + READ_SIZE,
+        IN_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX + RING_BYTES,
         OUT_MAX = 4 * (FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX),
         LOG_PIECE = 32768,
         STREAMS_MAX = 128, /* begun and not yet replied to; more where the concurrency is higher */
@@ -42,7 +42,9 @@ struct stream {
 
 struct channel {
         struct transport base;
-        int fd, passed_fd;
+        struct ring ring;
+        int file_fd;           /* of the rings: kept for its number, which a fork server's child needs */
+        int read_fd, write_fd; /* of the pipes: what wakes us, and what wakes the server */
         struct buf in, out, log_piece;
         struct stream *first;   /* begun by the server, in that order */
         struct stream *running; /* in hand */
@@ -52,7 +54,8 @@ struct channel {
         bool confirms; /* a reset is to be confirmed */
         bool resets;   /* a stream in hand is gone that the agent was not told of */
         uint32_t last_id;
-        bool closed, specialised;
+        bool looked;              /* whether something came, at least once: from then on the pipe says so */
+        bool closed, specialised; /* closed also means that the ring is not to be touched */
         struct buf start; /* payload of SPECIALISE, what the strings of the specialisation point into */
         struct buf secrets;
 };

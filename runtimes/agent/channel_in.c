@@ -10,8 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 void stream_destroy(struct stream *stream)
 {
@@ -173,6 +171,19 @@ static enum err_code on_stream_frame(struct channel *ch, const struct frame *fra
         return ERR_OK;
 }
 
+/* Before SPECIALISE. */
+static enum err_code on_secrets(struct channel *ch, struct str piece, struct err *err)
+{
+        if (ch->specialised)
+                return err_set(err, ERR_INVALID, "secrets behind SPECIALISE");
+        /* It does not grow, so that no part is left behind where it was. */
+        if (buf_reserve(&ch->secrets, SECRETS_MAX - ch->secrets.len) != ERR_OK)
+                return err_nomem(err);
+        return buf_append(&ch->secrets, piece.p, piece.len) == ERR_OK
+                       ? ERR_OK
+                       : err_set(err, ERR_INVALID, "more than %d bytes of secrets", SECRETS_MAX);
+}
+
 static enum err_code on_frame(struct channel *ch, const struct frame *frame, struct err *err)
 {
         switch (frame->type) {
@@ -180,17 +191,20 @@ static enum err_code on_frame(struct channel *ch, const struct frame *frame, str
                 if (ch->specialised)
                         return err_set(err, ERR_INVALID, "specialised twice");
                 ch->specialised = true;
+                ch->ring.wipe = false;
                 return buf_append(&ch->start, frame->payload.p, frame->payload.len) == ERR_OK
                                ? ERR_OK
                                : err_nomem(err);
         case FRAME_HEAD:
                 return ch->specialised ? on_head(ch, frame, err)
                                        : err_set(err, ERR_INVALID, "a request before SPECIALISE");
+        case FRAME_SECRETS:
+                return frame->stream == 0 ? on_secrets(ch, frame->payload, err)
+                                          : on_stream_frame(ch, frame, err);
         case FRAME_DATA:
         case FRAME_END:
         case FRAME_RESET:
         case FRAME_CREDIT:
-        case FRAME_SECRETS:
                 return on_stream_frame(ch, frame, err);
         case FRAME_UPGRADE:
         case FRAME_LOG:
@@ -222,54 +236,60 @@ static enum err_code take_frames(struct channel *ch, struct err *err)
         return code == ERR_LIMIT ? ERR_OK : code;
 }
 
-/* Keeps the descriptor that came with a message; a second one is not expected and closed. */
-static void take_descriptors(struct channel *ch, struct msghdr *msg)
+/* What is in the ring now. */
+static enum err_code take_bytes(struct channel *ch, size_t *ret_count, struct err *err)
 {
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-                        continue;
-                size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-                for (size_t i = 0; i < count; i++) {
-                        int fd;
-                        memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-                        if (ch->passed_fd < 0)
-                                ch->passed_fd = fd;
-                        else
-                                close(fd);
-                }
-        }
-}
+        enum err_code code = ring_unread(&ch->ring, ret_count, err);
 
-/* Reads what is there, without waiting. */
-enum err_code channel_receive(struct channel *ch, struct err *err)
-{
-        _Alignas(struct cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))];
-
-        if (buf_reserve(&ch->in, READ_SIZE) != ERR_OK)
+        if (code != ERR_OK || *ret_count == 0)
+                return code;
+        if (buf_reserve(&ch->in, *ret_count) != ERR_OK)
                 return err_nomem(err);
-        struct iovec bytes = {ch->in.data + ch->in.len, READ_SIZE};
-        struct msghdr msg = {.msg_iov = &bytes,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-
-        ssize_t n = recvmsg(ch->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return ERR_OK;
-        if (n <= 0) {
-                ch->closed = true;
-                return err_set(err, ERR_CANCELLED, "the channel is closed");
-        }
-        take_descriptors(ch, &msg);
-        ch->in.len += (size_t)n;
+        code = ring_read(&ch->ring, ch->in.data + ch->in.len, *ret_count, ret_count, err);
+        if (code != ERR_OK)
+                return code;
+        ch->in.len += *ret_count;
+        if (ring_wakes(&ch->ring, false))
+                ring_wake_send(ch->write_fd);
         return take_frames(ch, err);
 }
 
-/* Waits for bytes, and for SIGTERM where `interruptible`. */
+/* Takes all that is there. When it returns, whatever comes next makes the pipe readable. */
+static enum err_code take_all(struct channel *ch, struct err *err)
+{
+        size_t count;
+
+        if (ch->closed)
+                return err_set(err, ERR_CANCELLED, "the channel is closed");
+        do {
+                enum err_code code = take_bytes(ch, &count, err);
+                if (code != ERR_OK)
+                        return code;
+        } while (count > 0 || !ring_sleep(&ch->ring, false));
+        return ERR_OK;
+}
+
+enum err_code channel_receive(struct channel *ch, struct err *err)
+{
+        enum err_code code = ch->closed ? ERR_CANCELLED : ring_wake_take(&ch->ring, ch->read_fd, false, err);
+        bool hung_up = code == ERR_CANCELLED;
+
+        ch->looked = true;
+        code = take_all(ch, err);
+        if (code == ERR_OK && hung_up) {
+                ch->closed = true;
+                code = err_set(err, ERR_CANCELLED, "the channel is closed");
+        }
+        return code;
+}
+
 enum err_code channel_wait(struct channel *ch, bool interruptible, struct err *err)
 {
-        struct pollfd fds[2] = {{.fd = ch->fd, .events = POLLIN}, {.fd = ch->base.wake_fd, .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = ch->read_fd, .events = POLLIN},
+                                {.fd = ch->base.wake_fd, .events = POLLIN}};
 
+        if (!ch->looked)
+                return channel_receive(ch, err);
         if (poll(fds, interruptible ? 2 : 1, -1) < 0)
                 return errno == EINTR ? ERR_OK : err_sys(err, "poll");
         if (fds[0].revents != 0)

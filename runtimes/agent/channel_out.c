@@ -7,29 +7,47 @@
 #include "runtimes/agent/channel_impl.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/socket.h>
+
+enum { ROOM_WAIT_MS = 100 /* then the server may be gone */ };
+
+/* The server has gone: its end of the pipe hangs up. */
+static bool hung_up(const struct channel *ch)
+{
+        struct pollfd pipe = {.fd = ch->read_fd};
+
+        return poll(&pipe, 1, 0) == 1 && (pipe.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+/* One piece, as large as there is room for; waits where there is none. */
+static enum err_code send_piece(struct channel *ch, struct str bytes, size_t *ret_count, struct err *err)
+{
+        enum err_code code = ring_write(&ch->ring, bytes, ret_count, err);
+
+        if (code == ERR_OK && *ret_count > 0 && ring_wakes(&ch->ring, true) && !ring_wake_send(ch->write_fd))
+                code = ERR_CANCELLED;
+        if (code == ERR_OK && *ret_count == 0) {
+                ring_room_wait(&ch->ring, ROOM_WAIT_MS);
+                code = hung_up(ch) ? ERR_CANCELLED : ERR_OK;
+        }
+        return code;
+}
 
 enum err_code channel_send(struct channel *ch, struct err *err)
 {
-        size_t sent = 0;
+        size_t sent = 0, count;
+        enum err_code code = ERR_OK;
 
-        while (sent < ch->out.len && !ch->closed) {
-                ssize_t n =
-                        send(ch->fd, ch->out.data + sent, ch->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n >= 0) {
-                        sent += (size_t)n;
-                } else if (errno == EAGAIN) {
-                        struct pollfd wait = {.fd = ch->fd, .events = POLLOUT};
-                        poll(&wait, 1, -1);
-                } else if (errno != EINTR) {
+        while (sent < ch->out.len && !ch->closed && code == ERR_OK) {
+                code = send_piece(ch, (struct str){ch->out.data + sent, ch->out.len - sent}, &count, err);
+                if (code == ERR_OK)
+                        sent += count;
+                else if (code == ERR_CANCELLED)
                         ch->closed = true;
-                }
         }
         buf_clear(&ch->out);
-        return ch->closed ? err_set(err, ERR_CANCELLED, "the channel is closed") : ERR_OK;
+        return ch->closed ? err_set(err, ERR_CANCELLED, "the channel is closed") : code;
 }
 
 enum err_code channel_room(struct channel *ch, struct err *err)

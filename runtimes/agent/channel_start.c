@@ -3,31 +3,6 @@
 
 #include "base/own.h"
 
-#include <sys/stat.h>
-
-/* The secrets' JSON object from the descriptor that came along; the object is checked by its user. */
-static enum err_code read_secrets(struct channel *ch, struct err *err)
-{
-        own_fd int fd = take_fd(&ch->passed_fd);
-        struct stat st;
-
-        if (fd < 0)
-                return ERR_OK;
-        if (fstat(fd, &st) < 0 || st.st_size > SECRETS_MAX)
-                return err_set(err, ERR_INVALID, "the secrets' descriptor is no memfd of at most %d bytes",
-                               SECRETS_MAX);
-        if (buf_reserve(&ch->secrets, (size_t)st.st_size) != ERR_OK)
-                return err_nomem(err);
-        while (ch->secrets.len < (size_t)st.st_size) {
-                ssize_t n = pread(fd, ch->secrets.data + ch->secrets.len,
-                                  (size_t)st.st_size - ch->secrets.len, (off_t)ch->secrets.len);
-                if (n <= 0)
-                        return err_sys(err, "read secrets");
-                ch->secrets.len += (size_t)n;
-        }
-        return ERR_OK;
-}
-
 static enum err_code set_variable(struct str name, struct str value, struct err *err)
 {
         own_mem char *key = strndup(name.p, name.len), *text = strndup(value.p, value.len);
@@ -91,8 +66,6 @@ static enum err_code read_specialisation(struct channel *ch, struct specialisati
         }
         if (code == ERR_OK)
                 code = set_threads(frame_field_get(fields, count, STR("threads")), err);
-        if (code == ERR_OK)
-                code = read_secrets(ch, err);
         if (code != ERR_OK)
                 return code;
         *ret = (struct specialisation){

@@ -46,6 +46,9 @@ struct transport_ops {
         enum err_code (*reply)(struct transport *t, uint32_t request, const struct agent_reply *reply,
                                const struct frame_usage *usage, struct err *err);
         int (*poll_fd)(const struct transport *t);
+        /* Before anything was taken: nothing has come, and once it does poll_fd says so. NULL: poll_fd always
+         * does. */
+        bool (*nothing_yet)(struct transport *t);
         /* Takes what came meanwhile, without waiting. False: the caller of the one request at hand is gone,
          * or the agent has to end. */
         bool (*poll)(struct transport *t);
@@ -71,9 +74,11 @@ struct transport {
         const char *refused; /* why what stands for the reply in hand is none; else NULL */
 };
 
-/* The invocation channel over a connected stream socket, which it takes over. */
-enum err_code channel_create(int fd, int wake_fd, pthread_mutex_t *lock, struct transport **ret,
-                             struct err *err);
+/* The invocation channel over a pair of rings: their file, the read end of the pipe that wakes us and the
+ * write end of the one that wakes the server, all of which it takes over; in case of an error too. */
+enum { CHANNEL_FDS = 3 };
+enum err_code channel_create(const int fds[CHANNEL_FDS], int wake_fd, pthread_mutex_t *lock,
+                             struct transport **ret, struct err *err);
 
 /* The Function Runtime API on TCP $PORT. Descriptors 1 and 2 become captured ones, the two of `capture`,
  * until it is destroyed. */

@@ -17,6 +17,7 @@ static inline void own_fd_release(int *fd)
 {
         if (*fd >= 0)
                 close(*fd);
+        *fd = -1;
 }
 
 static inline void own_mem_release(void *slot)

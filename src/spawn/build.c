@@ -654,8 +654,8 @@ static void build_init(struct build *build, struct spawn *spawn, struct link *li
                                             .link = link,
                                             .id = asked->head.id,
                                             .begun_us = clock_mono_us(),
-                                            .slot = SPAWN_JOBS_MAX,
-                                            .channel_fd = -1};
+                                            .slot = SPAWN_JOBS_MAX};
+        channel_ends_init(&build->instance.channel);
         build->asked = *asked;
         build->of = spawn_kind_find(asked->kind);
         garbage_uses(&build->instance, asked->layers, asked->layer_count, "");

@@ -260,8 +260,7 @@ void instance_free(struct instance *instance)
         slot_give(instance);
         egress_link_destroy(instance->spawn, instance->egress);
         cgroup_release(instance->cgroup);
-        if (instance->channel_fd >= 0)
-                close(instance->channel_fd);
+        channel_ends_close(&instance->channel);
         garbage_ended(instance->spawn);
         events_free_later(&instance->spawn->events, instance);
 }
@@ -281,7 +280,8 @@ static void started_send(struct instance *instance, enum err_code code, const ch
                 (uint32_t)(spent_us > frame.started.fork_us ? spent_us - frame.started.fork_us : 0);
         snprintf(frame.started.text, sizeof(frame.started.text), "%s", text);
         if (instance->link != NULL)
-                link_send(instance->link, &frame, &instance->channel_fd);
+                link_send_fds(instance->link, &frame, instance->channel.server,
+                              instance->channel.server[0] >= 0 ? CHANNEL_FDS : 0);
 }
 
 static void instance_running(struct instance *instance)
@@ -291,8 +291,7 @@ static void instance_running(struct instance *instance)
 
 static void instance_failed(struct instance *instance, enum err_code code, const char *text)
 {
-        if (instance->channel_fd >= 0)
-                close(take_fd(&instance->channel_fd));
+        channel_ends_close(&instance->channel);
         started_send(instance, code, text);
 }
 
@@ -415,32 +414,21 @@ static size_t argv_length(const char *argv, uint32_t argc)
         return len;
 }
 
-/* Its channel: ours is kept, theirs is the caller's. */
-static enum err_code channel_make(struct instance *instance, int *ret_theirs, struct err *err)
-{
-        int pair[2];
-
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-                return err_sys(err, "make the channel");
-        instance->channel_fd = pair[0];
-        *ret_theirs = pair[1];
-        return ERR_OK;
-}
-
 /* Second step: the process in it. */
 static enum err_code instance_run(struct instance *instance, const struct spawn_start *start, struct err *err)
 {
         struct sandbox_process process = {.argv = start->argv,
                                           .argv_len = argv_length(start->argv, start->argc),
                                           .argc = start->argc,
+                                          .fd_count = CHANNEL_FDS,
                                           .program_fd = -1,
                                           .output = true};
-        own_fd int channel = -1, forks = -1;
-        enum err_code code = channel_make(instance, &channel, err);
+        own_fd int forks = -1;
+        enum err_code code = channel_ends_make(&instance->channel, err);
 
         if (code != ERR_OK)
                 return code;
-        process.fds[process.fd_count++] = channel;
+        memcpy(process.fds, instance->channel.agent, sizeof(instance->channel.agent));
         if (start->role == SPAWN_ROLE_STEM) {
                 code = stem_keep(instance, start, err);
         } else if (start->role != SPAWN_ROLE_INSTANCE) {
@@ -448,16 +436,21 @@ static enum err_code instance_run(struct instance *instance, const struct spawn_
                 process.fds[process.fd_count++] = forks;
                 process.lingers = true;
         }
-        return code == ERR_OK ? sandbox_start(&instance->sandbox, &process, err) : code;
+        if (code == ERR_OK)
+                code = sandbox_start(&instance->sandbox, &process, err);
+        channel_ends_given(&instance->channel);
+        return code;
 }
 
 /* The other one: a process that is forked into it. */
 static enum err_code instance_fork(struct instance *instance, struct err *err)
 {
-        own_fd int channel = -1;
-        enum err_code code = channel_make(instance, &channel, err);
+        enum err_code code = channel_ends_make(&instance->channel, err);
 
-        return code == ERR_OK ? fork_child_begin(instance, &channel, 1, err) : code;
+        if (code == ERR_OK)
+                code = fork_child_begin(instance, instance->channel.agent, CHANNEL_FDS, err);
+        channel_ends_given(&instance->channel);
+        return code;
 }
 
 static enum err_code instance_create(struct instance *instance, const struct spawn_start *start,
@@ -485,15 +478,16 @@ struct instance *instance_new(struct spawn *spawn, struct link *link, uint64_t i
 {
         struct instance *instance = calloc(1, sizeof(*instance));
 
-        if (instance != NULL)
-                *instance = (struct instance){.control = {.fd = -1},
-                                              .exit = {.fd = -1},
-                                              .kind = kind,
-                                              .spawn = spawn,
-                                              .link = link,
-                                              .id = id,
-                                              .begun_us = clock_mono_us(),
-                                              .channel_fd = -1};
+        if (instance == NULL)
+                return NULL;
+        *instance = (struct instance){.control = {.fd = -1},
+                                      .exit = {.fd = -1},
+                                      .kind = kind,
+                                      .spawn = spawn,
+                                      .link = link,
+                                      .id = id,
+                                      .begun_us = clock_mono_us()};
+        channel_ends_init(&instance->channel);
         return instance;
 }
 

@@ -6,6 +6,7 @@
 #define DISPATCH_SPAWN_INSTANCE_H
 
 #include "sandbox/sandbox.h"
+#include "spawn/channel.h"
 #include "spawn/events.h"
 #include "spawn/garbage.h"
 #include "wire/spawn.h"
@@ -53,7 +54,7 @@ struct instance {
         struct spawn_start *stem;        /* of an unclaimed stem: how it was booted (stem.h) */
         bool claimed;                    /* it was one */
         struct egress_link *egress;      /* its network; NULL: only lo */
-        int channel_fd;                  /* the server's end, until it is sent */
+        struct channel_ends channel;     /* until they are sent */
         bool failed;                     /* to start */
         bool killed;                     /* by SPAWN_KILL */
         uint64_t uses[GARBAGE_USES_MAX]; /* layers (garbage.h), ends with 0 */

@@ -17,14 +17,15 @@ enum { FRAMES_PER_TURN = 16 };
 
 struct link_frame {
         struct link_frame *next;
-        int fd;
+        int fds[SPAWN_FDS_MAX];
+        size_t fd_count;
         _Alignas(8) unsigned char bytes[]; /* spawn_frame_size of them */
 };
 
 static void frame_drop(struct link_frame *frame)
 {
-        if (frame->fd >= 0)
-                close(frame->fd);
+        for (size_t i = 0; i < frame->fd_count; i++)
+                close(frame->fds[i]);
         free(frame);
 }
 
@@ -51,7 +52,8 @@ void link_close(struct link *link)
         garbage_link_closed(link->spawn, link);
 }
 
-static void frame_keep(struct link *link, const union spawn_frame *frame, int *fd)
+/* Takes the descriptors over. */
+static void frame_keep(struct link *link, const union spawn_frame *frame, int *fds, size_t count)
 {
         size_t size = spawn_frame_size(frame->head.op);
         struct link_frame *waiting = malloc(sizeof(*waiting) + size);
@@ -63,7 +65,9 @@ static void frame_keep(struct link *link, const union spawn_frame *frame, int *f
                 return;
         }
         waiting->next = NULL;
-        waiting->fd = take_fd(fd);
+        waiting->fd_count = count;
+        for (size_t i = 0; i < count; i++)
+                waiting->fds[i] = take_fd(&fds[i]);
         memcpy(waiting->bytes, frame, size);
         if (link->last == NULL)
                 link->first = waiting;
@@ -73,28 +77,34 @@ static void frame_keep(struct link *link, const union spawn_frame *frame, int *f
         events_want(&link->spawn->events, &link->source, EPOLLOUT);
 }
 
-void link_send(struct link *link, const union spawn_frame *frame, int *fd)
+void link_send_fds(struct link *link, const union spawn_frame *frame, int *fds, size_t count)
 {
-        own_fd int passed = take_fd(fd);
         struct err err;
 
-        if (link->source.fd < 0)
-                return;
-        enum err_code code = link->first != NULL
-                                     ? ERR_LIMIT
-                                     : spawn_send(link->source.fd, frame, &passed, passed >= 0 ? 1 : 0, &err);
-        if (code == ERR_LIMIT)
-                frame_keep(link, frame, &passed);
-        else if (code != ERR_OK)
-                link_close(link);
+        if (link->source.fd >= 0) {
+                enum err_code code = link->first != NULL
+                                             ? ERR_LIMIT
+                                             : spawn_send(link->source.fd, frame, fds, count, &err);
+                if (code == ERR_LIMIT)
+                        frame_keep(link, frame, fds, count);
+                else if (code != ERR_OK)
+                        link_close(link);
+        }
+        for (size_t i = 0; i < count; i++)
+                own_fd_release(&fds[i]);
+}
+
+void link_send(struct link *link, const union spawn_frame *frame, int *fd)
+{
+        link_send_fds(link, frame, fd, *fd >= 0 ? 1 : 0);
 }
 
 static void waiting_send(struct link *link)
 {
         while (link->first != NULL) {
                 struct link_frame *waiting = link->first;
-                enum err_code code = spawn_send(link->source.fd, frame_of(waiting), &waiting->fd,
-                                                waiting->fd >= 0 ? 1 : 0, NULL);
+                enum err_code code =
+                        spawn_send(link->source.fd, frame_of(waiting), waiting->fds, waiting->fd_count, NULL);
                 if (code == ERR_LIMIT)
                         return;
                 if (code != ERR_OK) {

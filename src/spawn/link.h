@@ -30,5 +30,7 @@ void link_close(struct link *link);
 
 /* Sends, or keeps for later. *fd is taken over unless it is -1. A closed link swallows both. */
 void link_send(struct link *link, const union spawn_frame *frame, int *fd);
+/* The same with SPAWN_FDS_MAX descriptors at most, all of which are there. */
+void link_send_fds(struct link *link, const union spawn_frame *frame, int *fds, size_t count);
 
 #endif

@@ -28,7 +28,7 @@ static const struct {
         [FRAME_SPECIALISE] = {true, true, false, 0, FRAME_PAYLOAD_MAX},
         [FRAME_READY] = {true, true, false, 0, READY_LEN_MAX},
         [FRAME_FAILED] = {true, true, false, 0, FRAME_PAYLOAD_MAX},
-        [FRAME_SECRETS] = {true, false, true, 0, FRAME_PAYLOAD_MAX},
+        [FRAME_SECRETS] = {true, true, true, 0, FRAME_PAYLOAD_MAX},
 };
 
 static void put_u16(unsigned char *p, uint32_t value)

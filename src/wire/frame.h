@@ -1,13 +1,13 @@
 /*
  * wire/frame.h: the frames of the invocation channel, between the server and the agent of one instance.
  *
- * Locally they travel over a Unix stream socket; the rings of the engine will carry the same frames. A frame
- * is a header of 12 bytes, little endian, and `length` bytes of payload (at most FRAME_PAYLOAD_MAX). Stream 0
- * is the channel itself; each invocation has a stream of its own, numbered by the server from 1 up. The
- * server treats everything it receives as hostile.
+ * They travel over a pair of rings in shared memory (wire/ring.h). A frame is a header of 12 bytes, little
+ * endian, and `length` bytes of payload (at most FRAME_PAYLOAD_MAX). Stream 0 is the channel itself; each
+ * invocation has a stream of its own, numbered by the server from 1 up. The server treats everything it
+ * receives as hostile.
  *
  *   server to agent                                agent to server
- *   SPECIALISE (stream 0) fields, + a descriptor   READY (stream 0) or FAILED (stream 0, an error as JSON)
+ *   SECRETS* (stream 0), SPECIALISE (stream 0)     READY (stream 0) or FAILED (stream 0, an error as JSON)
  *   HEAD fields, SECRETS?, DATA*, END              LOG*, HEAD fields, DATA*, END (usage)
  *   RESET: the caller is gone                      RESET: a run that was reset is over
  *   CREDIT n: may send n more bytes of DATA        CREDIT; CREDIT 0 on a run that was reset: it is being
@@ -50,11 +50,11 @@ enum frame_type {
         FRAME_UPGRADE,
         FRAME_LOG,        /* first byte 1: stdout, 2: stderr; then text, any number of whole or part lines */
         FRAME_SPECIALISE, /* fields: function, handler, concurrency, timeout-ms, log-bytes-max,
-                             reply-bytes-max, start-timeout-ms, threads, env-NAME ...; descriptor: secrets as
-                             JSON */
+                             reply-bytes-max, start-timeout-ms, threads, env-NAME ... */
         FRAME_READY,      /* text: why it can be no template, where it was to be one */
         FRAME_FAILED,     /* JSON {"type","message","stacktrace"} */
-        FRAME_SECRETS     /* JSON: what this run adds to the secrets */
+        FRAME_SECRETS     /* JSON, maybe in several pieces: the function's secrets (stream 0, before
+                             SPECIALISE), or what this run adds to them */
 };
 
 struct frame {
@@ -79,7 +79,8 @@ struct frame_field {
 
 /* Appends a whole frame. ERR_TOO_LARGE past the buffer's maximum or FRAME_PAYLOAD_MAX; nothing is appended
  * then. A type on a stream it has no business on is a programmer's error (assert): HEAD, DATA, END, RESET,
- * CREDIT, UPGRADE and SECRETS belong to an invocation, SPECIALISE, READY and FAILED to stream 0, LOG to any.
+ * CREDIT and UPGRADE belong to an invocation, SPECIALISE, READY and FAILED to stream 0, LOG and SECRETS to
+ * any.
  */
 enum err_code frame_put(struct buf *out, enum frame_type type, uint32_t stream, struct str payload);
 /* Splits bytes into DATA frames. */

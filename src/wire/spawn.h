@@ -38,7 +38,7 @@ enum spawn_op {
         /* spawn to server */
         SPAWN_HELLO = 1,   /* struct spawn_hello, first on the control link */
         SPAWN_SERVER_GONE, /* struct spawn_gone: an older server has exited */
-        SPAWN_STARTED,     /* struct spawn_started + the instance's channel (a stream socket) */
+        SPAWN_STARTED,     /* struct spawn_started + the instance's channel (spawn/channel.h): three */
         SPAWN_EXITED, /* struct spawn_exited: an instance is gone, everything of it cleared or being cleared
                        */
         SPAWN_BUILT,  /* struct spawn_built: a build job ended */
@@ -121,8 +121,8 @@ struct spawn_start_egress {
         char allow[ALLOW_BYTES_MAX];
 };
 
-/* The instance's channel is descriptor 3 of argv's process; 0 is /dev/null, 1 and 2 are spawn's business (see
- * sandbox.h). */
+/* The instance's channel is descriptors 3 to 5 of argv's process; 0 is /dev/null, 1 and 2 are spawn's
+ * business (see sandbox.h). */
 struct spawn_started {
         struct spawn_head head;
         uint32_t ok;         /* 0: text says why; no channel comes, no EXITED follows */

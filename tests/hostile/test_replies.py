@@ -1,7 +1,9 @@
-"""What a function may do to its caller and to the server: replies that are none, frames that no agent sends, floods, and processes
-that end, hang on or multiply. The caller gets a stated answer, the next run works, and the server's memory stays bounded.
+"""What a function may do to its caller and to the server: replies that are none, frames that no agent sends, rings and pipes that
+lie, floods, and processes that end, hang on or multiply. The caller gets a stated answer, the next run works, and the server's memory
+stays bounded.
 
-The handlers that play an agent write frames (src/wire/frame.h) to descriptor 3, the channel that they share with theirs.
+The handlers that play an agent write frames (src/wire/frame.h) into the ring (src/wire/ring.h) that they find in their own memory,
+where the agent has it.
 """
 import json
 import textwrap
@@ -14,17 +16,46 @@ LARGE = "-asan" in harness.BUILD or "-tsan" in harness.BUILD
 HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS = range(1, 12)
 
 PLAYER = textwrap.dedent("""
-    import os, socket, struct
+    import ctypes, os, struct, time
     HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS = range(1, 12)
+    FILE, WOKEN, WAKES = 3, 4, 5  # the agent's descriptors: the rings, what wakes it, what wakes the server
+    PAGE, SIZE = 4096, 65536
+    SERVER, AGENT = 0, 128        # their halves of the page, and what is in each
+    WRITTEN, TAKEN, SLEEPS, WANTS_ROOM, WAITS_ROOM = range(0, 20, 4)
+    told = 0
+
+    def rings():
+        with open("/proc/self/maps") as file:
+            return next((int(line.split("-")[0], 16) for line in file if "memfd:ring" in line), None)
+
+    def word(offset):
+        return ctypes.c_uint32.from_address(rings() + offset)
+
+    def wake(sleeps=None):
+        global told
+        now = (sleeps or word(SERVER + SLEEPS)).value
+        if now != told:
+            told = now
+            os.write(WAKES, b"x")
 
     def send(data):
-        data = memoryview(data)
+        base = rings()
+        written, taken = word(AGENT + WRITTEN), word(SERVER + TAKEN)
+        sleeps, waits = word(SERVER + SLEEPS), word(AGENT + WAITS_ROOM)
         while data:
-            try:
-                data = data[os.write(3, data):]
-            except BlockingIOError:
-                import select
-                select.select([], [3], [], 1)
+            room = SIZE - (written.value - taken.value) % 2**32
+            at = written.value % SIZE
+            piece = data[:min(room, SIZE - at)]
+            ctypes.memmove(base + PAGE + SIZE + at, piece, len(piece))
+            written.value += len(piece)
+            data = data[len(piece):]
+            if sleeps.value != told:
+                wake(sleeps)
+            if not piece:
+                waits.value = 1
+                full = ctypes.c_uint32((written.value - SIZE) % 2**32)
+                ctypes.CDLL(None).syscall(202, ctypes.byref(taken), 0, full, (ctypes.c_long * 2)(0, 10**7), None, 0)
+                waits.value = 0
 
     def frame(kind, payload=b"", stream=None, length=None, flags=0, reserved=0):
         return struct.pack("<IBBHI", len(payload) if length is None else length, kind, flags, reserved, turn if stream is None else stream) + payload
@@ -35,7 +66,7 @@ PLAYER = textwrap.dedent("""
     def ok(**more):
         return frame(HEAD, fields((b":status", b"200")))
 
-    usage = struct.pack("<QQQ", 1, 1, 1)
+    usage = struct.pack("<QQQQQ", 1, 1, 1, 1, 1)
     turn = 0
 
     def handle(ctx, payload):
@@ -65,8 +96,8 @@ CHANNEL = {
     "two heads": ("send(ok() + ok())", {502}),
     "a body before the head": ("send(frame(DATA, b'x'))", {502}),
     "an end before the head": ("send(frame(END, usage))", {502}),
-    "an answer twice": ("send(ok() + frame(DATA, b'1') + frame(END, usage) + ok() + frame(END, usage))", {200, 502}),
-    "an answer, and its own behind it": ("send(ok() + frame(DATA, b'1') + frame(END, usage))", {200, 502}),
+    "an answer twice": ("send(ok() + frame(DATA, b'1') + frame(END, usage) + ok() + frame(END, usage))", {200, 500, 502}),
+    "an answer, and its own behind it": ("send(ok() + frame(DATA, b'1') + frame(END, usage))", {200, 500, 502}),
     "a run that is over": ("send(frame(HEAD, fields((b':status', b'200')), stream=turn + 7))", {502}),
     "a run that never was": ("send(frame(DATA, b'x', stream=0xffffffff))", {502}),
     "a run of the past": ("send(frame(LOG, b'\\1x', stream=1) if turn > 1 else frame(LOG, b'\\1x', stream=99))", {502}),
@@ -83,7 +114,7 @@ CHANNEL = {
     "an over-long frame": ("send(frame(DATA, b'x', length=0xffffffff))", {502}),
     "an empty body frame": ("send(ok() + frame(DATA, b''))", {502}),
     "a usage of the wrong size": ("send(ok() + frame(END, b'123'))", {502}),
-    "a usage past its time": ("send(ok() + frame(DATA, b'1') + frame(END, struct.pack('<QQQ', 2**64 - 1, 2**64 - 1, 2**64 - 1)))", {200, 502}),
+    "a usage past its time": ("send(ok() + frame(DATA, b'1') + frame(END, struct.pack('<QQQQQ', 2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1, 2**64 - 1)))", {200, 500, 502}),
     "credit for what was not sent": ("send(frame(CREDIT, struct.pack('<I', 0xffffffff)))", {502}),
     "credit of the wrong size": ("send(frame(CREDIT, b'123', length=3))", {502}),
     "a log without a stream": ("send(frame(LOG, b'\\7x'))", {502}),
@@ -91,16 +122,56 @@ CHANNEL = {
     "fields cut off": ("send(frame(HEAD, struct.pack('<HI', 5, 5) + b'abc'))", {502}),
     "fields of lengths that wrap": ("send(frame(HEAD, struct.pack('<HI', 5, 0xfffffffe) + b'abcde'))", {502}),
     "300 fields": ("send(frame(HEAD, fields(*[(b'a', b'b')] * 300)))", {502}),
-    "128 KiB of fields": ("send(frame(HEAD, fields((b':status', b'200'), *[(b'x%d' % n, b'v' * 1000) for n in range(120)])))", {200, 502}),
+    "128 KiB of fields": ("send(frame(HEAD, fields((b':status', b'200'), *[(b'x%d' % n, b'v' * 1000) for n in range(120)])))", {200, 500, 502}),
     "half a frame, and nothing more": ("send(frame(DATA, b'x')[:7]); os._exit(0)", {500, 502}),
     "text": ("send(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nhi')", {502}),
     "a gigabyte": ("send(ok())\n    piece = frame(DATA, b'x' * 131072)\n    for _ in range(8192): send(piece)", {502}),
     "no end": ("send(ok())\n    piece = frame(DATA, b'x' * 131072)\n    while True: send(piece)", {502}),
-    "more than its window": ("send(ok() + frame(DATA, b'x' * 131072) * 40 + frame(END, usage))", {200, 502}),
-    "a gigabyte of logs": ("piece = frame(LOG, b'\\1' + b'x' * 100000)\n    for _ in range(10000): send(piece)", {200}),
-    "a closed channel": ("os.close(3)", {500, 502}),
-    "a channel closed for writing": ("socket.socket(fileno=os.dup(3)).shutdown(socket.SHUT_WR)", {500, 502}),
-    "descriptors through the channel": ("socket.socket(fileno=os.dup(3)).sendmsg([ok()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack('i', 0) * 200)]); send(frame(DATA, b'1') + frame(END, usage))", {200, 502}),
+    "more than its window": ("send(ok() + frame(DATA, b'x' * 131072) * 40 + frame(END, usage))", {200, 500, 502}),
+    "a gigabyte of logs": ("piece = frame(LOG, b'\\1' + b'x' * 100000)\n    for _ in range(10000): send(piece)\n    send(ok() + frame(DATA, b'1') + frame(END, usage))", {200}),
+    "a closed channel": ("os.closerange(3, 6)", {200, 500, 502}),  # its reply is in the ring all the same
+    "half a frame, and silence": ("send(frame(DATA, b'x')[:7])", {504}),
+}
+
+# name: (what the handler does to the rings and pipes, the statuses that its caller may see)
+RINGS = {
+    "more written than fits": ("word(AGENT + WRITTEN).value += SIZE + 1; wake()", {502}),
+    "written, going back": ("word(AGENT + WRITTEN).value -= 1; wake()", {502}),
+    "written, and nothing there": ("word(AGENT + WRITTEN).value += 500; wake()", {502}),
+    "more taken than was put in": ("word(AGENT + TAKEN).value += 1", {200, 502}),
+    "a ring and more not taken": ("word(AGENT + TAKEN).value -= SIZE + 1", {200, 502}),
+    "taken, going back": ("word(AGENT + TAKEN).value -= 5", {200}),
+    "no room for the server": ("word(AGENT + TAKEN).value = word(SERVER + WRITTEN).value - SIZE", {200}),
+    "sleeps that it has not slept": ("word(AGENT + SLEEPS).value += 12345", {200}),
+    "room that it does not want": ("word(AGENT + WANTS_ROOM).value = 7; word(AGENT + WAITS_ROOM).value = 7", {200}),
+    "indexes of the server": ("[setattr(word(SERVER + n), 'value', 0xdeadbeef) for n in (WRITTEN, TAKEN, SLEEPS, WANTS_ROOM, WAITS_ROOM)]", {200, 500, 502, 504}),
+    "zeros over all of it": ("ctypes.memset(rings(), 0, PAGE + 2 * SIZE); wake()", {200, 500, 502, 504}),
+    "ones over all of it": ("ctypes.memset(rings(), 255, PAGE + 2 * SIZE); wake()", {502}),
+    "a hole in the file": ("ctypes.CDLL(None).fallocate(FILE, 3, ctypes.c_long(0), ctypes.c_long(PAGE + 2 * SIZE)); wake()", {200, 500, 502, 504}),
+    "scribbles for a while": ("base, end = rings(), time.monotonic() + 0.5\n    while time.monotonic() < end:\n"
+                              "        noise = os.urandom(256)\n        ctypes.memmove(base, noise, 256)\n"
+                              "        ctypes.memmove(base + PAGE + SIZE + 256 * (noise[0] % 200), noise, 256)\n"
+                              "        try: os.write(WAKES, b'x')\n        except OSError: pass", {200, 500, 502, 504}),
+    "a file of another size": ("failed = 0\n    for size in (0, 4096, 1 << 30):\n        try: os.ftruncate(FILE, size)\n"
+                               "        except PermissionError: failed += 1\n    assert failed == 3", {200}),
+    "no memory behind the rings": ("ctypes.CDLL(None).munmap(ctypes.c_void_p(rings()), PAGE + 2 * SIZE)\n    return 'x'", {500, 502}),
+    "a wake for nothing": ("os.write(WAKES, b'x' * 100)", {502}),
+    "wakes without end": ("while True:\n        try: os.write(WAKES, b'x' * 4096)\n        except BlockingIOError: pass", {502}),
+    "a full pipe": ("os.set_blocking(WAKES, False)\n    try:\n        while True: os.write(WAKES, b'x')\n    except BlockingIOError: pass", {502}),
+    "pipes that block": ("os.set_blocking(WAKES, True); os.set_blocking(WOKEN, True)", {200}),
+    "a pipe that nobody reads": ("os.close(WOKEN)", {200, 500, 502}),
+    "a pipe that nobody writes to": ("os.close(WAKES)", {200, 500, 502}),
+    "pipes that are changed for others": ("r, w = os.pipe(); os.dup2(r, WOKEN); os.dup2(w, WAKES)", {500, 502, 504}),
+    "pipes of one byte": ("import fcntl; fcntl.fcntl(WAKES, 1031, 4096); fcntl.fcntl(WOKEN, 1031, 4096)", {200}),
+    "a read of its own wakes": ("import threading; threading.Thread(target=lambda: [os.read(WOKEN, 1) for _ in range(5)], daemon=True).start()", {200, 500, 502}),
+    "a child, which has nothing of it": ("pid = os.fork()\n    if pid == 0:\n        held = rings() is not None\n"
+                                         "        for fd in (FILE, WOKEN, WAKES):\n            try: os.fstat(fd); held = True\n"
+                                         "            except OSError: pass\n        os._exit(held)\n    assert os.waitpid(pid, 0)[1] == 0", {200}),
+    "a child that the agent does not hear of": ("import mmap\n    pid = ctypes.CDLL(None).syscall(57)\n    if pid == 0:\n"
+                                                "        if rings() is not None: os._exit(1)\n"
+                                                "        mine = mmap.mmap(FILE, PAGE + 2 * SIZE)\n"
+                                                "        mine[AGENT:AGENT + 4] = struct.pack('<I', (struct.unpack('<I', mine[AGENT:AGENT + 4])[0] + 9999999) % 2**32)\n"
+                                                "        os.write(WAKES, b'x'); os._exit(0)\n    assert os.waitpid(pid, 0)[1] == 0", {502}),
 }
 
 # What needs no frames. The statuses of the reply; then the next run works.
@@ -112,7 +183,7 @@ HANDLERS = {
     "abort": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.abort()\n", {500, 502}),
     "a crash": ("import ctypes\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    ctypes.string_at(0)\n", {500, 502}),
     "kill of everything": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.kill(-1, 9)\n    return 'alive'\n", {200, 500, 502}),
-    "all descriptors closed": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.closerange(0, 1000)\n    return 'x'\n", {500, 502}),
+    "all descriptors closed": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.closerange(0, 1000)\n    return 'x'\n", {200, 500, 502}),
     "standard descriptors closed": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.closerange(0, 3)\n    return 'x'\n", {200, 500, 502}),
     "children that hold on": ("import os, time\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    for _ in range(5):\n        if os.fork() == 0:\n            os.setsid()\n            time.sleep(600)\n            os._exit(0)\n    return 'x'\n", {200}),
     "children that answer too": ("import os\ndef handle(ctx, payload):\n    if payload == 'next': return 'fine'\n    os.fork()\n    return 'x'\n", {200, 502}),
@@ -199,10 +270,21 @@ def next_run(server, name):
     return reply.json if reply.status == 200 else None
 
 
+def player(act, statuses):
+    """The agent's own reply goes where the handler has written, so that who is to be caught waits for it."""
+    return PLAYER.replace("ACT", act if 200 in statuses else act + "\n    time.sleep(60)")
+
+
 @pytest.mark.parametrize("case", CHANNEL)
 def test_frames_that_no_agent_sends(other, name, case):
     act, statuses = CHANNEL[case]
-    play(other, name, PLAYER.replace("ACT", act), statuses)
+    play(other, name, player(act, statuses), statuses, 60000 if "gigabyte" in case else 4000)
+
+
+@pytest.mark.parametrize("case", RINGS)
+def test_rings_and_pipes_that_lie(other, name, case):
+    act, statuses = RINGS[case]
+    play(other, name, player(act, statuses), statuses)
 
 
 @pytest.mark.parametrize("case", HANDLERS)

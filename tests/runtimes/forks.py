@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from conftest import BUILD, ROOT
+import wire
 from wire import TIMEOUT, Agent, READY, LOG, SPECIALISE, fields_bytes, frame
 
 
@@ -41,12 +42,12 @@ ARGV = {"python3": ["/usr/bin/python3", "-I", "-S", "-B", "-X", "utf8", "/runtim
 class Channel(Agent):
     """The server's end of an instance's channel."""
 
-    def __init__(self, fd):
-        self.sock, self.buffer, self.next_stream = socket.socket(fileno=fd), b"", 1
+    def __init__(self, fds):
+        self.channel, self.buffer, self.next_stream = wire.Channel(fds), b"", 1
         self.replies, self.credit, self.import_logs = {}, {}, {1: b"", 2: b""}
 
     def close(self):
-        self.sock.close()
+        self.channel.close()
 
     def printed(self):
         return ""
@@ -72,10 +73,10 @@ class Channel(Agent):
 
 
 class Started:
-    def __init__(self, frame, fd):
+    def __init__(self, frame, fds):
         (self.ok, self.code, self.sandbox_us, self.fork_us, self.prepared, _) = struct.unpack_from("<6I", frame, 16)
         self.text = frame[-TEXT_MAX:].split(b"\0")[0].decode()
-        self.channel = Channel(fd) if fd is not None else None
+        self.channel = Channel(fds) if fds else None
 
 
 class Spawn:
@@ -163,14 +164,14 @@ class Spawn:
             fds.frombytes(rights[0][2])
         for fd in fds:
             os.set_inheritable(fd, False)
-        return op, number, data, fds[0] if fds else None
+        return op, number, data, list(fds)
 
     def started(self, number):
         while True:
-            op, found, data, fd = self.receive()
+            op, found, data, fds = self.receive()
             if op == STARTED:
                 assert found == number
-                return Started(data, fd)
+                return Started(data, fds)
             assert op == EXITED
             self.exits[found] = struct.unpack_from("<Ii", data, 16)
 

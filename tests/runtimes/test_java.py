@@ -5,7 +5,6 @@ import pathlib
 import random
 import re
 import signal
-import socket
 import struct
 import subprocess
 import zipfile
@@ -394,8 +393,8 @@ def test_secrets_and_the_channel_are_out_of_sight(java):
     environment, links, childs = agent.call({}).json
     assert "hush-hush" not in json.dumps(environment)
     assert not [link for link in links if "memfd:secrets" in link]
-    ours = os.readlink("/proc/%d/fd/3" % agent.process.pid)
-    assert ours.startswith("socket:") and ours not in childs
+    ours = os.readlink("/proc/%d/fd/4" % agent.process.pid)
+    assert ours.startswith("pipe:") and ours not in childs
 
 
 def test_the_environment_is_the_functions(java):
@@ -763,7 +762,7 @@ def test_usage_is_reported(java):
 
 def test_the_agent_ends_when_the_channel_closes_and_shutdown_hooks_run(java, tmp_path):
     agent = java("Slow", specialise={"env": {"BYE": str(tmp_path / "bye")}})
-    agent.sock.shutdown(socket.SHUT_WR)
+    agent.channel.end()
     assert agent.wait() == 0
     assert (tmp_path / "bye").read_text() == "bye"
 

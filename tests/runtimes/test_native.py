@@ -207,7 +207,7 @@ def test_the_channels_end_ends_the_program(shell):
     stream = agent.begin(content_type=None)
     agent.send_body(stream, b"")
     time.sleep(0.2)
-    agent.sock.close()
+    agent.channel.close()
     assert agent.wait() == 0
 
 

@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import time
@@ -666,7 +665,7 @@ def test_waiting_costs_no_processor(node):
 
 def test_the_agent_ends_when_the_channel_closes(node):
     agent = node("setInterval(() => {}, 1000);\n" + ECHO)
-    agent.sock.shutdown(socket.SHUT_WR)
+    agent.channel.end()
     assert agent.wait() == 0
 
 
@@ -692,13 +691,13 @@ def test_a_caller_that_left_does_not_stop_the_agent_from_ending(node):
     stream = agent.begin()
     agent.send_body(stream, b"1")
     agent.take()
-    agent.sock.shutdown(socket.SHUT_WR)
+    agent.channel.end()
     assert agent.wait() == 0
 
 
 def test_exit_listeners_run(node):
     agent = node("process.on('exit', () => require('fs').writeFileSync('bye', ''));\n" + ECHO)
-    agent.sock.shutdown(socket.SHUT_WR)
+    agent.channel.end()
     agent.wait()
     assert (agent.folder / "bye").exists()
 
@@ -733,8 +732,8 @@ def test_it_works_without_memfds(node):
 def test_descriptors_are_not_inherited(node):
     agent = node("module.exports = () => require('child_process').execFileSync('ls', ['-l', '/proc/self/fd'], { encoding: 'utf8' });\n")
     links = agent.call({}).json
-    ours = os.readlink("/proc/%d/fd/3" % agent.process.pid)
-    assert ours.startswith("socket:") and ours not in links
+    ours = os.readlink("/proc/%d/fd/4" % agent.process.pid)
+    assert ours.startswith("pipe:") and ours not in links
 
 
 def test_a_child_of_the_handlers_has_a_channel_of_its_own(start):

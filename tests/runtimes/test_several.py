@@ -249,7 +249,7 @@ def test_a_server_that_goes_ends_the_process(several):
     agent = several()
     send(agent, {"wait": "gate"})
     until(agent, "arrived", "gate")
-    agent.sock.close()
+    agent.channel.close()
     assert agent.wait() == 0
 
 

@@ -1,9 +1,11 @@
 """The server's side of the invocation channel (src/wire/frame.h), enough of it to play against a real agent."""
-import array
+import ctypes
+import fcntl
 import json
+import mmap
 import os
+import platform
 import select
-import socket
 import struct
 import subprocess
 import time
@@ -12,6 +14,7 @@ HEAD, DATA, END, RESET, CREDIT, UPGRADE, LOG, SPECIALISE, READY, FAILED, SECRETS
 PAYLOAD_MAX = 131072
 WINDOW = 262144
 TIMEOUT = 20.0
+SYS_FUTEX, FUTEX_WAKE = {"x86_64": 202, "aarch64": 98}[platform.machine()], 1
 
 
 def frame(kind, stream, payload=b""):
@@ -73,18 +76,117 @@ class AgentGone(Exception):
     pass
 
 
+class Channel:
+    """The server's end of a pair of rings and the pipes (src/wire/ring.h). The agent's ends are `theirs`."""
+    RING, PAGE, HALF = 65536, 4096, 128
+    WRITTEN, TAKEN, SLEEPS, WAITS_ROOM = 0, 4, 8, 16
+
+    def __init__(self, fds=None):
+        """One of its own, or that of the descriptors that spawn has sent."""
+        ring, self.wake, self.peer = fds or self.make()
+        self.map = mmap.mmap(ring, self.PAGE + 2 * self.RING)
+        os.set_blocking(self.wake, False)
+        os.set_blocking(self.peer, False)
+        self.written = self.taken = 0
+        if fds:
+            os.close(ring)
+
+    def make(self):
+        ring = os.memfd_create("ring", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(ring, self.PAGE + 2 * self.RING)
+        fcntl.fcntl(ring, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        wake, theirs_out = os.pipe2(os.O_CLOEXEC)
+        theirs_in, peer = os.pipe2(os.O_CLOEXEC)
+        self.theirs = (ring, theirs_in, theirs_out)
+        return ring, wake, peer
+
+    def get(self, half, field):
+        return struct.unpack_from("<I", self.map, half * self.HALF + field)[0]
+
+    def set(self, half, field, value):
+        struct.pack_into("<I", self.map, half * self.HALF + field, value & 0xffffffff)
+
+    def given(self):
+        for fd in self.theirs:
+            os.close(fd)
+
+    def wake_agent(self):
+        """It may not sleep: it bears a byte too many."""
+        try:
+            os.write(self.peer, b"x")
+        except BlockingIOError:
+            pass
+
+    def send(self, data, timeout):
+        """BrokenPipeError: the agent has gone."""
+        deadline = time.monotonic() + timeout
+        view = memoryview(data)
+        while view:
+            room = self.RING - ((self.written - self.get(1, self.TAKEN)) & 0xffffffff)
+            at = self.written % self.RING
+            piece = view[:min(room, self.RING - at)]
+            self.map[self.PAGE + at:self.PAGE + at + len(piece)] = bytes(piece)
+            self.written += len(piece)
+            self.set(0, self.WRITTEN, self.written)
+            view = view[len(piece):]
+            self.wake_agent()
+            assert time.monotonic() < deadline, "no room in the ring"
+            if not piece:
+                time.sleep(0.001)
+
+    def receive(self, timeout):
+        """Some bytes; none: the agent has gone. None: nothing came."""
+        deadline = time.monotonic() + timeout
+        gone = False
+        while True:
+            count = (self.get(1, self.WRITTEN) - self.taken) & 0xffffffff
+            assert count <= self.RING
+            if count:
+                return self.take(count)
+            if gone:
+                return b""
+            self.set(0, self.SLEEPS, self.get(0, self.SLEEPS) + 1)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            if select.select([self.wake], [], [], min(left, 0.05))[0]:  # and look again: what is stored here is in no order
+                gone = os.read(self.wake, 64) == b""
+
+    def take(self, count):
+        at, base = self.taken % self.RING, self.PAGE + self.RING
+        first = min(count, self.RING - at)
+        data = self.map[base + at:base + at + first] + self.map[base:base + count - first]
+        self.taken += count
+        self.set(0, self.TAKEN, self.taken)
+        if self.get(1, self.WAITS_ROOM):
+            word = ctypes.c_uint32.from_buffer(self.map, self.TAKEN)
+            ctypes.CDLL(None).syscall(SYS_FUTEX, ctypes.byref(word), FUTEX_WAKE, 1000, None, None, 0)
+        return data
+
+    def end(self):
+        """It hears no more from us, as when a server has gone; we still hear it."""
+        if self.peer is not None:
+            os.close(self.peer)
+        self.peer = None
+
+    def close(self):
+        self.end()
+        if self.wake is not None:
+            os.close(self.wake)
+        self.wake = None
+
+
 class Agent:
-    """A real agent process with a channel at descriptor 3, and memfds at 1 and 2 as in a sandbox."""
+    """A real agent process with a channel at descriptors 3 to 5, and memfds at 1 and 2 as in a sandbox."""
 
     def __init__(self, argv, folder, env=None, memfds=True):
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock, self.buffer, self.next_stream = ours, b"", 1
+        self.channel, self.buffer, self.next_stream = Channel(), b"", 1
         self.replies, self.credit, self.import_logs = {}, {}, {1: b"", 2: b""}
         self.outputs = [self.memfd() if memfds else os.open("/dev/null", os.O_WRONLY) for _ in range(2)]
         environment = {"PATH": "/usr/bin:/bin", "DISPATCH_FUNCTION_DIR": str(folder)}
         environment.update(env or {})
         null = os.open("/dev/null", os.O_RDONLY)
-        sources = (null, self.outputs[0], self.outputs[1], theirs.fileno())
+        sources = (null, self.outputs[0], self.outputs[1], *self.channel.theirs)
 
         def wire_up():
             high = [fcntl_dup(fd) for fd in sources]
@@ -92,19 +194,18 @@ class Agent:
                 os.dup2(fd, target, inheritable=True)
 
         self.process = subprocess.Popen(argv, preexec_fn=wire_up, close_fds=False, env=environment)
-        theirs.close()
+        self.channel.given()
         os.close(null)
 
     @staticmethod
     def memfd():
-        import fcntl
         fd = os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(fd, 1 << 20)
         fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
         return fd
 
     def close(self):
-        self.sock.close()
+        self.channel.close()
         if self.process.poll() is None:
             try:
                 self.process.wait(5)
@@ -122,25 +223,17 @@ class Agent:
 
     # sending
 
-    def send(self, data, fd=None):
-        if fd is None:
-            self.sock.sendall(data)
-            return
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        sent = self.sock.sendmsg([data], rights)
-        self.sock.sendall(data[sent:])
+    def send(self, data):
+        self.channel.send(data, TIMEOUT)
 
     def specialise(self, handler="", secrets=None, env=None, **more):
         pairs = [("function", "f"), ("handler", handler)]
         pairs += [(name.replace("_", "-"), str(value)) for name, value in more.items()]
         pairs += [("env-" + name, value) for name, value in (env or {}).items()]
-        fd = None
-        if secrets is not None:
-            fd = os.memfd_create("secrets")
-            os.write(fd, json.dumps(secrets).encode())
-        self.send(frame(SPECIALISE, 0, fields_bytes(pairs)), fd)
-        if fd is not None:
-            os.close(fd)
+        text = json.dumps(secrets).encode() if secrets is not None else b""
+        for at in range(0, len(text), PAYLOAD_MAX):
+            self.send(frame(SECRETS, 0, text[at:at + PAYLOAD_MAX]))
+        self.send(frame(SPECIALISE, 0, fields_bytes(pairs)))
         while True:
             kind, stream, payload = self.receive()
             assert stream == 0
@@ -189,12 +282,8 @@ class Agent:
                     payload = self.buffer[12:12 + length]
                     self.buffer = self.buffer[12 + length:]
                     return kind, stream, payload
-            left = deadline - time.monotonic()
-            assert left > 0 and select.select([self.sock], [], [], left)[0], "no frame from the agent"
-            try:
-                data = self.sock.recv(1 << 18)
-            except ConnectionResetError:  # it ended before it had read what was sent to it
-                data = b""
+            data = self.channel.receive(deadline - time.monotonic())
+            assert data is not None, "no frame from the agent"
             if not data:
                 raise AgentGone(self.printed())
             self.buffer += data
@@ -255,5 +344,4 @@ class Agent:
 
 
 def fcntl_dup(fd):
-    import fcntl
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 50)

@@ -118,17 +118,17 @@ static enum err_code pump(struct run *run)
         const struct invocation *inv = run->inv;
         enum err_code code = ERR_OK;
 
-        if (run->sent_all || instance->out.len > OUT_BYTES_FULL)
+        if (run->sent_all || instance->channel.out.len > OUT_BYTES_FULL)
                 return ERR_OK;
         uint64_t left = inv->payload.len - run->sent, now = left < run->window ? left : run->window;
         if (now > 0)
-                code = frame_put_data(&instance->out, run->stream,
+                code = frame_put_data(&instance->channel.out, run->stream,
                                       str_slice(inv->payload, run->sent, run->sent + now));
         run->sent += now;
         run->window -= now;
         if (code == ERR_OK && run->sent == inv->payload.len) {
                 run->sent_all = true;
-                code = frame_put(&instance->out, FRAME_END, run->stream, (struct str){NULL, 0});
+                code = frame_put(&instance->channel.out, FRAME_END, run->stream, (struct str){NULL, 0});
         }
         return code;
 }
@@ -163,9 +163,9 @@ enum err_code exchange_begin(struct run *run)
         enum err_code code = copy_fields(&instance->home->scratch, inv, fields, &count);
         run->window = FRAME_WINDOW;
         if (code == ERR_OK)
-                code = frame_put_fields(&instance->out, FRAME_HEAD, run->stream, fields, count);
+                code = frame_put_fields(&instance->channel.out, FRAME_HEAD, run->stream, fields, count);
         if (code == ERR_OK && inv->secrets.len > 0)
-                code = frame_put(&instance->out, FRAME_SECRETS, run->stream, inv->secrets);
+                code = frame_put(&instance->channel.out, FRAME_SECRETS, run->stream, inv->secrets);
         return code == ERR_OK ? pump(run) : code;
 }
 
@@ -187,7 +187,7 @@ enum err_code exchange_pump(struct instance *instance)
 {
         struct run *run = instance->runs;
 
-        while (run != NULL && instance->out.len <= OUT_BYTES_FULL) {
+        while (run != NULL && instance->channel.out.len <= OUT_BYTES_FULL) {
                 enum err_code code = pump(run);
                 if (code != ERR_OK)
                         return code;
@@ -319,7 +319,7 @@ static enum err_code take_data(struct run *run, struct str payload, struct err *
         run->consumed = 0;
         unsigned char bytes[4] = {credit & 0xff, credit >> 8 & 0xff, credit >> 16 & 0xff,
                                   credit >> 24 & 0xff};
-        code = frame_put(&run->instance->out, FRAME_CREDIT, run->stream,
+        code = frame_put(&run->instance->channel.out, FRAME_CREDIT, run->stream,
                          (struct str){(char *)bytes, sizeof(bytes)});
         instance_flush(run->instance);
         return code == ERR_OK ? ERR_OK : err_nomem(err);

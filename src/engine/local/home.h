@@ -7,6 +7,7 @@
 
 #include "engine/checker.h"
 #include "engine/local/budget.h"
+#include "engine/local/channel.h"
 #include "engine/local/fair.h"
 #include "engine/local/inspect.h"
 #include "engine/local/local.h"
@@ -159,11 +160,8 @@ struct instance {
         bool spent;          /* no further run comes into it */
         bool listed;         /* on its pool's list of those with room */
         int secrets_fd;
-        int channel; /* -1 until spawn sent it */
-        struct loop_poll *poll;
-        bool poll_writes;
+        struct channel channel;   /* open once spawn sent it */
         struct loop_timer *timer; /* of the start, the wait for EXITED */
-        struct buf in, out;
         uint32_t last_stream;
         uint32_t run_count;
         struct run *runs; /* in it, in the order in which they began */
@@ -241,7 +239,7 @@ void instance_thaw(struct instance *instance);
 /* Kills it; runs in hand are told (code, type, text) unless the kernel gives a better reason (memory). */
 void instance_end(struct instance *instance, enum err_code code, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
-void instance_started(struct instance *instance, const struct spawn_started *started, int *channel);
+void instance_started(struct instance *instance, const struct spawn_started *started, int fds[CHANNEL_FDS]);
 void instance_exited(struct instance *instance, const struct spawn_exited *exited);
 void instance_secrets(struct instance *instance, enum err_code code, const struct err *err, int *fd);
 void instance_kill(struct instance *instance);

@@ -1,7 +1,7 @@
 /*
  * engine/local/instance.c: the life of one instance, from START to EXITED.
  *
- * Its channel is a stream socket of its own; what the agent sends there is hostile (exchange.c checks it). An
+ * Its channel (channel.h) is its own; what the agent sends there is hostile (exchange.c checks it). An
  * instance that misbehaves, runs over a deadline or is not needed any more is killed, never asked.
  */
 #include "engine/local/home.h"
@@ -11,20 +11,20 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-        READ_BYTES = 65536,
-        IN_BYTES_MAX = FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN + READ_BYTES,
-        OUT_BYTES_MAX = 4 << 20, /* one HEAD, one SECRETS and a window of DATA fit many times */
+        IN_BYTES_MAX = FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN + RING_BYTES,
+        OUT_BYTES_MAX = 8 << 20, /* one HEAD, all SECRETS and a window of DATA fit */
+        SECRETS_BYTES_MAX = 4 << 20,
         RUN_BYTES_MAX = 3 * (FRAME_PAYLOAD_MAX + FRAME_HEADER_LEN), /* what each further run adds to that */
         IDLE_BYTES = 4096,  /* a larger buffer is given back while idle */
+        READS_AT_ONCE = 4,  /* ring fulls from one instance, then it is another's turn */
         EXIT_WAIT_MS = 1000 /* for spawn to say why an instance died */
 };
 
@@ -108,11 +108,10 @@ static struct instance *instance_create(struct pool *pool)
         instance->home = pool->home;
         instance->pool = pool;
         instance->id = ++pool->home->last_id;
-        instance->channel = -1;
         instance->secrets_fd = -1;
         instance->begun_us = clock_mono_us();
-        buf_init(&instance->in, IN_BYTES_MAX);
-        buf_init(&instance->out, OUT_BYTES_MAX + (size_t)pool->revision->concurrency * RUN_BYTES_MAX);
+        channel_init(&instance->channel, IN_BYTES_MAX,
+                     OUT_BYTES_MAX + (size_t)pool->revision->concurrency * RUN_BYTES_MAX);
         home_add(pool->home, instance);
         return instance;
 }
@@ -120,17 +119,13 @@ static struct instance *instance_create(struct pool *pool)
 /* Takes it off every list and frees it. */
 void instance_destroy(struct instance *instance)
 {
-        loop_poll_destroy(instance->poll);
+        channel_finish(&instance->channel);
         loop_timer_destroy(instance->timer);
         runs_free(instance);
-        if (instance->channel >= 0)
-                close(instance->channel);
         if (instance->secrets_fd >= 0)
                 close(instance->secrets_fd);
         starts_let(instance);
         budget_set(&instance->home->engine->budget, &instance->held, BUDGET_NONE, 0);
-        buf_finish(&instance->in);
-        buf_finish(&instance->out);
         home_remove(instance->home, instance);
         free(instance);
 }
@@ -291,15 +286,6 @@ void instance_kill(struct instance *instance)
         instance->kill_unsent = home_send(instance->home, &frame, &err) == ERR_LIMIT;
 }
 
-static void channel_close(struct instance *instance)
-{
-        loop_poll_destroy(instance->poll);
-        instance->poll = NULL;
-        if (instance->channel >= 0)
-                close(instance->channel);
-        instance->channel = -1;
-}
-
 /* Tells whoever waits for it that it is over: the runs in hand, or the pool when it never was ready. */
 static void report_end(struct instance *instance, enum err_code code, const char *type, const struct err *err)
 {
@@ -328,7 +314,7 @@ void instance_end(struct instance *instance, enum err_code code, const char *typ
                 starts_unpark(instance);
         instance_move(instance, INSTANCE_ENDING);
         loop_timer_stop(instance->timer);
-        channel_close(instance);
+        channel_close(&instance->channel);
         instance_kill(instance);
         report_end(instance, code, type, &err);
 }
@@ -344,7 +330,7 @@ static void instance_lost(struct instance *instance)
         pool_instance_full(instance->pool, instance);
         instance_move(instance, INSTANCE_ENDING);
         instance->lost = true;
-        channel_close(instance);
+        channel_close(&instance->channel);
         loop_timer_start(instance->timer, EXIT_WAIT_MS);
 }
 
@@ -434,14 +420,14 @@ static bool start_again(struct instance *instance, const struct spawn_exited *ex
         return true;
 }
 
-static bool channel_read(struct instance *instance);
+static bool take(struct instance *instance);
 
 void instance_exited(struct instance *instance, const struct spawn_exited *exited)
 {
         struct err err;
 
         /* What it had sent before it died still counts. */
-        while (instance->channel >= 0 && channel_read(instance))
+        while (channel_is_open(&instance->channel) && take(instance))
                 continue;
         if (instance->state != INSTANCE_ENDING && instance->state != INSTANCE_STARTING)
                 instance_lost(instance);
@@ -456,118 +442,144 @@ void instance_exited(struct instance *instance, const struct spawn_exited *exite
 
 void instance_flush(struct instance *instance)
 {
-        while (instance->out.len > 0) {
-                ssize_t n = send(instance->channel, instance->out.data, instance->out.len,
-                                 MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        break; /* EAGAIN: later; anything else shows up as the end of the channel */
-                buf_consume(&instance->out, (size_t)n);
-        }
-        bool writes = instance->out.len > 0;
-        if (writes != instance->poll_writes) {
-                instance->poll_writes = writes;
-                loop_poll_want(instance->poll, LOOP_READABLE | (writes ? LOOP_WRITABLE : 0));
-        }
+        channel_flush(&instance->channel);
+}
+
+static void is_no_reply(struct instance *instance, const struct err *err)
+{
+        instance_end(instance, ERR_BAD_REPLY, "FunctionError", "the reply of function %s is no reply: %s",
+                     instance->pool->revision->name, err->text);
 }
 
 /* Takes whole frames off the buffer. False: the channel is dead or gone. */
 static bool frames_take(struct instance *instance)
 {
+        struct buf *in = &instance->channel.in;
         size_t used = 0;
         struct frame frame;
         struct err err;
 
-        while (instance->channel >= 0) {
+        while (channel_is_open(&instance->channel)) {
                 size_t len = 0;
-                struct str rest = {instance->in.data + used, instance->in.len - used};
+                struct str rest = {in->data + used, in->len - used};
                 enum err_code code = frame_parse(rest, &frame, &len, &err);
                 if (code == ERR_LIMIT)
                         break;
                 if (code == ERR_OK)
                         code = exchange_frame(instance, &frame, &err);
                 if (code != ERR_OK) {
-                        instance_end(instance, ERR_BAD_REPLY, "FunctionError",
-                                     "the reply of function %s is no reply: %s",
-                                     instance->pool->revision->name, err.text);
+                        is_no_reply(instance, &err);
                         return false;
                 }
                 used += len;
         }
-        if (instance->channel < 0)
+        if (!channel_is_open(&instance->channel))
                 return false;
-        buf_consume(&instance->in, used);
+        buf_consume(in, used);
         return true;
 }
 
-/* One read and the frames in it. False: nothing more is to be had now. */
-static bool channel_read(struct instance *instance)
+/* What the channel says, other than that it has something. */
+static void channel_failed(struct instance *instance, enum err_code code, const struct err *err)
 {
-        if (buf_reserve(&instance->in, READ_BYTES) != ERR_OK) {
-                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
-                return false;
-        }
-        ssize_t n = recv(instance->channel, instance->in.data + instance->in.len, READ_BYTES, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return false;
-        if (n <= 0) {
+        if (code == ERR_CANCELLED)
                 instance_lost(instance);
-                return false;
-        }
-        instance->in.len += (size_t)n;
-        if (!frames_take(instance))
-                return false;
-        if (instance->in.len == 0 && instance->state == INSTANCE_IDLE && instance->in.capacity > IDLE_BYTES)
-                buf_finish(&instance->in);
-        return n == READ_BYTES;
+        else if (code == ERR_NO_MEMORY)
+                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
+        else
+                is_no_reply(instance, err);
 }
 
-static void channel_ready(void *arg, int events)
+/* A ring full at most, and the frames in it. False: nothing was there, or the channel is gone. */
+static bool take(struct instance *instance)
+{
+        struct err err;
+        enum err_code code = channel_read(&instance->channel, &err);
+
+        if (code == ERR_OK)
+                return frames_take(instance);
+        if (code != ERR_LIMIT)
+                channel_failed(instance, code, &err);
+        return false;
+}
+
+/* Room has come for what the agent is to get. */
+static void send_more(struct instance *instance)
+{
+        channel_flush(&instance->channel);
+        if (instance->state == INSTANCE_BUSY && instance->channel.out.len == 0 &&
+            exchange_pump(instance) == ERR_OK)
+                channel_flush(&instance->channel);
+}
+
+static void channel_ready(void *arg)
 {
         struct instance *instance = arg;
+        enum err_code code = ERR_LIMIT;
+        struct err err;
 
-        if ((events & LOOP_WRITABLE) != 0 && instance->out.len > 0) {
-                instance_flush(instance);
-                if (instance->state == INSTANCE_BUSY && instance->out.len == 0 &&
-                    exchange_pump(instance) == ERR_OK)
-                        instance_flush(instance);
+        for (int i = 0; i < READS_AT_ONCE && code == ERR_LIMIT; i++) {
+                if (instance->channel.out.len > 0)
+                        send_more(instance);
+                take(instance);
+                if (!channel_is_open(&instance->channel))
+                        return;
+                code = channel_rest(&instance->channel, &err);
         }
-        if ((events & LOOP_READABLE) != 0)
-                channel_read(instance);
+        if (code == ERR_LIMIT)
+                channel_again(&instance->channel);
+        else if (code != ERR_OK)
+                channel_failed(instance, code, &err);
+        else if (instance->state == INSTANCE_IDLE)
+                channel_trim(&instance->channel, IDLE_BYTES);
 }
 
-/* The first message: what it runs, with the secrets' descriptor beside it. */
+/* The secrets' JSON object, in pieces. Room for all is made first, so that no part of it stays behind where a
+ * buffer was. */
+static enum err_code put_secrets(struct instance *instance)
+{
+        own_fd int fd = take_fd(&instance->secrets_fd);
+        struct buf *out = &instance->channel.out;
+        struct stat st;
+
+        if (fd < 0)
+                return ERR_OK;
+        if (fstat(fd, &st) < 0 || st.st_size > SECRETS_BYTES_MAX)
+                return ERR_TOO_LARGE;
+        size_t left = (size_t)st.st_size, pieces = left / FRAME_PAYLOAD_MAX + 1;
+        if (buf_reserve(out, left + (pieces + 1) * (FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX)) != ERR_OK)
+                return ERR_NO_MEMORY;
+        own_buf struct buf piece = {.max = FRAME_PAYLOAD_MAX};
+        if (buf_reserve(&piece, FRAME_PAYLOAD_MAX) != ERR_OK)
+                return ERR_NO_MEMORY;
+        instance->channel.secret = true;
+        for (off_t at = 0; left > 0; at += (off_t)piece.len, left -= piece.len) {
+                ssize_t n = pread(fd, piece.data, left < FRAME_PAYLOAD_MAX ? left : FRAME_PAYLOAD_MAX, at);
+                if (n <= 0)
+                        return ERR_SYSTEM;
+                piece.len = (size_t)n;
+                frame_put(out, FRAME_SECRETS, 0, (struct str){piece.data, piece.len});
+        }
+        explicit_bzero(piece.data, piece.capacity);
+        return ERR_OK;
+}
+
+/* The first message: what it runs, behind the secrets. */
 static void specialise(struct instance *instance)
 {
-        own_buf struct buf message = {.max = OUT_BYTES_MAX};
-        union {
-                struct cmsghdr align;
-                char bytes[CMSG_SPACE(sizeof(int))];
-        } control = {.bytes = {0}};
-
-        if (exchange_specialise(instance, &message) != ERR_OK) {
+        if (put_secrets(instance) != ERR_OK) {
+                instance_end(instance, ERR_SYSTEM, "SystemError",
+                             "the secrets of function %s cannot be handed over",
+                             instance->pool->revision->name);
+                return;
+        }
+        if (exchange_specialise(instance, &instance->channel.out) != ERR_OK) {
                 instance_end(instance, ERR_UNPROCESSABLE, "SystemError",
                              "environment and handler of function %s are too large",
                              instance->pool->revision->name);
                 return;
         }
-        struct iovec iov = {message.data, message.len};
-        struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-        if (instance->secrets_fd >= 0) {
-                msg.msg_control = control.bytes;
-                msg.msg_controllen = sizeof(control.bytes);
-                struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-                *cmsg = (struct cmsghdr){
-                        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-                memcpy(CMSG_DATA(cmsg), &instance->secrets_fd, sizeof(int));
-        }
-        ssize_t n = sendmsg(instance->channel, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n > 0 && (size_t)n < message.len &&
-            buf_append(&instance->out, message.data + n, message.len - (size_t)n) == ERR_OK)
-                instance_flush(instance);
-        if (instance->secrets_fd >= 0)
-                close(take_fd(&instance->secrets_fd));
+        channel_flush(&instance->channel);
         instance->loading_us = clock_mono_us();
 }
 
@@ -586,20 +598,29 @@ void instance_secrets(struct instance *instance, enum err_code code, const struc
 }
 
 /* A stem's channel becomes that of the instance that has claimed it; the stem is gone with that, and no
- * EXITED of it follows. False: it had ended, or said something, just before, or nobody waits any more. */
-static bool channel_adopt(struct instance *instance)
+ * EXITED of it follows. Not ERR_OK: it had ended, or said something, just before, or nobody waits any more.
+ */
+static enum err_code channel_adopt(struct instance *instance, struct err *err)
 {
         struct instance *stem = home_find(instance->home, instance->from_id);
+        enum err_code code = err_set(err, ERR_SYSTEM, "the process that it was to be is gone");
 
         if (stem == NULL || stem->role != SPAWN_ROLE_STEM)
-                return false;
-        if (stem->state == INSTANCE_PARKED && stem->in.len == 0 && instance->state == INSTANCE_LOADING) {
-                loop_poll_destroy(stem->poll);
-                stem->poll = NULL;
-                instance->channel = take_fd(&stem->channel);
-        }
+                return code;
+        if (stem->state == INSTANCE_PARKED && stem->channel.in.len == 0 &&
+            instance->state == INSTANCE_LOADING)
+                code = channel_move(&instance->channel, &stem->channel, instance->home->loop, instance, err);
         instance_gone(stem);
-        return instance->channel >= 0;
+        return code;
+}
+
+/* The channel that spawn has made. */
+static enum err_code channel_take(struct instance *instance, int fds[CHANNEL_FDS], struct err *err)
+{
+        if (fds[CHANNEL_FDS - 1] < 0)
+                return err_set(err, ERR_UNAVAILABLE,
+                               "the server may not have more descriptors; raise its limit (ulimit -n)");
+        return channel_open(&instance->channel, instance->home->loop, fds, channel_ready, instance, err);
 }
 
 /* Zygotes and stems come without being specialised; so do children of a template, which is. */
@@ -627,38 +648,30 @@ static void start_refused(struct instance *instance, const struct spawn_started 
         instance_gone(instance);
 }
 
-void instance_started(struct instance *instance, const struct spawn_started *started, int *channel)
+void instance_started(struct instance *instance, const struct spawn_started *started, int fds[CHANNEL_FDS])
 {
+        struct err err;
+
         if (!started->ok) {
                 start_refused(instance, started);
                 return;
         }
         if (instance->state != INSTANCE_STARTING) {
                 if (instance->kind == START_STEM)
-                        (void)channel_adopt(instance);
+                        (void)channel_adopt(instance, &err);
                 return; /* killed meanwhile: EXITED follows */
         }
         instance_move(instance, INSTANCE_LOADING);
         instance->sandbox_us = started->sandbox_us;
         instance->cgroup = started->cgroup;
-        if (instance->kind == START_STEM && !channel_adopt(instance)) {
-                (void)start_otherwise(instance, "the process that it was to be is gone");
-                instance_end(instance, ERR_SYSTEM, "SystemError", "the process that it was to be is gone");
+        enum err_code code = instance->kind == START_STEM ? channel_adopt(instance, &err)
+                                                          : channel_take(instance, fds, &err);
+        if (code != ERR_OK) {
+                if (instance->kind == START_STEM)
+                        (void)start_otherwise(instance, err.text);
+                instance_end(instance, code, "SystemError", "%s", err.text);
                 return;
         }
-        if (instance->kind != START_STEM)
-                instance->channel = take_fd(channel);
-        if (instance->channel < 0) {
-                instance_end(instance, ERR_UNAVAILABLE, "SystemError",
-                             "the server may not have more descriptors; raise its limit (ulimit -n)");
-                return;
-        }
-        instance->poll = loop_poll_create(instance->home->loop, instance->channel, channel_ready, instance);
-        if (instance->poll == NULL) {
-                instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
-                return;
-        }
-        loop_poll_want(instance->poll, LOOP_READABLE);
         if (instance->role == SPAWN_ROLE_STEM)
                 stem_parked(instance);
         else if (comes_specialised(instance))

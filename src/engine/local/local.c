@@ -371,14 +371,14 @@ static void local_drain(struct engine *base, void (*drained)(void *arg), void *a
 
 /* A hostile or confused frame of spawn's is not possible: it is the more trusted side. One for an unknown id
  * is late news. */
-static void link_frame(struct home *home, const union spawn_frame *frame, int *fd)
+static void link_frame(struct home *home, const union spawn_frame *frame, int fds[SPAWN_FDS_MAX])
 {
         struct instance *instance = home_find(home, frame->head.id);
 
         if (instance == NULL)
                 return;
         if (frame->head.op == SPAWN_STARTED)
-                instance_started(instance, &frame->started, fd);
+                instance_started(instance, &frame->started, fds);
         else if (frame->head.op == SPAWN_EXITED)
                 instance_exited(instance, &frame->exited);
 }
@@ -390,7 +390,7 @@ static void link_ready(void *arg, int events)
 
         (void)events;
         for (;;) {
-                int fds[SPAWN_FDS_MAX] = {-1, -1};
+                int fds[SPAWN_FDS_MAX] = {-1, -1, -1};
                 size_t count = 0;
                 struct err err;
                 enum err_code code = spawn_receive(home->link_fd, &frame, fds, &count, &err);
@@ -398,10 +398,11 @@ static void link_ready(void *arg, int events)
                         loop_poll_want(home->link, 0); /* spawn is gone; the server ends, see server/main.c */
                 if (code == ERR_LIMIT || code == ERR_CANCELLED)
                         return;
-                if (code != ERR_OK && code != ERR_NO_MEMORY) /* then it has come, without its descriptor */
+                if (code != ERR_OK && code != ERR_NO_MEMORY) /* then it has come, without its descriptors */
                         continue;
-                own_fd int fd = count > 0 ? fds[0] : -1;
-                link_frame(home, &frame, &fd);
+                link_frame(home, &frame, fds);
+                for (size_t i = 0; i < count; i++)
+                        own_fd_release(&fds[i]);
         }
 }
 

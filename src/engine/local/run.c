@@ -245,10 +245,10 @@ void instance_run(struct instance *instance, struct invocation *inv)
         else if (!instance_has_room(instance, NULL))
                 pool_instance_full(instance->pool, instance);
         loop_timer_start(run->timer, inv->deadline_ms > now_ms ? inv->deadline_ms - now_ms : 0);
-        size_t queued = instance->out.len;
+        size_t queued = instance->channel.out.len;
         if (exchange_begin(run) == ERR_OK)
                 instance_flush(instance);
-        else if (instance->out.len == queued)
+        else if (instance->channel.out.len == queued)
                 refuse(run, ERR_HEADER_LIMIT, HEAD_TOO_LARGE); /* the agent has not heard of it */
         else
                 instance_end(instance, ERR_HEADER_LIMIT, "SystemError", HEAD_TOO_LARGE);
@@ -310,7 +310,7 @@ static void run_reset(struct run *run)
         run->inv = NULL;
         run->sent_all = true;
         loop_timer_start(run->timer, RUN_GRACE_MS);
-        if (frame_put(&instance->out, FRAME_RESET, run->stream, (struct str){NULL, 0}) != ERR_OK)
+        if (frame_put(&instance->channel.out, FRAME_RESET, run->stream, (struct str){NULL, 0}) != ERR_OK)
                 instance_end(instance, ERR_NO_MEMORY, "SystemError", "out of memory");
         else
                 instance_flush(instance);

@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "runtimes/agent/transport.h"
+#include "tests/unit/ring_peer.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +23,8 @@ struct fixture {
         pthread_mutex_t lock;
         struct transport *t;
         struct capture capture[2];
-        int peer; /* our end */
+        struct ring_peer ring; /* our end of a channel */
+        int peer;              /* and of a connection */
         int wake[2], stop[2];
         pthread_t reader;
         struct buf in, out;
@@ -38,18 +40,17 @@ static struct fixture *fixture_create(void)
         assert_int_equal(pipe2(f->wake, O_CLOEXEC | O_NONBLOCK), 0);
         buf_init(&f->in, BYTES_MAX);
         buf_init(&f->out, BYTES_MAX);
-        f->peer = -1;
+        f->peer = f->ring.read_fd = f->ring.write_fd = -1;
         return f;
 }
 
 static int setup_channel(void **state)
 {
         struct fixture *f = fixture_create();
-        int ends[2];
+        int ends[CHANNEL_FDS];
 
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-        f->peer = ends[0];
-        assert_int_equal(channel_create(ends[1], f->wake[0], &f->lock, &f->t, NULL), ERR_OK);
+        assert_true(ring_peer_make(&f->ring, RING_SERVER, ends));
+        assert_int_equal(channel_create(ends, f->wake[0], &f->lock, &f->t, NULL), ERR_OK);
         *state = f;
         return 0;
 }
@@ -60,6 +61,7 @@ static int teardown(void **state)
 
         f->t->ops->destroy(f->t);
         own_fd_release(&f->peer);
+        ring_peer_close(&f->ring);
         close(f->wake[0]);
         close(f->wake[1]);
         buf_finish(&f->in);
@@ -71,7 +73,7 @@ static int teardown(void **state)
 
 static void send_all(struct fixture *f)
 {
-        assert_int_equal(send(f->peer, f->out.data, f->out.len, 0), f->out.len);
+        assert_int_equal(ring_peer_send(&f->ring, f->out.data, f->out.len), f->out.len);
         buf_clear(&f->out);
 }
 
@@ -84,7 +86,7 @@ static struct frame next_frame(struct fixture *f, size_t *held)
         buf_consume(&f->in, *held);
         while (frame_parse((struct str){f->in.data, f->in.len}, &frame, &used, NULL) == ERR_LIMIT) {
                 assert_int_equal(buf_reserve(&f->in, 65536), ERR_OK);
-                ssize_t n = recv(f->peer, f->in.data + f->in.len, 65536, 0);
+                ssize_t n = ring_peer_receive(&f->ring, f->in.data + f->in.len, 65536, true);
                 assert_true(n > 0);
                 f->in.len += (size_t)n;
         }
@@ -108,18 +110,19 @@ static void *reader_run(void *arg)
         struct fixture *f = arg;
 
         for (;;) {
-                struct pollfd fds[2] = {{.fd = f->peer, .events = POLLIN},
+                struct pollfd fds[2] = {{.fd = f->ring.read_fd, .events = POLLIN},
                                         {.fd = f->stop[0], .events = POLLIN}};
-                if (poll(fds, 2, -1) < 0)
+                if (buf_reserve(&f->in, 65536) != ERR_OK)
                         abort();
-                if (fds[0].revents == 0)
+                ssize_t n = ring_peer_receive(&f->ring, f->in.data + f->in.len, 65536, false);
+                if (n == 0)
+                        abort();
+                if (n > 0)
+                        f->in.len += (size_t)n;
+                else if (poll(fds, 2, -1) < 0)
+                        abort();
+                else if (fds[0].revents == 0)
                         return NULL; /* all of it is there, and we are to stop */
-                ssize_t n = buf_reserve(&f->in, 65536) == ERR_OK
-                                    ? recv(f->peer, f->in.data + f->in.len, 65536, 0)
-                                    : -1;
-                if (n <= 0)
-                        abort();
-                f->in.len += (size_t)n;
         }
 }
 
@@ -155,22 +158,12 @@ static void the_channel_brings_the_specialisation(void **state)
                 {STR_INIT("env-AGENT_TEST"), STR_INIT("a b")},
         };
         struct specialisation special;
-        own_fd int memory = memfd_create("secrets", MFD_CLOEXEC);
-        _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+        static const unsigned char zeros[64];
 
-        assert_int_equal(write(memory, "{\"a\":1}", 7), 7);
+        assert_int_equal(frame_put(&f->out, FRAME_SECRETS, 0, STR("{\"a\"")), ERR_OK);
+        assert_int_equal(frame_put(&f->out, FRAME_SECRETS, 0, STR(":1}")), ERR_OK);
         assert_int_equal(frame_put_fields(&f->out, FRAME_SPECIALISE, 0, fields, 5), ERR_OK);
-        struct iovec bytes = {f->out.data, f->out.len};
-        struct msghdr msg = {.msg_iov = &bytes,
-                             .msg_iovlen = 1,
-                             .msg_control = control,
-                             .msg_controllen = sizeof(control)};
-        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &memory, sizeof(int));
-        assert_int_equal(sendmsg(f->peer, &msg, 0), f->out.len);
+        send_all(f);
 
         assert_int_equal(f->t->ops->specialise(f->t, &special, NULL), ERR_OK);
         assert_string_equal(special.function, "hello");
@@ -179,6 +172,8 @@ static void the_channel_brings_the_specialisation(void **state)
         assert_int_equal(special.log_bytes_max, 1000);
         assert_int_equal(special.reply_bytes_max, AGENT_REPLY_MAX);
         assert_true(str_eq(special.secrets, STR("{\"a\":1}")));
+        /* and nothing of them stays behind in the ring */
+        assert_memory_equal(f->ring.ring.out, zeros, sizeof(zeros));
         assert_string_equal(getenv("AGENT_TEST"), "a b");
 }
 
@@ -249,7 +244,7 @@ static void a_large_body_gets_credit_as_it_is_taken(void **state)
         put_request(f, 2, STR("x"));
         for (size_t at = 0; at < f->out.len; at += 32768) {
                 size_t piece = f->out.len - at < 32768 ? f->out.len - at : 32768;
-                assert_int_equal(send(f->peer, f->out.data + at, piece, 0), piece);
+                assert_int_equal(ring_peer_send(&f->ring, f->out.data + at, piece), piece);
                 assert_true(f->t->ops->poll(f->t));
         }
         buf_clear(&f->out);
@@ -289,7 +284,7 @@ static void a_reset_is_noticed_during_the_run(void **state)
         assert_int_equal(frame.stream, 1);
         char byte;
         assert_int_equal(f->in.len, held);
-        assert_int_equal(recv(f->peer, &byte, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(ring_peer_receive(&f->ring, &byte, 1, false), -1);
 }
 
 /* Three requests in hand, whose requests, logs and replies cross. */
@@ -439,7 +434,7 @@ static void closing_and_sigterm_end_the_wait(void **state)
         specialise(f);
         assert_int_equal(write(f->wake[1], "", 1), 1);
         assert_int_equal(f->t->ops->next(f->t, &request, NULL), ERR_CANCELLED);
-        shutdown(f->peer, SHUT_WR);
+        own_fd_release(&f->ring.write_fd);
         assert_int_equal(f->t->ops->next(f->t, &request, NULL), ERR_CANCELLED);
 }
 

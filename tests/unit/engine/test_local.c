@@ -14,6 +14,7 @@
 #include "engine/local/home.h"
 #include "engine/local/local.h"
 #include "image/runtime.h"
+#include "tests/unit/ring_peer.h"
 #include "wire/frame.h"
 
 #include <errno.h>
@@ -57,7 +58,7 @@ struct agent {
         uint64_t id; /* 0: free */
         uint32_t role;
         bool asked; /* of one that is slow */
-        int fd;
+        struct ring_peer ring;
         struct buf in;
         struct buf body;
         uint32_t stream;
@@ -145,11 +146,10 @@ static int start(void **state)
 
 static void agent_finish(struct agent *agent)
 {
-        if (agent->fd >= 0)
-                close(agent->fd);
+        ring_peer_close(&agent->ring);
         buf_finish(&agent->in);
         buf_finish(&agent->body);
-        *agent = (struct agent){.fd = -1};
+        *agent = (struct agent){.ring = {.read_fd = -1, .write_fd = -1}};
 }
 
 static int stop(void **state)
@@ -167,9 +167,9 @@ static int stop(void **state)
         return 0;
 }
 
-static void send_frame(const union spawn_frame *frame, int fd)
+static void send_frame(const union spawn_frame *frame, const int *fds, size_t count)
 {
-        assert_int_equal(spawn_send(spawn_fd, frame, &fd, fd >= 0 ? 1 : 0, NULL), ERR_OK);
+        assert_int_equal(spawn_send(spawn_fd, frame, fds, count, NULL), ERR_OK);
 }
 
 static struct agent *agent_find(uint64_t id)
@@ -186,7 +186,7 @@ static void say_ready(struct agent *agent, const char *why_not)
         own_buf struct buf out = {.max = 4096};
 
         frame_put(&out, FRAME_READY, 0, str_of(why_not));
-        assert_int_equal(send(agent->fd, out.data, out.len, MSG_NOSIGNAL), out.len);
+        assert_int_equal(ring_peer_send(&agent->ring, out.data, out.len), out.len);
 }
 
 static void agent_start(const struct spawn_start *start_frame)
@@ -194,7 +194,7 @@ static void agent_start(const struct spawn_start *start_frame)
         union spawn_frame frame = {
                 .started = {.head = {.op = SPAWN_STARTED, .id = start_frame->head.id}, .ok = 1}};
         struct agent *agent = agents;
-        int pair[2];
+        int fds[CHANNEL_FDS];
 
         struct agent *from = agent_find(start_frame->from);
         if (start_frame->role == SPAWN_ROLE_INSTANCE)
@@ -205,20 +205,20 @@ static void agent_start(const struct spawn_start *start_frame)
                 frame.started.ok = 0;
                 frame.started.code = from == NULL ? ERR_NOT_FOUND : ERR_NOT_IMPLEMENTED;
                 snprintf(frame.started.text, sizeof(frame.started.text), "it cannot be forked here");
-                send_frame(&frame, -1);
+                send_frame(&frame, NULL, 0);
                 return;
         }
         if (from != NULL && from->role == SPAWN_ROLE_STEM) { /* the same process, under another name */
                 from->id = start_frame->head.id;
                 from->role = SPAWN_ROLE_INSTANCE;
-                send_frame(&frame, -1);
+                send_frame(&frame, NULL, 0);
                 return;
         }
         if (refuse_start) {
                 frame.started.ok = 0;
                 frame.started.code = ERR_UNAVAILABLE;
                 snprintf(frame.started.text, sizeof(frame.started.text), "no room for a sandbox");
-                send_frame(&frame, -1);
+                send_frame(&frame, NULL, 0);
                 return;
         }
         if (hold_start)
@@ -226,12 +226,13 @@ static void agent_start(const struct spawn_start *start_frame)
         while (agent->id != 0)
                 agent++;
         assert_true(agent < agents + AGENTS_MAX);
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-        *agent = (struct agent){.id = start_frame->head.id, .role = start_frame->role, .fd = pair[0]};
+        *agent = (struct agent){.id = start_frame->head.id, .role = start_frame->role};
+        assert_true(ring_peer_make(&agent->ring, RING_AGENT, fds));
         buf_init(&agent->in, 1 << 20);
         buf_init(&agent->body, 1 << 24);
-        send_frame(&frame, pair[1]);
-        close(pair[1]);
+        send_frame(&frame, fds, CHANNEL_FDS);
+        for (size_t i = 0; i < CHANNEL_FDS; i++)
+                close(fds[i]);
         if (start_frame->role == SPAWN_ROLE_ZYGOTE || (from != NULL && from->role == SPAWN_ROLE_TEMPLATE))
                 say_ready(agent, "");
 }
@@ -244,7 +245,7 @@ static void agent_exit(struct agent *agent, uint32_t by_signal, int value, uint3
                                               .oom_kills = oom_kills}};
 
         agent_finish(agent);
-        send_frame(&frame, -1);
+        send_frame(&frame, NULL, 0);
 }
 
 static void play_spawn(void)
@@ -271,10 +272,10 @@ static void play_spawn(void)
 static void put(struct agent *agent, struct buf *out)
 {
         for (size_t sent = 0; sent < out->len;) {
-                ssize_t n = send(agent->fd, out->data + sent, out->len - sent, MSG_NOSIGNAL);
+                ssize_t n = ring_peer_send(&agent->ring, out->data + sent, out->len - sent);
                 if (n > 0)
                         sent += (size_t)n;
-                else if (errno == EAGAIN)
+                else if (n == 0)
                         loop_step(loop, false);
                 else
                         return; /* the engine has ended this instance */
@@ -409,7 +410,7 @@ static void play_agent(struct agent *agent)
         size_t used;
 
         while (agent->id != 0 && buf_reserve(&agent->in, 65536) == ERR_OK) {
-                ssize_t n = recv(agent->fd, agent->in.data + agent->in.len, 65536, 0);
+                ssize_t n = ring_peer_receive(&agent->ring, agent->in.data + agent->in.len, 65536, false);
                 if (n <= 0)
                         return;
                 agent->in.len += (size_t)n;

@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "layer.h"
+#include "wire/ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -246,18 +247,40 @@ union spawn_frame harness_head_frame(enum spawn_op op, uint64_t id)
         return frame;
 }
 
-int harness_instance(int link, uint64_t id, const char *script)
+void harness_started(int link, union spawn_frame *ret, struct harness_channel *ret_channel)
+{
+        int fds[SPAWN_FDS_MAX];
+        size_t count = 0;
+
+        await_readable(link);
+        assert_int_equal(spawn_receive(link, ret, fds, &count, NULL), ERR_OK);
+        assert_int_equal(ret->head.op, SPAWN_STARTED);
+        assert_int_equal(count, ret->started.ok ? CHANNEL_FDS : 0);
+        *ret_channel = (struct harness_channel){-1, -1};
+        if (count == 0)
+                return;
+        assert_true(ring_file_is(fds[0]));
+        close(fds[0]);
+        *ret_channel = (struct harness_channel){.out = fds[2], .in = fds[1]};
+}
+
+void harness_channel_close(struct harness_channel channel)
+{
+        close(channel.out);
+        close(channel.in);
+}
+
+struct harness_channel harness_instance(int link, uint64_t id, const char *script)
 {
         union spawn_frame frame = harness_start_frame(id, script);
-        int channel;
+        struct harness_channel channel;
 
         harness_send(link, &frame, NULL);
-        harness_receive(link, SPAWN_STARTED, &frame, &channel);
+        harness_started(link, &frame, &channel);
         if (!frame.started.ok)
                 print_message("%s\n", frame.started.text);
         assert_true(frame.started.ok);
         assert_int_equal(frame.head.id, id);
-        assert_true(channel >= 0);
         return channel;
 }
 

@@ -5,6 +5,7 @@
 #ifndef DISPATCH_TESTS_SANDBOX_HARNESS_H
 #define DISPATCH_TESTS_SANDBOX_HARNESS_H
 
+#include "spawn/channel.h"
 #include "wire/spawn.h"
 
 #include <stdbool.h>
@@ -48,8 +49,16 @@ bool harness_link_is_closed(int link);
 union spawn_frame harness_start_frame(uint64_t id, const char *script);
 union spawn_frame harness_head_frame(enum spawn_op op, uint64_t id);
 
+/* What a script has at descriptors 4 and 5, from this side. */
+struct harness_channel {
+        int out, in; /* -1: none came */
+};
+/* The next frame, which must be STARTED; its channel. */
+void harness_started(int link, union spawn_frame *ret, struct harness_channel *ret_channel);
+void harness_channel_close(struct harness_channel channel);
+
 /* Starts the script and waits for STARTED; the channel. */
-int harness_instance(int link, uint64_t id, const char *script);
+struct harness_channel harness_instance(int link, uint64_t id, const char *script);
 
 /* Processes in the sandboxes of this state directory; waits a moment for none. */
 unsigned harness_processes(const struct harness *harness);

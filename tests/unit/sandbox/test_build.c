@@ -140,21 +140,21 @@ static void a_layer_is_dropped_while_an_instance_uses_it(void **state)
         struct harness *harness = *state;
         struct played server;
         union spawn_frame built, frame;
-        int channel;
+        struct harness_channel channel;
         char text[8];
 
         NEED_ROOT();
         harness_up(harness, &server);
         build(&server, "source", "good", "src-1", &built);
-        frame = harness_start_frame(1, "read w <&3; busybox cat /function/sub/file >&3");
+        frame = harness_start_frame(1, "read w <&4; busybox cat /function/sub/file >&5");
         snprintf(frame.start.code, sizeof(frame.start.code), "src-1");
         harness_send(server.links[1], &frame, NULL);
-        harness_receive(server.links[1], SPAWN_STARTED, &frame, &channel);
+        harness_started(server.links[1], &frame, &channel);
         assert_true(frame.started.ok);
-        assert_int_equal(write(channel, "\n", 1), 1);
-        assert_int_equal(read(channel, text, sizeof(text)), 7);
+        assert_int_equal(write(channel.out, "\n", 1), 1);
+        assert_int_equal(read(channel.in, text, sizeof(text)), 7);
         harness_receive(server.links[1], SPAWN_EXITED, &frame, NULL);
-        close(channel);
+        harness_channel_close(channel);
         assert_false(layer_exists(&server, SPAWN_LAYER_DROP, "src-1"));
         assert_false(layer_exists(&server, SPAWN_LAYER_DROP, "src-1"));
         assert_true(staging_empties(harness));

@@ -134,15 +134,16 @@ static void an_instance_speaks_over_its_channel_and_exits(void **state)
 
         NEED_ROOT();
         harness_up(harness, &server);
-        int channel = harness_instance(server.links[1], 7, "read word <&3; echo got $word >&3; exit 5");
-        assert_int_equal(write(channel, "hello\n", 6), 6);
-        assert_reads(channel, "got hello\n");
+        struct harness_channel channel =
+                harness_instance(server.links[1], 7, "read word <&4; echo got $word >&5; exit 5");
+        assert_int_equal(write(channel.out, "hello\n", 6), 6);
+        assert_reads(channel.in, "got hello\n");
         harness_receive(server.links[1], SPAWN_EXITED, &frame, NULL);
         assert_int_equal(frame.head.id, 7);
         assert_int_equal(frame.exited.by_signal, 0);
         assert_int_equal(frame.exited.value, 5);
         assert_true(frame.exited.memory_peak_bytes > 0);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -154,7 +155,8 @@ static void kill_ends_an_instance_and_may_be_said_twice(void **state)
 
         NEED_ROOT();
         harness_up(harness, &server);
-        int channel = harness_instance(server.links[2], 1, "busybox sleep 100 & busybox sleep 100");
+        struct harness_channel channel =
+                harness_instance(server.links[2], 1, "busybox sleep 100 & busybox sleep 100");
         harness_send(server.links[2], &kill_frame, NULL);
         harness_send(server.links[2], &kill_frame, NULL);
         harness_receive(server.links[2], SPAWN_EXITED, &frame, NULL);
@@ -162,7 +164,7 @@ static void kill_ends_an_instance_and_may_be_said_twice(void **state)
         assert_int_equal(frame.exited.value, SIGKILL);
         harness_send(server.links[2], &kill_frame, NULL);
         assert_true(harness_processes_end(harness));
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -171,14 +173,14 @@ static void what_cannot_start_says_why(void **state)
         struct harness *harness = *state;
         struct played server;
         union spawn_frame frame = harness_start_frame(1, "true");
-        int fd;
+        struct harness_channel channel;
 
         NEED_ROOT();
         harness_up(harness, &server);
         snprintf(frame.start.layers[0], sizeof(frame.start.layers[0]), "missing");
         harness_send(server.links[1], &frame, NULL);
-        harness_receive(server.links[1], SPAWN_STARTED, &frame, &fd);
-        assert_int_equal(fd, -1);
+        harness_started(server.links[1], &frame, &channel);
+        assert_int_equal(channel.in, -1);
         assert_int_equal(frame.started.ok, 0);
         assert_int_equal(frame.started.code, ERR_NOT_FOUND);
         assert_non_null(strstr(frame.started.text, "missing"));
@@ -186,15 +188,15 @@ static void what_cannot_start_says_why(void **state)
         frame = harness_start_frame(2, "true");
         memcpy(frame.start.argv, "/bin/no", sizeof("/bin/no"));
         harness_send(server.links[1], &frame, NULL);
-        harness_receive(server.links[1], SPAWN_STARTED, &frame, &fd);
-        assert_int_equal(fd, -1);
+        harness_started(server.links[1], &frame, &channel);
+        assert_int_equal(channel.in, -1);
         assert_int_equal(frame.started.ok, 0);
         assert_non_null(strstr(frame.started.text, "No such file"));
 
         frame = harness_start_frame(3, "true");
         snprintf(frame.start.filter, sizeof(frame.start.filter), "none");
         harness_send(server.links[1], &frame, NULL);
-        harness_receive(server.links[1], SPAWN_STARTED, &frame, &fd);
+        harness_started(server.links[1], &frame, &channel);
         assert_int_equal(frame.started.code, ERR_INVALID);
         harness_server_close(&server);
 }
@@ -209,7 +211,7 @@ static void many_start_at_once(void **state)
         NEED_ROOT();
         harness_up(harness, &server);
         for (uint64_t id = 0; id < COUNT; id++) {
-                union spawn_frame frame = harness_start_frame(id, "echo up >&3");
+                union spawn_frame frame = harness_start_frame(id, "echo up >&5");
                 harness_send(server.links[1 + id % 2], &frame, NULL);
                 /* At most a few unanswered, as the server bounds it. */
                 while (id >= 20 + started || (id == COUNT - 1 && exited < COUNT)) {
@@ -222,10 +224,10 @@ static void many_start_at_once(void **state)
                         assert_int_equal(spawn_receive(link, &answer, fds, &count, NULL), ERR_OK);
                         started += answer.head.op == SPAWN_STARTED;
                         exited += answer.head.op == SPAWN_EXITED;
-                        if (count == 1) {
-                                assert_reads(fds[0], "up\n");
-                                close(fds[0]);
-                        }
+                        if (count == CHANNEL_FDS)
+                                assert_reads(fds[1], "up\n");
+                        for (size_t i = 0; i < count; i++)
+                                close(fds[i]);
                 }
         }
         assert_int_equal(started, COUNT);
@@ -241,15 +243,16 @@ static void a_bad_frame_ends_its_link_and_what_it_started(void **state)
 
         NEED_ROOT();
         harness_up(harness, &server);
-        int one = harness_instance(server.links[1], 1, "busybox sleep 100");
-        int other = harness_instance(server.links[2], 1, "read w <&3; echo still here >&3; read w <&3");
+        struct harness_channel one = harness_instance(server.links[1], 1, "busybox sleep 100");
+        struct harness_channel other =
+                harness_instance(server.links[2], 1, "read w <&4; echo still here >&5; read w <&4");
         memcpy(frame.start.code, "../x", 5);
         assert_true(send(server.links[1], &frame, sizeof(frame.start), 0) > 0);
         assert_true(harness_link_is_closed(server.links[1]));
-        assert_int_equal(write(other, "\n", 1), 1);
-        assert_reads(other, "still here\n");
-        close(one);
-        close(other);
+        assert_int_equal(write(other.out, "\n", 1), 1);
+        assert_reads(other.in, "still here\n");
+        harness_channel_close(one);
+        harness_channel_close(other);
         harness_server_close(&server);
 }
 
@@ -261,7 +264,7 @@ static void a_server_that_dies_is_started_again(void **state)
 
         NEED_ROOT();
         harness_up(harness, &first);
-        int channel = harness_instance(first.links[1], 1, "busybox sleep 100");
+        struct harness_channel channel = harness_instance(first.links[1], 1, "busybox sleep 100");
         assert_int_equal(write(first.control, "k", 1), 1);
         harness_server_close(&first);
         harness_server_accept(harness, &second);
@@ -269,7 +272,7 @@ static void a_server_that_dies_is_started_again(void **state)
         assert_true(hello.hello.generation > first.generation);
         assert_int_equal(hello.hello.draining_generation, 0);
         assert_true(harness_processes_end(harness));
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&second);
 }
 
@@ -294,7 +297,8 @@ static void an_upgrade_drains_the_old_server(void **state)
 
         NEED_ROOT();
         harness_up(harness, &first);
-        int old = harness_instance(first.links[1], 1, "read w <&3; echo old >&3; read w <&3");
+        struct harness_channel old =
+                harness_instance(first.links[1], 1, "read w <&4; echo old >&5; read w <&4");
         kill(harness->spawn, SIGUSR2);
         harness_server_accept(harness, &second);
         harness_receive(second.links[0], SPAWN_HELLO, &frame, NULL);
@@ -303,13 +307,13 @@ static void an_upgrade_drains_the_old_server(void **state)
         harness_receive(second.links[0], SPAWN_CREDENTIAL, &frame, NULL);
 
         /* Until the new one is ready, the old one goes on. */
-        assert_int_equal(write(old, "\n", 1), 1);
-        assert_reads(old, "old\n");
+        assert_int_equal(write(old.out, "\n", 1), 1);
+        assert_reads(old.in, "old\n");
         harness_send(second.links[0], &ready, NULL);
         harness_receive(second.links[0], SPAWN_SERVER_GONE, &frame, NULL);
         assert_int_equal(frame.gone.generation, first.generation);
-        close(old);
-        close(harness_instance(second.links[1], 1, "true"));
+        harness_channel_close(old);
+        harness_channel_close(harness_instance(second.links[1], 1, "true"));
         harness_server_close(&first);
         harness_server_close(&second);
 }
@@ -326,7 +330,7 @@ static void an_upgrade_that_fails_keeps_the_old_server(void **state)
         harness_server_accept(harness, &second);
         assert_int_equal(write(second.control, "\1", 1), 1);
         harness_server_close(&second);
-        close(harness_instance(first.links[1], 1, "true"));
+        harness_channel_close(harness_instance(first.links[1], 1, "true"));
         harness_receive(first.links[1], SPAWN_EXITED, &frame, NULL);
         harness_server_close(&first);
 }
@@ -344,7 +348,7 @@ static void an_upgrade_that_hangs_is_given_up(void **state)
         harness_server_accept(harness, &second);
         assert_true(read(second.control, &byte, 1) <= 0); /* it never says that it is ready, and is killed */
         harness_server_close(&second);
-        close(harness_instance(first.links[1], 1, "true"));
+        harness_channel_close(harness_instance(first.links[1], 1, "true"));
         harness_receive(first.links[1], SPAWN_EXITED, &frame, NULL);
         kill(harness->spawn, SIGUSR2);
         harness_server_accept(harness, &second);
@@ -363,7 +367,7 @@ static void a_second_spawn_on_the_same_state_is_refused(void **state)
         other = *harness;
         harness_spawn_start(&other);
         assert_int_equal(harness_spawn_wait(&other), 1);
-        close(harness_instance(server.links[1], 1, "true"));
+        harness_channel_close(harness_instance(server.links[1], 1, "true"));
         harness_server_close(&server);
 }
 
@@ -376,7 +380,8 @@ static void a_killed_spawn_leaves_nothing_that_the_next_does_not_clear(void **st
         for (int i = 0; i < 5; i++) {
                 harness_up(harness, &server);
                 for (uint64_t id = 0; id < 3; id++)
-                        close(harness_instance(server.links[1], id, "busybox sleep 100 & busybox sleep 100"));
+                        harness_channel_close(harness_instance(server.links[1], id,
+                                                               "busybox sleep 100 & busybox sleep 100"));
                 union spawn_frame frame = harness_start_frame(9, "busybox sleep 100");
                 harness_send(server.links[1], &frame, NULL); /* in the middle of being made */
                 kill(harness->spawn, SIGKILL);
@@ -387,7 +392,7 @@ static void a_killed_spawn_leaves_nothing_that_the_next_does_not_clear(void **st
         uint32_t last = server.generation;
         harness_up(harness, &server);
         assert_true(server.generation > last);
-        close(harness_instance(server.links[1], 1, "true"));
+        harness_channel_close(harness_instance(server.links[1], 1, "true"));
         harness_server_close(&server);
 }
 
@@ -399,7 +404,7 @@ static void sigterm_ends_everything(void **state)
         NEED_ROOT();
         harness_up(harness, &server);
         own_mem char *record = harness_record(harness);
-        close(harness_instance(server.links[1], 1, "busybox sleep 100"));
+        harness_channel_close(harness_instance(server.links[1], 1, "busybox sleep 100"));
         kill(harness->spawn, SIGTERM);
         assert_int_equal(harness_spawn_wait(harness), 0);
         assert_int_equal(harness_processes(harness), 0);

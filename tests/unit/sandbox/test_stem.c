@@ -26,7 +26,7 @@
         } while (0)
 
 /* Waits for a word, as an agent waits for SPECIALISE. */
-#define WAIT "read word <&3; "
+#define WAIT "read word <&4; "
 
 /* All that comes until the other end is closed; the caller's. */
 static char *read_all(int fd)
@@ -67,16 +67,16 @@ static union spawn_frame stem_frame(uint64_t id, const char *script)
         return frame;
 }
 
-static int stem_boot(int link, uint64_t id, const char *script, uint64_t *ret_cgroup)
+static struct harness_channel stem_boot(int link, uint64_t id, const char *script, uint64_t *ret_cgroup)
 {
         union spawn_frame frame = stem_frame(id, script);
-        int channel;
+        struct harness_channel channel;
 
         harness_send(link, &frame, NULL);
-        harness_receive(link, SPAWN_STARTED, &frame, &channel);
+        harness_started(link, &frame, &channel);
         assert_true(frame.started.ok);
         assert_int_equal(frame.started.prepared, 0);
-        assert_true(channel >= 0);
+        assert_true(channel.in >= 0);
         *ret_cgroup = frame.started.cgroup;
         return channel;
 }
@@ -166,7 +166,7 @@ static void assert_limit(const struct harness *harness, uint64_t number, const c
 static void a_claimed_stem_has_its_code_and_its_limits(void **state)
 {
         static const char script[] = WAIT
-                "cat /function/name >&3; set -- $(busybox df -k /tmp | busybox tail -1); echo \" $2\" >&3";
+                "cat /function/name >&5; set -- $(busybox df -k /tmp | busybox tail -1); echo \" $2\" >&5";
         struct harness *harness = *state;
         struct played server;
         uint64_t cgroup;
@@ -174,7 +174,7 @@ static void a_claimed_stem_has_its_code_and_its_limits(void **state)
         NEED_ROOT();
         code_make(harness, "one");
         harness_up(harness, &server);
-        int channel = stem_boot(server.links[1], 1, script, &cgroup);
+        struct harness_channel channel = stem_boot(server.links[1], 1, script, &cgroup);
         assert_limit(harness, cgroup, "pids.max", "pids.max", "17");
 
         union spawn_frame frame = claim_frame(2, 1, "one", script);
@@ -188,11 +188,11 @@ static void a_claimed_stem_has_its_code_and_its_limits(void **state)
         assert_limit(harness, cgroup, "cpu.cfs_quota_us", "cpu.max",
                      access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "25000 100000" : "25000");
 
-        assert_int_equal(write(channel, "go\n", 3), 3);
-        own_mem char *text = read_all(channel);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
+        own_mem char *text = read_all(channel.in);
         assert_string_equal(text, "one 9216\n");
         assert_exited(server.links[1], 2);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -202,8 +202,8 @@ static void what_is_bound_cannot_be_changed_from_inside(void **state)
                 WAIT "busybox mount -o remount,rw,bind /function; busybox umount /function; "
                      "busybox umount -l /function; busybox mount -t tmpfs none /function; "
                      "echo x >/function/x; busybox rm -f /function/name; busybox mount -o "
-                     "remount,size=64m /tmp; busybox grep ' /function ' /proc/self/mountinfo >&3; "
-                     "busybox ls /function >&3";
+                     "remount,size=64m /tmp; busybox grep ' /function ' /proc/self/mountinfo >&5; "
+                     "busybox ls /function >&5";
         struct harness *harness = *state;
         struct played server;
         uint64_t cgroup;
@@ -211,18 +211,18 @@ static void what_is_bound_cannot_be_changed_from_inside(void **state)
         NEED_ROOT();
         code_make(harness, "one");
         harness_up(harness, &server);
-        int channel = stem_boot(server.links[1], 1, script, &cgroup);
+        struct harness_channel channel = stem_boot(server.links[1], 1, script, &cgroup);
         union spawn_frame frame = claim_frame(2, 1, "one", script);
         assert_claimed(server.links[1], &frame, cgroup);
-        assert_int_equal(write(channel, "go\n", 3), 3);
-        own_mem char *text = read_all(channel);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
+        own_mem char *text = read_all(channel.in);
         assert_non_null(strstr(text, " /function ro,nosuid,nodev"));
         assert_non_null(strstr(text, "\nname\n"));
         assert_null(strstr(text, "\nx\n"));
         /* One mount there: nothing was put over it. */
         assert_null(strstr(strstr(text, " /function ") + 1, " /function "));
         assert_exited(server.links[1], 2);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -237,32 +237,33 @@ static void a_stem_is_claimed_once_and_its_id_is_gone(void **state)
         code_make(harness, "one");
         code_make(harness, "two");
         harness_up(harness, &server);
-        int channel = stem_boot(server.links[1], 1, WAIT "cat /function/name >&3", &cgroup);
-        union spawn_frame frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&3");
+        struct harness_channel channel =
+                stem_boot(server.links[1], 1, WAIT "cat /function/name >&5", &cgroup);
+        union spawn_frame frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&5");
         assert_claimed(server.links[1], &frame, cgroup);
-        frame = claim_frame(3, 1, "two", WAIT "cat /function/name >&3");
+        frame = claim_frame(3, 1, "two", WAIT "cat /function/name >&5");
         assert_refused(server.links[1], &frame, ERR_NOT_FOUND, "gone");
         frame.start.from = 2; /* an instance by now */
         assert_refused(server.links[1], &frame, ERR_NOT_IMPLEMENTED, "nothing can be forked from that");
         harness_send(server.links[1], &kill_frame, NULL); /* of nobody */
 
-        assert_int_equal(write(channel, "go\n", 3), 3);
-        own_mem char *text = read_all(channel);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
+        own_mem char *text = read_all(channel.in);
         assert_string_equal(text, "one");
         assert_exited(server.links[1], 2);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
 static void stems_of_one_image_see_only_their_own_code(void **state)
 {
         static const char script[] =
-                WAIT "echo $(busybox find /function -type f) $(cat /function/name) >&3; " WAIT;
+                WAIT "echo $(busybox find /function -type f) $(cat /function/name) >&5; " WAIT;
         static const char *const names[] = {"one", "two"};
         struct harness *harness = *state;
         struct played server;
         uint64_t cgroups[2];
-        int channels[2];
+        struct harness_channel channels[2];
 
         NEED_ROOT();
         harness_up(harness, &server);
@@ -276,12 +277,12 @@ static void stems_of_one_image_see_only_their_own_code(void **state)
         }
         for (uint64_t i = 0; i < 2; i++) {
                 char want[64];
-                assert_int_equal(write(channels[i], "go\nend\n", 7), 7);
-                own_mem char *text = read_all(channels[i]);
+                assert_int_equal(write(channels[i].out, "go\nend\n", 7), 7);
+                own_mem char *text = read_all(channels[i].in);
                 snprintf(want, sizeof(want), "/function/name %s\n", names[i]);
                 assert_string_equal(text, want);
                 assert_exited(server.links[1], 11 + i);
-                close(channels[i]);
+                harness_channel_close(channels[i]);
         }
         harness_server_close(&server);
 }
@@ -296,29 +297,30 @@ static void a_claim_that_does_not_fit_leaves_the_stem(void **state)
         NEED_ROOT();
         code_make(harness, "one");
         harness_up(harness, &server);
-        int channel = stem_boot(server.links[1], 1, WAIT "cat /function/name >&3", &cgroup);
+        struct harness_channel channel =
+                stem_boot(server.links[1], 1, WAIT "cat /function/name >&5", &cgroup);
         frame = claim_frame(2, 1, "one", "echo another command line");
         assert_refused(server.links[1], &frame, ERR_CONFLICT, "another image or command line");
-        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&3");
+        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&5");
         memcpy(frame.start.organization, "other", sizeof("other"));
         assert_refused(server.links[1], &frame, ERR_CONFLICT, "another image or command line");
-        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&3");
+        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&5");
         memcpy(frame.start.layers[0], "one", sizeof("one"));
         assert_refused(server.links[1], &frame, ERR_CONFLICT, "another image or command line");
-        frame = claim_frame(2, 1, "missing", WAIT "cat /function/name >&3");
+        frame = claim_frame(2, 1, "missing", WAIT "cat /function/name >&5");
         assert_refused(server.links[1], &frame, ERR_NOT_FOUND, "missing");
-        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&3");
+        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&5");
         frame.head.op = SPAWN_START_EGRESS;
         assert_refused(server.links[1], &frame, ERR_NOT_IMPLEMENTED, "network");
-        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&3");
+        frame = claim_frame(2, 1, "one", WAIT "cat /function/name >&5");
         assert_refused(server.links[2], &frame, ERR_NOT_FOUND, "gone"); /* another link's */
 
         assert_claimed(server.links[1], &frame, cgroup);
-        assert_int_equal(write(channel, "go\n", 3), 3);
-        own_mem char *text = read_all(channel);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
+        own_mem char *text = read_all(channel.in);
         assert_string_equal(text, "one");
         assert_exited(server.links[1], 2);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -332,7 +334,7 @@ static void a_stem_that_is_ending_is_not_claimed(void **state)
         NEED_ROOT();
         code_make(harness, "one");
         harness_up(harness, &server);
-        int channel = stem_boot(server.links[1], 1, WAIT, &cgroup);
+        struct harness_channel channel = stem_boot(server.links[1], 1, WAIT, &cgroup);
         harness_send(server.links[1], &kill_frame, NULL);
         frame = claim_frame(2, 1, "one", WAIT);
         harness_send(server.links[1], &frame, NULL);
@@ -353,13 +355,13 @@ static void a_stem_that_is_ending_is_not_claimed(void **state)
                 }
         }
         assert_true(harness_processes_end(harness));
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
 static void what_a_stem_used_before_does_not_count(void **state)
 {
-        static const char script[] = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo >&3; " WAIT;
+        static const char script[] = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo >&5; " WAIT;
         struct harness *harness = *state;
         struct played server;
         union spawn_frame frame;
@@ -370,23 +372,23 @@ static void what_a_stem_used_before_does_not_count(void **state)
         code_make(harness, "one");
         harness_up(harness, &server);
         /* What the loop takes, told by one that is not claimed. */
-        int channel = harness_instance(server.links[1], 9, script);
-        assert_int_equal(read(channel, &byte, 1), 1);
-        assert_int_equal(write(channel, "go\n", 3), 3);
+        struct harness_channel channel = harness_instance(server.links[1], 9, script);
+        assert_int_equal(read(channel.in, &byte, 1), 1);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
         harness_receive(server.links[1], SPAWN_EXITED, &frame, NULL);
         boot_us = frame.exited.cpu_us;
-        close(channel);
+        harness_channel_close(channel);
 
         channel = stem_boot(server.links[1], 1, script, &cgroup);
-        assert_int_equal(read(channel, &byte, 1), 1);
+        assert_int_equal(read(channel.in, &byte, 1), 1);
         frame = claim_frame(2, 1, "one", script);
         assert_claimed(server.links[1], &frame, cgroup);
-        assert_int_equal(write(channel, "go\n", 3), 3);
+        assert_int_equal(write(channel.out, "go\n", 3), 3);
         harness_receive(server.links[1], SPAWN_EXITED, &frame, NULL);
         assert_int_equal(frame.head.id, 2);
         assert_true(frame.exited.cpu_us < boot_us / 2 || boot_us == 0);
         assert_true(frame.exited.memory_peak_bytes > 0);
-        close(channel);
+        harness_channel_close(channel);
         harness_server_close(&server);
 }
 
@@ -399,14 +401,14 @@ static void stems_end_with_their_link(void **state)
         NEED_ROOT();
         code_make(harness, "one");
         harness_up(harness, &server);
-        int unclaimed = stem_boot(server.links[1], 1, WAIT, &cgroup);
-        int claimed = stem_boot(server.links[1], 2, WAIT, &cgroup);
+        struct harness_channel unclaimed = stem_boot(server.links[1], 1, WAIT, &cgroup);
+        struct harness_channel claimed = stem_boot(server.links[1], 2, WAIT, &cgroup);
         union spawn_frame frame = claim_frame(3, 2, "one", WAIT);
         assert_claimed(server.links[1], &frame, cgroup);
         harness_server_close(&server);
         assert_true(harness_processes_end(harness));
-        close(unclaimed);
-        close(claimed);
+        harness_channel_close(unclaimed);
+        harness_channel_close(claimed);
 }
 
 #define STEM_TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
