@@ -171,8 +171,11 @@ CLASSES = {
     "Open": """public Object handle(Map<String, Object> c, Object p) { System.out.println("x"); return new File("/proc/self/fd").list().length; }""",
     "Isolated": """public Object handle(Map<String, Object> c, String name) {
             try { return Class.forName(name).getClassLoader().getName(); } catch (ClassNotFoundException e) { return "none"; } }""",
-    "Later": """static final ScheduledExecutorService later = Executors.newScheduledThreadPool(1, r -> { Thread t = new Thread(r); t.setDaemon(true); return t; });
-        public Object handle(Map<String, Object> c, Object p) { if (p != null) later.schedule(() -> System.exit(4), 1, TimeUnit.MILLISECONDS); return p; }""",
+    "Later": """public Object handle(Map<String, Object> c, Object p) {
+            Thread later = new Thread(() -> { while (!new File((String) p).exists()) Thread.onSpinWait(); System.exit(4); });
+            later.setDaemon(true);
+            if (p != null) later.start();
+            return p; }""",
     # what a handler may take
     "TakesList": "public Object handle(Map<String, Object> c, List<Integer> p) { int sum = 0; for (int each : p) sum += each; return sum; }",
     "TakesString": "public Object handle(Map<String, Object> c, String p) { return p; }",
@@ -515,9 +518,11 @@ def test_a_halt_ends_the_channel(java):
     assert agent.wait() == 9
 
 
-def test_an_exit_between_runs_ends_the_process(java):
+def test_an_exit_between_runs_ends_the_process(java, tmp_path):
     agent = java("Later")
-    assert agent.call("x").json == "x"
+    now = tmp_path / "now"
+    assert agent.call(str(now)).json == str(now)
+    now.touch()
     assert agent.wait() == 4
 
 

@@ -4,6 +4,7 @@ import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * The agent: loads the handler, calls it for each run, and sees to it that a run ends once, whatever its code does.
@@ -98,9 +99,16 @@ public final class Main extends Thread {
                 waitFor(run, invocation.timeoutMs);
             else
                 run.run();
-            if (move(RUNNING, IDLE))
-                finish(run);
+            if (!move(RUNNING, IDLE))
+                waitForEnd();
+            finish(run);
         }
+    }
+
+    /** System.exit() on another thread has the run in hand: it replies and ends the process. */
+    private static void waitForEnd() {
+        while (true)
+            LockSupport.park();
     }
 
     private static boolean next(Invocation invocation) {
