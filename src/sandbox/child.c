@@ -90,24 +90,28 @@ static void ports_open(void)
         close(fd);
 }
 
-/* 0 to 2 from the sandbox's own /dev, 3 the control pair, nothing else. */
-static int descriptors_arrange(int control_fd)
+/*
+ * 0 to 2 from the sandbox's own /dev, 3 the control pair, the init's program behind it, nothing else. spawn
+ * has more of them open than a tenant may: they are closed here, as none could be opened past the limit.
+ */
+static int descriptors_arrange(int control_fd, int *init_fd)
 {
+        if (control_fd == INIT_CONTROL_FD ? fcntl(control_fd, F_SETFD, 0) < 0
+                                          : dup2(control_fd, INIT_CONTROL_FD) < 0)
+                return -1;
+        if (dup3(*init_fd, INIT_CONTROL_FD + 1, O_CLOEXEC) < 0)
+                return -1;
+        *init_fd = INIT_CONTROL_FD + 1;
+        if (close_range(INIT_CONTROL_FD + 2, ~0U, 0) < 0)
+                return -1;
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-
         if (null_fd < 0)
                 return -1;
         for (int fd = 0; fd < INIT_CONTROL_FD; fd++) {
                 if (dup2(null_fd, fd) < 0)
                         return -1;
         }
-        if (control_fd == INIT_CONTROL_FD) {
-                if (fcntl(control_fd, F_SETFD, 0) < 0)
-                        return -1;
-        } else if (dup2(control_fd, INIT_CONTROL_FD) < 0) {
-                return -1;
-        }
-        return close_range(INIT_CONTROL_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+        return 0;
 }
 
 _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_spec *spec, int control_fd)
@@ -147,12 +151,12 @@ _Noreturn void child_main(const struct sandbox_host *host, const struct sandbox_
                 fail(control_fd, "set the parent-death signal");
         if (mounts_enter(&host->mounts, spec->mounts, spec->tmp_mib, &step) < 0)
                 fail(control_fd, step);
-        if (rights_limit(spec->file_bytes_max) < 0)
+        int init_fd = fcntl(host->init_fd, F_DUPFD_CLOEXEC, INIT_CONTROL_FD + 2);
+        if (init_fd < 0 || rights_limit(spec->file_bytes_max) < 0)
                 fail(control_fd, "set resource limits");
 
         /* From here on a report goes over the descriptor at its new place. */
-        int init_fd = fcntl(host->init_fd, F_DUPFD_CLOEXEC, INIT_CONTROL_FD + 1);
-        if (init_fd < 0 || descriptors_arrange(control_fd) < 0)
+        if (descriptors_arrange(control_fd, &init_fd) < 0)
                 fail(control_fd, "arrange descriptors");
         if ((root ? rights_drop_root(spec->filter, spec->chroot) : rights_drop(spec->filter)) < 0)
                 fail(INIT_CONTROL_FD, "drop rights");
