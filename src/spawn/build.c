@@ -18,6 +18,7 @@
 #include "spawn/buildroot.h"
 #include "spawn/egress.h"
 #include "spawn/layers.h"
+#include "spawn/leftovers.h"
 #include "spawn/link.h"
 #include "spawn/root.h"
 #include "spawn/rootjob.h"
@@ -205,7 +206,7 @@ static void build_commit_many(struct build *build, enum err_code failed, const c
 /* The job is over, without success. */
 static void build_fail(struct build *build, enum err_code code, const char *text)
 {
-        if (build->of->many && build->instance.link != NULL)
+        if (build->of->many)
                 build_commit_many(build, code, text);
         else
                 build_finish(build, code, text);
@@ -327,7 +328,10 @@ static enum err_code staging_make(struct build *build, struct err *err)
         if (fchownat(staging_fd, name, uid, uid, AT_SYMLINK_NOFOLLOW) < 0 ||
             fchmodat(staging_fd, name, 0755, 0) < 0)
                 return err_disk(err, "make the staging folder");
-        return build->of->many ? have_write(build, err) : ERR_OK;
+        if (!build->of->many)
+                return ERR_OK;
+        enum err_code code = leftovers_note(staging_fd, name, build->asked.organization, err);
+        return code == ERR_OK ? have_write(build, err) : code;
 }
 
 static enum err_code host_open(struct spawn *spawn, enum buildroot_kind kind, int *ret_fd, struct err *err)
@@ -698,8 +702,27 @@ void build_refuse(struct link *link, uint64_t id, enum err_code code, const char
         link_send(link, &frame, &none);
 }
 
+/* A build of a server that is gone, whose blobs are being put away: they need not be fetched again. */
+static bool is_putting_away(const struct spawn *spawn, const struct spawn_build *asked)
+{
+        for (size_t i = 0; i < INSTANCES_BUCKETS; i++) {
+                for (struct instance *one = spawn->instances.buckets[i]; one != NULL; one = one->next) {
+                        if (one->kind == &job_kind && one->link == NULL && build_of(one)->of->many &&
+                            strcmp(build_of(one)->asked.organization, asked->organization) == 0)
+                                return true;
+                }
+        }
+        return false;
+}
+
 void build_start(struct spawn *spawn, struct link *link, const struct spawn_build *asked, const int *fds)
 {
+        if (spawn_kind_find(asked->kind)->many && is_putting_away(spawn, asked)) {
+                build_refuse(link, asked->head.id, ERR_LIMIT,
+                             "what an earlier server fetched is being put away; it is tried again");
+                return;
+        }
+
         struct build *build = calloc(1, sizeof(*build));
         struct err err;
 

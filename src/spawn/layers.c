@@ -179,9 +179,16 @@ static enum err_code folder_list(int dir_fd, const char *path, DIR **ret, struct
         return ERR_OK;
 }
 
-/* Whole ones alone have such a name (OCI image layout). One that is there may be the damaged one for which
- * this was fetched. */
-static enum err_code blobs_keep(const struct worker_task *task, int from_fd, struct err *err)
+static int blob_move(int dir_fd, const char *name, int blobs_fd, bool replace)
+{
+        if (fchownat(dir_fd, name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 || fchmodat(dir_fd, name, 0644, 0) < 0)
+                return -1;
+        int result = renameat2(dir_fd, name, blobs_fd, name, replace ? 0 : RENAME_NOREPLACE);
+        return result < 0 && errno == EEXIST ? 0 : result;
+}
+
+/* Whole ones alone have such a name (OCI image layout). */
+enum err_code layers_blobs_keep(int from_fd, int blobs_fd, bool replace, struct err *err)
 {
         own_dir DIR *dir = NULL;
         enum err_code code = folder_list(from_fd, "layout/blobs/sha256", &dir, err);
@@ -193,12 +200,10 @@ static enum err_code blobs_keep(const struct worker_task *task, int from_fd, str
                 if (!is_hex(name, 64) || fstatat(dirfd(dir), name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
                     !S_ISREG(status.st_mode))
                         continue;
-                if (fchownat(dirfd(dir), name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    fchmodat(dirfd(dir), name, 0644, 0) < 0 ||
-                    renameat(dirfd(dir), name, task->blobs_fd, name) < 0)
+                if (blob_move(dirfd(dir), name, blobs_fd, replace) < 0)
                         return err_disk(err, "keep the blob %s", name);
         }
-        if (code == ERR_OK && dir != NULL && fsync(task->blobs_fd) < 0)
+        if (code == ERR_OK && dir != NULL && fsync(blobs_fd) < 0)
                 return err_disk(err, "keep the blobs");
         return code;
 }
@@ -264,7 +269,8 @@ enum err_code layers_commit_many(const struct worker_task *task, struct err *err
                 return err_sys(err, "open what the build left");
         if (syncfs(fd) < 0)
                 return err_disk(err, "write the new layers to the disk");
-        enum err_code code = blobs_keep(task, fd, err);
+        /* One that is there may be the damaged one for which this was fetched. */
+        enum err_code code = layers_blobs_keep(fd, task->blobs_fd, true, err);
         if (code == ERR_OK && task->layer != NULL)
                 code = layers_keep(task, fd, false, err);
         if (code == ERR_OK && task->layer != NULL)

@@ -28,6 +28,9 @@ enum err_code layers_commit(const struct worker_task *task, struct err *err);
  * NULL, the layers of that mark and their stacks. ERR_INVALID: something else; ERR_UNAVAILABLE: a stack lists
  * a layer that is gone. */
 enum err_code layers_commit_many(const struct worker_task *task, struct err *err);
+/* Moves the whole blobs that a job fetched, in the folder that was its /out, to the folder of blobs;
+ * `replace`: also where one is there. */
+enum err_code layers_blobs_keep(int from_fd, int blobs_fd, bool replace, struct err *err);
 enum err_code layers_remove(const struct worker_task *task, struct err *err);
 
 #endif

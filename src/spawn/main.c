@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "spawn/egress.h"
 #include "spawn/layers.h"
+#include "spawn/leftovers.h"
 #include "spawn/link.h"
 #include "spawn/server.h"
 #include "spawn/spawn.h"
@@ -191,11 +192,11 @@ static enum err_code host_open(struct spawn *spawn, struct err *err)
                 return code;
         state_cgroup_name(&spawn->state, cgroup);
         code = cgroup_tree_create(spawn->state.fd, cgroup, &spawn->cgroups, err);
-        if (code == ERR_OK)
-                cgroup_tree_quotas(spawn->cgroups, spawn->options.quotas, spawn->options.quota_count);
-        if (code == ERR_OK)
-                code = state_discard_leftovers(&spawn->state, err);
-        return code;
+        if (code != ERR_OK)
+                return code;
+        cgroup_tree_quotas(spawn->cgroups, spawn->options.quotas, spawn->options.quota_count);
+        leftovers_keep(&spawn->state);
+        return state_discard_leftovers(&spawn->state, err);
 }
 
 static enum err_code spawn_open(struct spawn *spawn, struct err *err)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -337,10 +338,25 @@ def test_a_server_that_is_killed_in_a_build_begins_it_again(server, outside):
     harness.poll(lambda: "Collecting" in log_of(server, "killed"), what="the build")
     server.kill()
     server.start()
+    index(outside, "POST", "/gate/gated")
     server.wait_status("image", "killed", timeout_s=60)
     staging_is_empty(server)
     server.function("killed", USES, image="killed")
     assert server.run("killed")["output"] == "1.0"
+
+
+def test_an_image_goes_on_by_itself_when_the_server_alone_is_killed(server, outside):
+    create(server, "goes-on", "fine==1.0\ngated\n", "base")
+    harness.poll(lambda: "Collecting" in log_of(server, "goes-on"), what="the build")
+    pid = server.server_pid()
+    os.kill(pid, signal.SIGKILL)
+    harness.poll(lambda: server.server_pid() not in (None, pid), 60, "another server")
+    server.wait_ready(60)
+    index(outside, "POST", "/gate/gated")
+    server.wait_status("image", "goes-on", timeout_s=60)
+    staging_is_empty(server)
+    server.function("goes-on", USES, image="goes-on")
+    assert server.run("goes-on")["output"] == "1.0"
 
 
 def test_the_client_prints_the_log_and_the_packages(server):

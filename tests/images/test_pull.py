@@ -1,10 +1,12 @@
 """Base images from registries and from this host's disk: real ones on loopback, and hostile ones."""
 import contextlib
 import glob
+import http.client
 import http.server
 import os
 import pathlib
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -492,6 +494,70 @@ def test_a_connection_that_breaks_costs_what_was_not_whole(registry, name):
         server.cli("update", "base-image", name, "--url", f"{relay.name}/cut:latest")
         server.wait_status("baseimage", name, timeout_s=90)
         assert digests[0] not in relay.asked and digests[1] in relay.asked
+
+
+def kill_server(server):
+    """The unprivileged process alone; spawn starts it again."""
+    os.kill(server.server_pid(), signal.SIGKILL)
+
+
+ENDS = {"server": kill_server, "spawn": harness.Server.kill, "stop": harness.Server.stop}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_blobs_that_were_whole_outlive_whoever_fetched_them(registry, name, end):
+    image = oci.Image(oci.tar(oci.member("first", name)), oci.tar(oci.member("second", os.urandom(1 << 20))))
+    digests = [oci.sha256(each) for each in image.blobs]
+    registry.push_image("outlive", image, end)
+    with relayed(registry, digests[1]) as relay, serving("--registry-insecure", relay.name, "--registry-local",
+                                                         relay.name) as server:
+        body = {"name": name, "dockerUrl": f"{relay.name}/outlive:{end}", "language": "native"}
+        assert server.api("POST", "/v1/baseimage", body).status == 201
+        whole = os.path.join(server.state, "staging", "job-*", "layout/blobs/sha256", digests[0][7:])
+        harness.poll(lambda: glob.glob(whole) and digests[1] in relay.asked, 60, "one blob, and the other asked for")
+        relay.slow = None
+        relay.asked.clear()
+        ENDS[end](server)
+        relay.released.set()
+        if server.process is None:
+            server.start()
+        found = harness.poll(lambda: answered(server, name), 120, "its end")
+        assert found["status"] == "READY", found
+        assert read(layers_of(server, found)[0], "first") == name
+        assert digests[0] not in relay.asked and digests[1] in relay.asked
+        left_nothing(server)
+
+
+def answered(server, name):
+    """As settled, of a server that may be away for a moment."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return settled(server, name)
+    return None
+
+
+def test_a_blob_of_a_killed_fetch_that_is_damaged_is_fetched_again(registry, name):
+    """As after a power cut: its name is there, what it holds is not."""
+    image = oci.Image(oci.tar(oci.member("first", name)), oci.tar(oci.member("second", os.urandom(1 << 20))))
+    digests = [oci.sha256(each) for each in image.blobs]
+    registry.push_image("torn", image)
+    with relayed(registry, digests[1]) as relay, serving("--registry-insecure", relay.name, "--registry-local",
+                                                         relay.name) as server:
+        body = {"name": name, "dockerUrl": f"{relay.name}/torn", "language": "native"}
+        assert server.api("POST", "/v1/baseimage", body).status == 201
+        whole = os.path.join(server.state, "staging", "job-*", "layout/blobs/sha256", digests[0][7:])
+        harness.poll(lambda: glob.glob(whole) and digests[1] in relay.asked, 60, "one blob, and the other asked for")
+        server.kill()
+        relay.slow = None
+        relay.asked.clear()
+        relay.released.set()
+        with open(glob.glob(whole)[0], "r+b") as file:
+            file.write(bytes(16))
+        server.start()
+        found = harness.poll(lambda: settled(server, name), 120, "its end")
+        assert found["status"] == "READY", found
+        assert read(layers_of(server, found)[0], "first") == name
+        assert digests[0] in relay.asked
+        left_nothing(server)
 
 
 def test_no_room_on_the_disk(registry, tmp_path, name):
