@@ -174,19 +174,24 @@ static void deployed(void *arg, enum err_code code, const struct err *why, struc
         job_end(job);
 }
 
+/* The image's own; NULL: the runtime's. */
+static const char *job_interpreter(const struct function_job *job)
+{
+        return json_string_value(json_object_get(job->brought, "interpreter"));
+}
+
 static enum err_code candidate_create(struct function_job *job, const struct store_row *row,
                                       const char *handler, struct err *err)
 {
         char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
-        struct revision_build build = {
-                .language = job->language,
-                .handler = handler,
-                .layers = (const char(*)[SPAWN_NAME_MAX])layers,
-                .code = job->layer,
-                .interpreter = json_string_value(json_object_get(job->brought, "interpreter")),
-                .env = job->env,
-                .timeout_default_ms = job->api->config.run_timeout_ms,
-                .epoch = job->api->epoch};
+        struct revision_build build = {.language = job->language,
+                                       .handler = handler,
+                                       .layers = (const char(*)[SPAWN_NAME_MAX])layers,
+                                       .code = job->layer,
+                                       .interpreter = job_interpreter(job),
+                                       .env = job->env,
+                                       .timeout_default_ms = job->api->config.run_timeout_ms,
+                                       .epoch = job->api->epoch};
         const json_t *layer;
         size_t i;
 
@@ -312,7 +317,8 @@ static void source_stage(struct function_job *job)
         int fd;
 
         if (source_open(api, job->key, &fd, &err) == ERR_OK) {
-                source_build(api, job->layer, job->language, job->layers, fd, source_built, job);
+                source_build(api, job->layer, job->language, job->layers, job_interpreter(job), fd,
+                             source_built, job);
         } else if (err.code == ERR_NOT_FOUND && job->url != NULL && !job->fetched) {
                 job->fetched = true;
                 source_fetch(api, &place, source_here, job);
@@ -373,7 +379,7 @@ static struct function_job *job_create(struct api *api, const struct store_row *
         }
         snprintf(job->key, sizeof(job->key), "%s", key);
         snprintf(job->language, sizeof(job->language), "%s", language);
-        source_layer(api, job->key, job->language, job->layers, job->layer);
+        source_layer(api, job->key, job->language, job->layers, job_interpreter(job), job->layer);
         return take_ptr(&job);
 }
 

@@ -1,12 +1,13 @@
 /*
  * api/function_image.h: a function as a portable OCI image: GET /v1/function/NAME/image is a tar of its image
- * layout, POST pushes it to a registry; and the pushes in the background to --image-registry.
+ * layout, POST pushes it to a registry; and the pushes in the background to --image-registry,
+ * of functions and of images.
  *
- * What is exported is the revision that serves. The row's internal part, once a push to --image-registry
- * ended:
+ * What is exported is the revision that serves. The row's internal part (a function's or an image's), once a
+ * push to --image-registry ended:
  *
  *      pushed: {number, registry, image?, error?}     of revision `number`: where it is, by digest, or why
- * not
+ * not; an image's number stands for all that it is made of
  */
 #ifndef DISPATCH_API_FUNCTION_IMAGE_H
 #define DISPATCH_API_FUNCTION_IMAGE_H
@@ -24,6 +25,7 @@ enum {
 /* What a job is to make (build/export.h). */
 struct image_input {
         json_t *json;
+        char language[SPAWN_NAME_MAX];
         uint32_t layer_count;
         char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX]; /* those that it is shown */
 };
@@ -31,6 +33,10 @@ struct image_input {
 /* Of the revision that serves; `reference` is its name in the layout. ERR_CONFLICT: none serves. */
 enum err_code image_compose(struct api *api, const struct store_row *row, const char *reference,
                             struct image_input *ret, struct err *err);
+/* Of an image that is READY: what its base's configuration says, and a label by which another server knows
+ * its language when it is a base image there. ERR_CONFLICT: it has no layers yet. */
+enum err_code image_compose_base(const struct store_row *row, const char *reference, struct image_input *ret,
+                                 struct err *err);
 void image_input_finish(struct image_input *input); /* wipes it */
 /* Where to push it; auth is borrowed, may be NULL. */
 enum err_code image_compose_push(struct api *api, struct image_input *input, const char *reference,
@@ -49,7 +55,11 @@ void function_images_finish(struct api *api);
 
 /* A function is READY: its image is pushed in the background where a registry is configured. */
 void function_push_later(struct api *api, const struct store_row *row);
-/* At start: those whose serving revision is not pushed yet. */
+/* The same of an image that is READY. */
+void image_push_later(struct api *api, const struct store_row *row);
+/* The row is deleted: a push of it that is at work ends. */
+void image_push_stop(struct api *api, const char *id);
+/* At start: those that are not pushed yet as they are now. */
 void function_pushes_resume(struct api *api);
 void function_pushes_finish(struct api *api);
 

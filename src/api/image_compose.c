@@ -1,5 +1,6 @@
-/* api/image_compose.c: what a function's image consists of, from the revision that serves. The same function
- * gives the same description: no ids, times or revisions are in it. */
+/* api/image_compose.c: what the image of a function consists of, from the revision that serves, and what one
+ * that functions are built on does. The same function gives the same description: no ids, times or revisions
+ * are in it. */
 #include "api/function_image.h"
 #include "api/functions.h"
 #include "api/resource.h"
@@ -170,19 +171,26 @@ static bool is_foreign(const char *layer)
         return strncmp(layer, "oci-", 4) == 0 || strncmp(layer, "stack-", 6) == 0;
 }
 
+/* The next one up; a foreign image's come all at once, where the first of them is. */
+static enum err_code layer_add(struct image_input *input, json_t *list, const char *layer,
+                               const json_t *blobs, bool *foreign, struct err *err)
+{
+        bool first = !*foreign;
+
+        if (!is_foreign(layer))
+                return part_add(input, list, layer, "", err);
+        *foreign = true;
+        return first ? blobs_add(list, blobs, err) : ERR_OK;
+}
+
 static enum err_code layers_compose(struct image_input *input, json_t *list, const struct revision *revision,
                                     const json_t *blobs, struct err *err)
 {
         enum err_code code = ERR_OK;
         bool foreign = false;
 
-        for (uint32_t i = 0; code == ERR_OK && i < revision->layer_count; i++) {
-                if (!is_foreign(revision->layers[i]))
-                        code = part_add(input, list, revision->layers[i], "", err);
-                else if (!foreign)
-                        code = blobs_add(list, blobs, err);
-                foreign |= is_foreign(revision->layers[i]);
-        }
+        for (uint32_t i = 0; code == ERR_OK && i < revision->layer_count; i++)
+                code = layer_add(input, list, revision->layers[i], blobs, &foreign, err);
         if (code == ERR_OK && json_array_append_new(list, json_pack("{s:b, s:s}", "runtime", 1, "by",
                                                                     "dispatch: the agent")) < 0)
                 return err_nomem(err);
@@ -223,6 +231,54 @@ enum err_code image_compose(struct api *api, const struct store_row *row, const 
                           "annotations", labels_of(revision, NULL), "reference", reference);
         if (input.json == NULL)
                 return err_nomem(err);
+        snprintf(input.language, sizeof(input.language), "%s", revision->language);
+        *ret = input;
+        input.json = NULL;
+        return ERR_OK;
+}
+
+/* What the base says, under the image's own name. */
+static json_t *base_config_of(const struct store_row *row, const char *language)
+{
+        own_json json_t *config = json_deep_copy(json_object_get(row->internal, "config"));
+        json_t *labels;
+        int failed = 0;
+
+        if (config == NULL)
+                config = json_object();
+        if (json_object_get(config, "Env") == NULL)
+                failed |= json_object_set_new(config, "Env", json_pack("[s]", "PATH=" IMAGE_PATH));
+        if (!json_is_object(json_object_get(config, "Labels")))
+                failed |= json_object_set_new(config, "Labels", json_object());
+        labels = json_object_get(config, "Labels");
+        failed |= env_text(labels, "org.opencontainers.image.title", row->name);
+        failed |= env_text(labels, "org.opencontainers.image.vendor", "Dispatch");
+        failed |= env_text(labels, "io.dispatchframework.language", language);
+        return failed == 0 ? take_ptr(&config) : NULL;
+}
+
+enum err_code image_compose_base(const struct store_row *row, const char *reference, struct image_input *ret,
+                                 struct err *err)
+{
+        const char *language = json_string_value(json_object_get(row->internal, "language"));
+        const json_t *names = json_object_get(row->internal, "layers");
+        __attribute__((cleanup(image_input_finish))) struct image_input input = {0};
+        own_json json_t *layers = json_array();
+        enum err_code code = ERR_OK;
+        bool foreign = false;
+
+        if (language == NULL || json_array_size(names) == 0)
+                return err_set(err, ERR_CONFLICT, "image %s has no layers yet", row->name);
+        for (size_t i = 0; code == ERR_OK && i < json_array_size(names); i++)
+                code = layer_add(&input, layers, json_string_value(json_array_get(names, i)),
+                                 json_object_get(row->internal, "blobs"), &foreign, err);
+        if (code != ERR_OK)
+                return code;
+        input.json = json_pack("{s:O, s:o, s:s}", "layers", layers, "config", base_config_of(row, language),
+                               "reference", reference);
+        if (input.json == NULL)
+                return err_nomem(err);
+        snprintf(input.language, sizeof(input.language), "%s", language);
         *ret = input;
         input.json = NULL;
         return ERR_OK;
@@ -262,12 +318,11 @@ static enum err_code input_file(const struct image_input *input, int *ret_fd, st
 uint64_t image_job_run(struct api *api, const struct store_row *row, const struct image_input *input,
                        int data_fd, const char *registry, builder_line line, builder_done done, void *arg)
 {
-        const struct revision *revision = function_serving(api, row);
         bool named = spawn_name_valid(row->organization, strlen(row->organization) + 1) &&
                      strlen(row->organization) < SPAWN_GROUP_MAX;
         struct builder_task task = {.kind = data_fd >= 0 ? "export" : "push",
                                     .organization = named ? row->organization : "",
-                                    .language = revision->language,
+                                    .language = input->language,
                                     .layers = (const char(*)[SPAWN_NAME_MAX])input->layers,
                                     .layer_count = input->layer_count,
                                     .slow = true,

@@ -6,6 +6,7 @@
 #include "api/images.h"
 #include "api/base_images.h"
 #include "api/explain.h"
+#include "api/function_image.h"
 #include "api/functions.h"
 #include "api/image_build.h"
 #include "api/image_log.h"
@@ -16,6 +17,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A built-in image that is being made for a row. */
 struct layer_job {
@@ -128,6 +130,8 @@ static void save(struct api *api, enum model_kind kind, struct store_row *row, e
         } else if (!status_is_pending(to)) {
                 image_log_moved(api, row->id);
                 wake(api, kind, row);
+                if (kind == MODEL_IMAGE)
+                        image_push_later(api, row);
         }
 }
 
@@ -410,12 +414,16 @@ enum err_code image_begin(struct change *change, struct err *err)
         return status_move(change->document, change->internal, to, NULL, err);
 }
 
-/* The caller's, else the one that the image has, else a new one. */
+/* Where the registry has it (function_push.c), until it has another; else the caller's, else the one that the
+ * image has, else a new one. */
 static enum err_code destination_keep(struct change *change, struct err *err)
 {
         json_t *stored = json_object_get(change->before.document, "imageDestination");
 
-        if (json_object_get(change->document, "imageDestination") != NULL)
+        bool pushed = json_object_get(change->before.internal, "pushed") != NULL &&
+                      strchr(json_string_value(stored) != NULL ? json_string_value(stored) : "", '@') != NULL;
+
+        if (!pushed && json_object_get(change->document, "imageDestination") != NULL)
                 return ERR_OK;
         stored = stored != NULL ? json_incref(stored) : api_image_url(change->api);
         return json_object_set_new(change->document, "imageDestination", stored) == 0 ? ERR_OK
@@ -462,6 +470,7 @@ bool image_committed(struct change *change)
         }
         if (change->verb == VERB_DELETE) {
                 image_log_remove(change->api, change->before.id);
+                image_push_stop(change->api, change->before.id);
         } else {
                 image_log_begin(change->api, change->after.id);
                 reconcile_again(change);

@@ -169,7 +169,8 @@ static bool check_start(struct api *api)
                 return false;
         if (source_open(api, source, &fd, NULL) != ERR_OK)
                 return check_look(api, active, layer);
-        source_build(api, layer, language, json_object_get(active, "layers"), fd, check_done, api);
+        source_build(api, layer, language, json_object_get(active, "layers"),
+                     json_string_value(json_object_get(active, "interpreter")), fd, check_done, api);
         return true;
 }
 

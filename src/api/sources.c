@@ -113,7 +113,7 @@ static bool is_compiled(const struct api *api, const char *language)
 }
 
 void source_layer(const struct api *api, const char *key, const char *language, const json_t *image,
-                  char layer[SPAWN_NAME_MAX])
+                  const char *interpreter, char layer[SPAWN_NAME_MAX])
 {
         crypto_hash_sha256_state state;
         char hex[SOURCE_HEX_LEN + 1];
@@ -125,6 +125,8 @@ void source_layer(const struct api *api, const char *key, const char *language, 
         hash_part(&state, str_of(language));
         if (is_compiled(api, language))
                 json_array_foreach(image, i, each) hash_part(&state, str_of(json_string_value(each)));
+        if (is_compiled(api, language) && interpreter != NULL)
+                hash_part(&state, str_of(interpreter));
         hash_hex(&state, hex);
         snprintf(layer, SPAWN_NAME_MAX, "fn-%s", hex);
 }
@@ -142,14 +144,14 @@ static uint32_t image_names(const json_t *image, char names[SPAWN_LAYERS_MAX][SP
 }
 
 void source_build(struct api *api, const char *layer, const char *language, const json_t *image,
-                  int archive_fd, builder_done done, void *arg)
+                  const char *interpreter, int archive_fd, builder_done done, void *arg)
 {
         char names[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX];
         struct builder *builder = api->config.builder;
 
         if (is_compiled(api, language))
                 builder_compile(builder, layer, language, (const char(*)[SPAWN_NAME_MAX])names,
-                                image_names(image, names), archive_fd, done, arg);
+                                image_names(image, names), interpreter, archive_fd, done, arg);
         else
                 builder_source(builder, layer, language, archive_fd, done, arg);
 }
@@ -358,7 +360,7 @@ void source_remove(struct api *api, const char *name)
         char layer[SPAWN_NAME_MAX];
 
         for (size_t i = 0; is_key(name) && i < runtimes->count; i++) {
-                source_layer(api, name, runtimes->runtimes[i].language, NULL, layer);
+                source_layer(api, name, runtimes->runtimes[i].language, NULL, NULL, layer);
                 builder_drop(api->config.builder, layer);
         }
         unlinkat(api->sources_fd, name, 0);

@@ -26,12 +26,12 @@ void sources_finish(struct api *api);
 void source_digest(struct str archive, char digest[SOURCE_HEX_LEN + 1]);
 void source_key(struct str organization, struct str project, const char *digest,
                 char key[SOURCE_HEX_LEN + 1]);
-/* `image`: names of layers, an array. */
+/* `image`: names of layers, an array; `interpreter`: the image's own, or NULL. */
 void source_layer(const struct api *api, const char *key, const char *language, const json_t *image,
-                  char layer[SPAWN_NAME_MAX]);
+                  const char *interpreter, char layer[SPAWN_NAME_MAX]);
 /* Makes the layer of an archive, which is taken over; ends before it returns where `image` cannot be. */
 void source_build(struct api *api, const char *layer, const char *language, const json_t *image,
-                  int archive_fd, builder_done done, void *arg);
+                  const char *interpreter, int archive_fd, builder_done done, void *arg);
 
 /* Held by something that is no row: until the release it is not removed, nor is its object (url; "": none).
  */

@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +36,9 @@ enum {
 #define IMAGE_BYTES_MAX (UINT64_C(16) << 30)
 
 static const char mirror_default[] = "http://deb.debian.org/debian";
+/* The signal that asked to end; what was begun is removed first. */
+static volatile sig_atomic_t stopped;
+
 static const char user_of_image[] = "1000:1000";
 
 struct base_image {
@@ -225,6 +229,29 @@ static enum err_code epoch_find(struct base_image *image, struct err *err)
         return debroot_epoch(url, image->suite, &image->epoch, err);
 }
 
+static void on_signal(int number)
+{
+        stopped = number;
+}
+
+/* A second one ends the program at once. What was ignored stays so. */
+static void signals_watch(void)
+{
+        static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+        struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, before;
+
+        for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+                if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+                        (void)sigaction(numbers[i], &action, NULL);
+        }
+}
+
+static enum err_code on_tick(void *arg, struct err *err)
+{
+        (void)arg;
+        return stopped != 0 ? err_set(err, ERR_CANCELLED, "ended by signal %d", (int)stopped) : ERR_OK;
+}
+
 static void on_line(void *arg, struct str line)
 {
         const struct base_image *image = arg;
@@ -263,6 +290,7 @@ static enum err_code layer_make(struct base_image *image, struct oci *oci, struc
                                .epoch = image->epoch,
                                .data = on_data,
                                .line = on_line,
+                               .tick = on_tick,
                                .arg = image};
         struct tar_out out;
         char by[256];
@@ -389,6 +417,8 @@ static enum err_code make(struct base_image *image, struct oci_blob *ret, struct
         own_fd int dir_fd = open(staging, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         enum err_code code = dir_fd < 0 || fchmod(dir_fd, 0755) < 0 ? err_sys(err, "open %s", staging)
                                                                     : layout_make(image, dir_fd, ret, err);
+        if (code == ERR_OK)
+                code = on_tick(NULL, err);
         if (code == ERR_OK && renamed && renameat2(AT_FDCWD, staging, AT_FDCWD, folder, RENAME_NOREPLACE) < 0)
                 code = err_disk(err, "put the layout in its place at %s", folder);
         else if (code == ERR_OK && !renamed)
@@ -412,6 +442,8 @@ static enum err_code run(struct base_image *image, const char *runtimes, struct 
         if (code == ERR_OK)
                 code = epoch_find(image, err);
         if (code == ERR_OK)
+                code = on_tick(NULL, err);
+        if (code == ERR_OK)
                 code = make(image, ret, err);
         return code;
 }
@@ -430,6 +462,7 @@ int base_image_main(const char *runtimes, int argc, char **argv)
                 return fputs(help_text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         if (asked < 0)
                 return EXIT_USAGE;
+        signals_watch();
         enum err_code code = run(image, runtimes, &manifest, &err);
         buf_finish(&image->packages);
         registries_destroy(image->registries);

@@ -5,6 +5,7 @@
 #include "build/dpkg.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -116,6 +117,13 @@ static enum err_code on_data(void *arg, const void *bytes, size_t len, struct er
         return made->root->data(made->root->arg, bytes, len, err);
 }
 
+static enum err_code on_tick(void *arg, struct err *err)
+{
+        struct made *made = arg;
+
+        return made->root->tick(made->root->arg, err);
+}
+
 struct arguments {
         const char *items[ARGS_MAX + DEBROOT_SOURCES_MAX];
         size_t count;
@@ -177,6 +185,8 @@ enum err_code debroot_make(const struct debroot *root, struct err *err)
         struct tool tool = {.argv = arguments.items,
                             .data = root->folder != NULL ? NULL : on_data,
                             .line = on_line,
+                            .tick = root->tick != NULL ? on_tick : NULL,
+                            .stop_signal = root->tick != NULL ? SIGTERM : 0,
                             .arg = &made};
         enum err_code code = environment_set(root->epoch, err);
         if (code == ERR_OK)

@@ -29,7 +29,8 @@ struct debroot {
         const char *folder; /* of a job that may not mount, in which /proc and /dev are there already; NULL: a
                                tar goes to `data` */
         enum err_code (*data)(void *arg, const void *bytes, size_t len, struct err *err);
-        void (*line)(void *arg, struct str line); /* mmdebstrap's own; may be NULL */
+        void (*line)(void *arg, struct str line);          /* mmdebstrap's own; may be NULL */
+        enum err_code (*tick)(void *arg, struct err *err); /* see build/tool.h; may be NULL */
         void *arg;
 };
 

@@ -33,13 +33,16 @@ static const char folder[] = "/function", runtime_folder[] = "/runtime";
 
 struct arguments {
         uint64_t disk_mib, files_max, memory_mib;
+        char *program; /* the image's own interpreter; NULL: the runtime's */
 };
 
 static bool arguments_parse(int argc, char **argv, struct arguments *ret)
 {
-        return argc == 6 && str_to_u64(str_of(argv[3]), &ret->disk_mib) && ret->disk_mib <= DISK_MIB_LIMIT &&
-               str_to_u64(str_of(argv[4]), &ret->files_max) && ret->files_max <= FILES_LIMIT &&
-               str_to_u64(str_of(argv[5]), &ret->memory_mib) && ret->memory_mib <= UINT32_MAX;
+        ret->program = argc == 7 ? argv[6] : NULL;
+        return (argc == 6 || argc == 7) && str_to_u64(str_of(argv[3]), &ret->disk_mib) &&
+               ret->disk_mib <= DISK_MIB_LIMIT && str_to_u64(str_of(argv[4]), &ret->files_max) &&
+               ret->files_max <= FILES_LIMIT && str_to_u64(str_of(argv[5]), &ret->memory_mib) &&
+               ret->memory_mib <= UINT32_MAX;
 }
 
 static enum err_code runtime_load(struct runtime *ret, struct err *err)
@@ -93,6 +96,8 @@ static enum err_code compile(const struct arguments *arguments, struct tree *tre
         if (argc == 0 || argc > ARGUMENTS_MAX)
                 return err_set(err, ERR_INVALID, "the runtime of %s compiles nothing", runtime.language);
         argv_split(text, argc, argv);
+        if (arguments->program != NULL && strcmp(argv[0], runtime.argv) == 0)
+                argv[0] = arguments->program;
         code = inside_run(argv, folder, &result, err);
         if (code != ERR_OK)
                 return err_wrap(err, code, "compile the source");
@@ -152,7 +157,7 @@ int main(int argc, char **argv)
         ssize_t wrote;
 
         if (!arguments_parse(argc, argv, &arguments)) {
-                fputs("dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB\n"
+                fputs("dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB [PROGRAM]\n"
                       "Started by dispatch-spawn; not for use by hand.\n",
                       stderr);
                 return 2;

@@ -26,6 +26,7 @@ struct stream_of {
 struct running {
         const struct tool *tool;
         pid_t pid;
+        bool stopping; /* what it still says is nobody's */
         struct stream_of streams[STREAMS];
         char chunk[TOOL_CHUNK];
 };
@@ -48,7 +49,7 @@ static struct str line_clean(char *line, size_t len)
 
 static void line_end(const struct running *running, struct stream_of *stream)
 {
-        if (running->tool->line != NULL && stream->len > 0)
+        if (running->tool->line != NULL && stream->len > 0 && !running->stopping)
                 running->tool->line(running->tool->arg, line_clean(stream->line, stream->len));
         stream->len = 0;
         stream->cut = false;
@@ -79,6 +80,8 @@ static enum err_code stream_take(struct running *running, struct stream_of *stre
                 close(take_fd(&stream->fd));
                 return ERR_OK;
         }
+        if (running->stopping)
+                return ERR_OK;
         if (stream->bytes)
                 return running->tool->data(running->tool->arg, running->chunk, (size_t)got, err);
         lines_take(running, stream, running->chunk, (size_t)got);
@@ -93,7 +96,7 @@ static enum err_code streams_take(struct running *running, struct err *err)
 {
         own_fd int ended_fd = pidfd_open(running->pid, 0);
         enum err_code code = ended_fd < 0 ? err_sys(err, "watch the program") : ERR_OK;
-        enum err_code (*tick)(void *arg, struct err *err) = running->tool->tick;
+        enum err_code (*tick)(void *arg, struct err *err) = running->stopping ? NULL : running->tool->tick;
         bool ended = false;
 
         while (code == ERR_OK && (running->streams[0].fd >= 0 || running->streams[1].fd >= 0)) {
@@ -127,9 +130,9 @@ _Noreturn static void child(const struct tool *tool, int out_fd, int error_fd, i
         int in_fd = tool->input_given ? tool->input_fd : open("/dev/null", O_RDONLY | O_CLOEXEC);
 
         sigemptyset(&none);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0 &&
-            in_fd >= 0 && dup2(in_fd, STDIN_FILENO) >= 0 && dup2(out_fd, STDOUT_FILENO) >= 0 &&
-            dup2(error_fd, STDERR_FILENO) >= 0 &&
+        if ((tool->stop_signal == 0 || setpgid(0, 0) == 0) && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+            sigprocmask(SIG_SETMASK, &none, NULL) == 0 && in_fd >= 0 && dup2(in_fd, STDIN_FILENO) >= 0 &&
+            dup2(out_fd, STDOUT_FILENO) >= 0 && dup2(error_fd, STDERR_FILENO) >= 0 &&
             (!tool->directory_given || fchdir(tool->directory_fd) == 0) &&
             (!tool->here_is_root || chroot(".") == 0) && close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0) {
                 char *const *argv = (char *const *)(void *)tool->argv;
@@ -156,6 +159,19 @@ static int status_of(int wait_status)
         return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+static void stop(struct running *running)
+{
+        struct err ignored;
+
+        if (running->tool->stop_signal == 0) {
+                (void)kill(running->pid, SIGKILL);
+                return;
+        }
+        (void)kill(-running->pid, running->tool->stop_signal);
+        running->stopping = true;
+        (void)streams_take(running, &ignored);
+}
+
 static enum err_code follow(struct running *running, int failed_fd, int *ret_status, struct err *err)
 {
         int failed = 0, wait_status = 0;
@@ -166,7 +182,7 @@ static enum err_code follow(struct running *running, int failed_fd, int *ret_sta
         else
                 code = streams_take(running, err);
         if (code != ERR_OK)
-                (void)kill(running->pid, SIGKILL);
+                stop(running);
         while (waitpid(running->pid, &wait_status, 0) < 0 && errno == EINTR)
                 ;
         if (code == ERR_OK)

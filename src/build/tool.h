@@ -30,6 +30,9 @@ struct tool {
         void (*line)(void *arg, struct str line);
         /* Called every second at least; an error ends the program. */
         enum err_code (*tick)(void *arg, struct err *err);
+        /* Sent where `data` or `tick` failed, to the program and all that it started: it has a process group
+         * of its own then, and is waited for while it cleans up. 0: it is killed. */
+        int stop_signal;
         void *arg;
 };
 

@@ -438,6 +438,7 @@ static void build_fill(struct spawn_build *build, const struct builder_task *tas
         snprintf(build->kind, sizeof(build->kind), "%s", task->kind);
         snprintf(build->organization, sizeof(build->organization), "%s",
                  task->organization != NULL ? task->organization : "");
+        snprintf(build->program, sizeof(build->program), "%s", task->program != NULL ? task->program : "");
         build->layer_count = task->layer_count;
         build->network = task->network;
         build->fds = (task->input_fd >= 0 ? SPAWN_BUILD_INPUT : 0) |
@@ -459,6 +460,10 @@ uint64_t builder_run(struct builder *builder, const struct builder_task *task, b
                 return 0;
         job->input_fd = take_fd(&input_fd);
         job->data_fd = take_fd(&data_fd);
+        if (task->program != NULL && strlen(task->program) >= SPAWN_PROGRAM_MAX) {
+                submit_failed(job, ERR_UNPROCESSABLE, "the path of the image's interpreter is too long");
+                return 0;
+        }
         job->build = calloc(1, sizeof(*job->build));
         if (job->build == NULL) {
                 submit_failed(job, ERR_NO_MEMORY, "out of memory");
@@ -489,14 +494,15 @@ void builder_cancel(struct builder *builder, uint64_t id)
 }
 
 void builder_compile(struct builder *builder, const char *layer, const char *language,
-                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, int archive_fd,
-                     builder_done done, void *arg)
+                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, const char *interpreter,
+                     int archive_fd, builder_done done, void *arg)
 {
         const struct builder_task task = {.kind = "source",
                                           .layer = layer,
                                           .language = language,
                                           .layers = image,
                                           .layer_count = image_count,
+                                          .program = interpreter,
                                           .input_fd = archive_fd,
                                           .data_fd = -1};
 
@@ -507,7 +513,7 @@ void builder_compile(struct builder *builder, const char *layer, const char *lan
 void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
                     builder_done done, void *arg)
 {
-        builder_compile(builder, layer, language, NULL, 0, archive_fd, done, arg);
+        builder_compile(builder, layer, language, NULL, 0, NULL, archive_fd, done, arg);
 }
 
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg)

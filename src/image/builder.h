@@ -63,6 +63,7 @@ struct builder_task {
         const char *serial; /* cut at BUILDER_SERIAL_MAX */
         const char (*layers)[SPAWN_NAME_MAX]; /* the image */
         uint32_t layer_count;
+        const char *program; /* the image's own interpreter (wire/spawn.h), or NULL */
         enum spawn_network network;
         bool slow; /* it may take more than a few seconds */
         uint32_t memory_mib, cpu_millicores, pids_max, tmp_mib, disk_mib, files_max;
@@ -87,10 +88,11 @@ void builder_cancel(struct builder *builder, uint64_t id);
  * `layer`. If that layer exists already, done is called without a job. */
 void builder_source(struct builder *builder, const char *layer, const char *language, int archive_fd,
                     builder_done done, void *arg);
-/* The same of a language whose manifest has a compiler: it runs in the image with these layers. */
+/* The same of a language whose manifest has a compiler: it runs in the image with these layers, by its
+ * own `interpreter` (NULL: the runtime's); ERR_UNPROCESSABLE where that path is too long. */
 void builder_compile(struct builder *builder, const char *layer, const char *language,
-                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, int archive_fd,
-                     builder_done done, void *arg);
+                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, const char *interpreter,
+                     int archive_fd, builder_done done, void *arg);
 /* The built-in base image of a language: a layer named by its digest. */
 void builder_builtin(struct builder *builder, const char *language, builder_done done, void *arg);
 /* Is the layer there? ERR_OK, or ERR_NOT_FOUND. */

@@ -130,7 +130,8 @@ static const struct model_field image_fields[] = {
         FIELD("imageURL", STRING, .flags = MODEL_ALIAS | MODEL_NOT_SEED, .of = "imageDestination",
               .about = "Another name of `imageDestination`."),
         FIELD("imageDestination", STRING,
-              .about = "Name under which the image is kept; made by the server unless it is given."),
+              .about = "Name under which the image is kept; made by the server unless it is given. Once "
+                       "--image-registry has the image: where, by digest."),
         FIELD("groups", STRINGS, .flags = MODEL_ALWAYS, .about = "Kept as it is sent."),
         FIELD("language", STRING, .flags = MODEL_READONLY, .about = "Language of the base image."),
         FIELD_REASON,

@@ -607,13 +607,16 @@ static enum err_code job_run(struct build *build, const int *fds, struct err *er
         if (in_image && spawn->system_fd < 0)
                 return err_set(err, ERR_SYSTEM, "the build needs dispatch-system beside dispatch-spawn");
         int program_fd = build->inside ? spawn->inside_fd : in_image ? spawn->system_fd : spawn->helper_fd;
-        int len = snprintf(argv, sizeof(argv), "%s%c%s%c%s%c%u%c%u%c%u",
+        bool program = build->inside && asked->program[0] != '\0';
+        int len = snprintf(argv, sizeof(argv), "%s%c%s%c%s%c%u%c%u%c%u%c%s",
                            build->inside ? "dispatch-inside" : "dispatch-build", 0, asked->kind, 0,
                            asked->language[0] != '\0' ? asked->language : "-", 0, asked->disk_mib, 0,
-                           asked->files_max, 0, asked->memory_mib);
+                           asked->files_max, 0, asked->memory_mib, 0, asked->program);
         struct sandbox_process process = {.argv = argv,
                                           .argv_len = (size_t)len + 1,
-                                          .argc = build->inside ? 6 : 5,
+                                          .argc = program         ? 7
+                                                  : build->inside ? 6
+                                                                  : 5,
                                           .fds = {theirs},
                                           .fd_count = 1,
                                           .program_fd = program_fd};

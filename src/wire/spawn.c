@@ -236,7 +236,7 @@ bool spawn_argv_program(char argv[SPAWN_ARGV_MAX], const char *program)
                 if (argv[i] != '\0')
                         return false;
         }
-        if (len >= SPAWN_ARGV_MAX / 2)
+        if (len >= SPAWN_PROGRAM_MAX)
                 return false;
         if (len > old)
                 memmove(argv + len, argv + old, SPAWN_ARGV_MAX - len);
@@ -286,6 +286,14 @@ const struct spawn_kind *spawn_kind_find(const char *name)
 }
 
 /* Only what the kind has. */
+/* A path of the image, only where a tool runs in it. */
+static bool program_ok(const struct spawn_build *build, const struct spawn_kind *kind)
+{
+        return text_ends(build->program, sizeof(build->program)) &&
+               (build->program[0] == '\0' ||
+                (build->program[0] == '/' && kind->inside && build->layer_count > 0));
+}
+
 static enum err_code check_kind(const struct spawn_build *build, const struct spawn_kind *kind,
                                 struct err *err)
 {
@@ -296,6 +304,8 @@ static enum err_code check_kind(const struct spawn_build *build, const struct sp
                 return bad(err, "layer");
         if ((build->fds & kind->fds) != kind->fds || (build->fds & ~(kind->fds | kind->may_fds)) != 0)
                 return bad(err, "descriptors");
+        if (!program_ok(build, kind))
+                return bad(err, "program");
         if (build->layer_count > (kind->image || kind->parts ? SPAWN_LAYERS_MAX : 0))
                 return bad(err, "count of layers");
         if (kind->root && kind->image && build->layer_count == 0)

@@ -27,6 +27,7 @@ enum {
         SPAWN_GROUP_MAX = 72,  /* with its NUL; an organization's or function's name in the cgroup tree */
         SPAWN_LAYERS_MAX = 8,  /* layers of an image */
         SPAWN_ARGV_MAX = 1024, /* bytes of all arguments, each NUL-terminated */
+        SPAWN_PROGRAM_MAX = SPAWN_ARGV_MAX / 2, /* with its NUL; the path of an image's interpreter */
         SPAWN_TEXT_MAX = 480,
         SPAWN_INFO_MAX = 2048,
         SPAWN_FDS_MAX = 3,         /* descriptors with one frame */
@@ -189,8 +190,9 @@ struct spawn_build {
         char layer[SPAWN_NAME_MAX];         /* the name the result gets; "" where the job names it */
         uint32_t layer_count;               /* 0: no image */
         char layers[SPAWN_LAYERS_MAX][SPAWN_NAME_MAX]; /* the image, lowest first */
-        uint32_t network;                              /* enum spawn_network */
-        uint32_t fds;                                  /* bits SPAWN_BUILD_*: which come along */
+        char program[SPAWN_PROGRAM_MAX]; /* source: the image's own interpreter; "": the runtime's */
+        uint32_t network;                /* enum spawn_network */
+        uint32_t fds;                    /* bits SPAWN_BUILD_*: which come along */
         uint32_t memory_mib;
         uint32_t cpu_millicores;
         uint32_t pids_max;
@@ -274,7 +276,8 @@ union spawn_frame {
  *
  * A kind that goes on inside its image: once dispatch-build has ended well, dispatch-inside runs in a sandbox
  * whose root is the image, with the staging folder writable at /function and the language's folder at
- * /runtime: dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB, descriptors as above. The job has
+ * /runtime: dispatch-inside KIND LANGUAGE DISK_MIB FILES_MAX MEMORY_MIB [PROGRAM], descriptors as above;
+ * PROGRAM takes the place of the runtime's interpreter where that is what the tool runs with. The job has
  * done what both have; the info is the first one's. Kind "source" does, and does not see its image before:
  * the tool is the manifest's compiler (image/runtime.h). Kind "deps" is nothing but dispatch-inside,
  * which runs the manifest's installer: see build/inside_deps.h and, for its input, image/deps_input.h.

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 
@@ -157,6 +158,31 @@ def quick(tmp_path, monkeypatch):
         assert os.listdir(tmp_path / "temporary") == []
         return done
     return make
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_that_is_ended_leaves_nothing(tmp_path, number):
+    """An mmdebstrap that is in the middle of its work, with a child that holds the folder."""
+    program, temporary = tmp_path / "bin" / "mmdebstrap", tmp_path / "temporary"
+    program.parent.mkdir()
+    temporary.mkdir()
+    # As the real one: it waits for its worker, which alone cleans up.
+    program.write_text("""#!/bin/sh
+trap : TERM
+(root=$(mktemp -d "$TMPDIR/mmdebstrap.XXXXXX"); trap 'rm -r "$root"; kill $waits; exit 1' TERM; sleep 1000 & waits=$!; echo begun >&2; wait) &
+worker=$!
+while kill -0 $worker 2>/dev/null; do wait $worker; done
+""")
+    program.chmod(0o755)
+    environment = harness.clean_environment(PATH=f"{program.parent}:{os.environ['PATH']}", TMPDIR=str(temporary), SOURCE_DATE_EPOCH="1")
+    with subprocess.Popen([os.path.join(harness.BUILD, "dispatch-server"), "base-image", "native", "--suite", "bookworm", "--output",
+                           f"oci:{tmp_path}/made"], env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr.readline() == "begun\n"
+        assert len(os.listdir(temporary)) == 1
+        running.send_signal(number)
+        said = running.stderr.read()
+    assert (running.returncode, said) == (1, f"base-image: ended by signal {int(number)}\n")
+    assert os.listdir(temporary) == [] and sorted(os.listdir(tmp_path)) == ["bin", "temporary"]
 
 
 @pytest.fixture(scope="module")

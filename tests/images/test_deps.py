@@ -135,7 +135,7 @@ def test_a_package_and_what_it_needs_are_there_for_functions(server):
     staging_is_empty(server)
 
 
-def moved(root):
+def moved(root, program="python3"):
     """The members of an image: a root of Debian whose interpreter is at another place."""
     yield oci.folder("usr/local/bin")
     for folder, folders, files in os.walk(root):
@@ -143,16 +143,18 @@ def moved(root):
             path = os.path.join(folder, name)
             within = os.path.relpath(path, root)
             if os.path.islink(path):
-                if within == "usr/bin/python3":
-                    yield oci.link("usr/local/bin/python3", os.readlink(path))
+                target = os.readlink(path)
+                if within == f"usr/bin/{program}":
+                    target = os.path.normpath(os.path.join("/usr/bin", target)) if "/" in target else target
+                    yield oci.link(f"usr/local/bin/{program}", target)
                 else:
-                    yield oci.link(within, os.readlink(path))
+                    yield oci.link(within, target)
             elif os.path.isdir(path):
                 if within != "usr/local/bin":
                     yield oci.folder(within)
             else:
                 with open(path, "rb") as file:
-                    is_program = os.path.dirname(within) == "usr/bin" and name.startswith("python3.")
+                    is_program = os.path.dirname(within) == "usr/bin" and name.startswith(f"{program}.")
                     yield oci.member(f"usr/local/bin/{name}" if is_program else within, file.read(),
                                      mode=os.stat(path).st_mode & 0o777)
 
@@ -171,6 +173,24 @@ def test_a_base_image_with_its_interpreter_elsewhere(server, disk):
     server.function("elsewhere", "import fine, sys\ndef handle(ctx, payload):\n    return [fine.VERSION, sys.executable]\n",
                     image="elsewhere")
     assert server.run("elsewhere")["output"] == ["2.0", "/usr/local/bin/python3"]
+    staging_is_empty(server)
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/javac") or not os.path.exists(os.path.join(harness.BUILD, "runtimes", "java", "manifest")),
+                    reason="no JDK: sudo tools/install-deps test")
+def test_a_compiler_runs_with_the_interpreter_of_its_image(server, disk):
+    server.image("java-builtin", "builtin:java")
+    layer = server.api("GET", "/v1/image/java-builtin").json["backingObject"]["layers"][0]
+    image = oci.Image(oci.tar(*moved(os.path.join(server.state, "layers", layer), "java")), packing="",
+                      config={"Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]})
+    reference = "oci:" + image.layout(os.path.join(disk, "java-elsewhere"))
+    assert server.api("POST", "/v1/baseimage", {"name": "java-elsewhere", "dockerUrl": reference, "language": "java"}).status == 201
+    found = server.wait_status("baseimage", "java-elsewhere", timeout_s=120)["backingObject"]["layers"]
+    assert not os.path.lexists(os.path.join(server.state, "layers", found[0], "usr/bin/java"))
+    server.image("java-elsewhere", "java-elsewhere")
+    server.function("java-elsewhere", {"Twice.java": "public class Twice { public Object handle(Object context, String payload) "
+                                       "{ return payload + payload + System.getProperty(\"java.vendor\").isEmpty(); } }"}, image="java-elsewhere")
+    assert server.run("java-elsewhere", "a")["output"] == "aafalse"
     staging_is_empty(server)
 
 

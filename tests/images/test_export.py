@@ -429,3 +429,85 @@ def test_a_registry_that_is_away_is_told_and_delays_nothing(tmp_path):
 def test_without_a_registry_nothing_is_pushed(server):
     found = server.api("GET", "/v1/function/hello-native").json
     assert found["functionImageURL"].startswith("dispatch/") and condition(found, "ImagePushed") is None
+    assert server.api("GET", "/v1/image/native").json["imageDestination"].startswith("dispatch/")
+
+
+@contextlib.contextmanager
+def pushing(folder, prefix):
+    made = harness.Server(folder=str(folder), options=[
+        "--registry-local", "127.0.0.1", "--registry-insecure", "127.0.0.1", "--image-registry", prefix])
+    try:
+        yield made.start()
+    finally:
+        made.finish()
+
+
+def image_pushed(server, name):
+    found = server.api("GET", f"/v1/image/{name}").json
+    return found if "@sha256:" in found["imageDestination"] else None
+
+
+def test_ready_images_are_pushed_and_are_base_images_elsewhere(registry, tmp_path):
+    digests = []
+    for folder in ("one", "two"):
+        with pushing(tmp_path / folder, f"{registry.name}/{folder}") as made:
+            assert made.image("base", "builtin:native")["imageDestination"].startswith("dispatch/")
+            found = harness.poll(lambda: image_pushed(made, "base"), 60, "the push")
+            assert condition(found, "ImagePushed")["status"] == "True"
+            assert found["imageDestination"].startswith(f"{registry.name}/{folder}/image-{found['id']}@sha256:")
+            table = made.cli("get", "image", "base").stdout
+            assert found["imageDestination"] in table, table
+            digests.append(found["imageDestination"].rpartition("@")[2])
+            if folder == "one":
+                origin = found["imageDestination"]
+                continue
+            # What the first server pushed, by the language that its label says.
+            body = {"name": "again", "baseImageName": origin}
+            assert made.api("POST", "/v1/image", body).status == 201
+            assert made.wait_status("image", "again")["language"] == "native"
+            made.function("hello", SOURCES["native"], image="again", env={"LEVEL": "7"})
+            assert made.run("hello", "x")["output"] == {"got": "x", "level": "7"}
+            # Whose blobs go on as they came.
+            again = harness.poll(lambda: image_pushed(made, "again"), 60, "the push of the image from elsewhere")
+            layers = [json.loads(registry.get(f"/v2/{name}/manifests/{digest}")[1])["layers"] for name, digest in
+                      (each["imageDestination"].removeprefix(registry.name + "/").split("@") for each in (found, again))]
+            assert layers[0] == layers[1]
+            # An update is pushed again, and until then what the registry has stands there.
+            reply = made.api("PUT", "/v1/image/again", {"baseImageName": "builtin:python3", "imageDestination": "mine"})
+            assert reply.status == 200 and reply.json["imageDestination"] == again["imageDestination"]
+            harness.poll(lambda: image_pushed(made, "again")["imageDestination"] != again["imageDestination"], 60, "the second push")
+            assert made.api("DELETE", "/v1/image/base").status == 200
+    assert digests[0] == digests[1]
+
+
+def test_an_image_that_cannot_be_pushed_says_why_and_is_tried_again_at_a_start(registry, tmp_path):
+    with pushing(tmp_path / "s", f"127.0.0.1:{harness.free_port()}/fn") as made:
+        made.image("base", "builtin:native")
+        found = harness.poll(lambda: condition(made.api("GET", "/v1/image/base").json, "ImagePushed"), 60, "the reason")
+        assert found["status"] == "False" and "unreachable" in found["message"]
+        assert made.api("GET", "/v1/image/base").json["imageDestination"].startswith("dispatch/")
+        assert "push an image" in made.log(10000)
+        made.kill()
+        made.options[made.options.index("--image-registry") + 1] = f"{registry.name}/later"
+        made.start()
+        harness.poll(lambda: image_pushed(made, "base"), 60, "the push after a restart")
+
+
+def processes_with(word):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            if word.encode() in file.read():
+                found.append(int(pid))
+    return found
+
+
+def test_deleting_an_image_ends_its_push(tmp_path):
+    need("skopeo")
+    with socket.create_server(("127.0.0.1", 0)) as silent, \
+            pushing(tmp_path / "s", f"127.0.0.1:{silent.getsockname()[1]}/fn") as made:
+        word = f"image-{made.image('base', 'builtin:native')['id']}"
+        harness.poll(lambda: processes_with(word), 60, "the push")
+        assert made.api("DELETE", "/v1/image/base").status == 200
+        harness.poll(lambda: not processes_with(word), 30, "the end of the push")
+        made.image("next", "builtin:native")

@@ -89,11 +89,12 @@ void builder_source(struct builder *builder, const char *layer, const char *lang
 }
 
 void builder_compile(struct builder *builder, const char *layer, const char *language,
-                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, int archive_fd,
-                     builder_done done, void *arg)
+                     const char (*image)[SPAWN_NAME_MAX], uint32_t image_count, const char *interpreter,
+                     int archive_fd, builder_done done, void *arg)
 {
         (void)image;
         (void)image_count;
+        (void)interpreter;
         builder_source(builder, layer, language, archive_fd, done, arg);
 }
 

@@ -202,7 +202,18 @@ static void a_build_names_its_layer_only_for_source(void **state)
         frame.build.network = SPAWN_NETWORK_HOST;
         assert_int_equal(check(&frame), ERR_INVALID);
         frame.build.network = SPAWN_NETWORK_NONE;
+        memcpy(frame.build.program, "/opt/java", sizeof("/opt/java")); /* and no image */
+        assert_int_equal(check(&frame), ERR_INVALID);
         frame.build.layer_count = 1;
+        assert_int_equal(check(&frame), ERR_INVALID);
+        memcpy(frame.build.layers[0], "image", sizeof("image"));
+        assert_int_equal(check(&frame), ERR_OK);
+        frame.build.program[0] = '.';
+        assert_int_equal(check(&frame), ERR_INVALID);
+        memset(frame.build.program, '/', sizeof(frame.build.program));
+        assert_int_equal(check(&frame), ERR_INVALID);
+        memset(frame.build.program, 0, sizeof(frame.build.program));
+        memset(frame.build.layers[0], 0, sizeof(frame.build.layers[0]));
         assert_int_equal(check(&frame), ERR_INVALID);
         frame.build.layer_count = 0;
         frame.build.pids_max = 0;
