@@ -33,6 +33,28 @@ static void check_reason(struct str text)
                 assert((unsigned char)*c >= ' ' && *c != 0x7f);
 }
 
+/* Of what the text lists, and of packages that the seeds name. */
+static void check_origins(struct str text, json_t *packages)
+{
+        const json_t *package;
+        size_t i;
+
+        (void)json_array_append_new(packages, json_pack("{s:s, s:s, s:s, s:s}", "type", "deb", "name", "jq",
+                                                        "version", "1", "architecture", "amd64"));
+        (void)json_array_append_new(
+                packages, json_pack("{s:s, s:s, s:s}", "type", "deb", "name", "jq", "version", "2"));
+        if (catalogue_origins(text, packages, NULL) != ERR_OK)
+                return;
+        json_array_foreach(packages, i, package)
+        {
+                const char *origin = json_string_value(json_object_get(package, "origin"));
+
+                assert(origin == NULL || (origin[0] != '\0' && strlen(origin) <= CATALOGUE_ORIGIN_MAX));
+                for (; origin != NULL && *origin != '\0'; origin++)
+                        assert((unsigned char)*origin > ' ' && *origin != 0x7f);
+        }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         static enum err_code (*const parsers[])(struct str text, json_t * packages, struct err * err) = {
@@ -50,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         check_text(package, "version");
                 }
         }
+        check_origins(text, packages);
         json_decref(packages);
         assert(catalogue_os(text, STR("ID")).len <= text.len);
         check_reason(text);

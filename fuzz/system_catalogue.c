@@ -50,13 +50,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         struct str rest = {(const char *)data, size}, before = str_cut(&rest, '\0'),
                    after = str_cut(&rest, '\0');
-        own_buf struct buf out = {.max = SYSTEM_CATALOGUE_MAX};
+        own_buf struct buf out = {.max = SYSTEM_CATALOGUE_MAX}, origins = {.max = SYSTEM_CATALOGUE_MAX};
         struct debroot_why why = {.text = ""};
         uint64_t date;
 
         if (size == 0)
                 return 0;
-        if (system_catalogue(before, after, rest, &out, NULL) == ERR_OK)
+        if (system_catalogue(before, after, rest, &out, &origins, NULL) == ERR_OK)
                 catalogue_check(&out);
         sources_check((struct str){(const char *)data, size});
         (void)deb_name_valid(before);

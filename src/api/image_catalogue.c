@@ -97,6 +97,7 @@ static json_t *package_clean(const json_t *package, const char *from)
 {
         struct str type = json_str(package, "type"), name = json_str(package, "name");
         struct str version = json_str(package, "version"), architecture = json_str(package, "architecture");
+        struct str origin = json_str(package, "origin");
 
         if (type.len == 0 || name.len == 0 || version.len == 0)
                 return NULL;
@@ -104,6 +105,8 @@ static json_t *package_clean(const json_t *package, const char *from)
                                   "version", json_of(version), "from", from);
         if (architecture.len > 0)
                 (void)json_object_set_new(clean, "architecture", json_of(architecture));
+        if (origin.len > 0)
+                (void)json_object_set_new(clean, "origin", json_of(origin));
         return clean;
 }
 

@@ -11,9 +11,9 @@
 
 /*
  * `done` is called once, later. packages (borrowed) is {"distribution"?, "release"?, "packages": [{"type",
- * "name", "version", "architecture"?, "from"}]}, where `from` is "base" for what the base image has and
- * "image" for what was added to it; NULL: err says why. What an image says of itself is as hostile as the
- * image: here it is of that form, and bounded.
+ * "name", "version", "architecture"?, "from", "origin"?}]}, where `from` is "base" for what the base image
+ * has and "image" for what was added to it, and `origin` the URI that it was fetched from; NULL: err says
+ * why. What an image says of itself is as hostile as the image: here it is of that form, and bounded.
  */
 typedef void (*image_catalogue_done)(void *arg, json_t *packages, const struct err *err);
 

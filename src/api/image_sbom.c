@@ -72,10 +72,15 @@ static json_t *component(const json_t *package, struct str distribution)
 
         if (purl(&url, package, distribution) != ERR_OK || buf_text(&url) == NULL)
                 return NULL;
-        return json_pack("{s:s, s:s, s:o, s:o, s:s, s:[{s:s, s:O}]}", "type", "library", "bom-ref",
-                         buf_text(&url), "name", json_of(json_str(package, "name")), "version",
-                         json_of(json_str(package, "version")), "purl", buf_text(&url), "properties", "name",
-                         "dispatch:from", "value", json_object_get(package, "from"));
+        json_t *item = json_pack("{s:s, s:s, s:o, s:o, s:s, s:[{s:s, s:O}]}", "type", "library", "bom-ref",
+                                 buf_text(&url), "name", json_of(json_str(package, "name")), "version",
+                                 json_of(json_str(package, "version")), "purl", buf_text(&url), "properties",
+                                 "name", "dispatch:from", "value", json_object_get(package, "from"));
+        json_t *origin = json_object_get(package, "origin");
+        if (origin != NULL)
+                (void)json_object_set_new(item, "externalReferences",
+                                          json_pack("[{s:s, s:O}]", "type", "distribution", "url", origin));
+        return item;
 }
 
 json_t *image_sbom(const char *name, const json_t *packages)

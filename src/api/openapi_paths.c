@@ -275,10 +275,11 @@ static json_t *view_schema(enum api_view view)
                 return json_pack("{s:s, s:s}", "type", "object", "description",
                                  "A CycloneDX 1.5 bill of materials.");
         json_t *package = json_pack(
-                "{s:s, s:[s,s,s,s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s,s:[s,s]}}}", "type",
-                "object", "required", "type", "name", "version", "from", "properties", "type", "type",
+                "{s:s, s:[s,s,s,s], s:{s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s,s:[s,s]}, s:{s:s,s:s}}}",
+                "type", "object", "required", "type", "name", "version", "from", "properties", "type", "type",
                 "string", "name", "type", "string", "version", "type", "string", "architecture", "type",
-                "string", "from", "type", "string", "enum", "base", "image");
+                "string", "from", "type", "string", "enum", "base", "image", "origin", "type", "string",
+                "description", "Where it was fetched from, where that is known.");
         return json_pack("{s:s, s:[s], s:{s:{s:s}, s:{s:s}, s:{s:s, s:o}}}", "type", "object", "required",
                          "packages", "properties", "distribution", "type", "string", "release", "type",
                          "string", "packages", "type", "array", "items", package);

@@ -209,6 +209,9 @@ static enum err_code all_add(struct catalogue *catalogue, struct err *err)
                                 catalogue_maven, err);
         if (code == ERR_OK)
                 code = folder_add(catalogue, catalogue->image_fd, "", (struct place){0}, err);
+        if (code == ERR_OK)
+                code = file_add(catalogue, catalogue->image_fd, CATALOGUE_ORIGINS, CATALOGUE_ORIGINS_MAX,
+                                catalogue_origins, err);
         return code;
 }
 

@@ -1,17 +1,25 @@
 /* build/catalogue_files.c: the files in which package managers note what they have installed. */
 #include "build/catalogue.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static bool is_printable(struct str text)
+enum { KEY_MAX = 3 * (CATALOGUE_TEXT_MAX + 1) };
+
+static bool is_printable_of(struct str text, size_t max)
 {
-        if (text.len == 0 || text.len > CATALOGUE_TEXT_MAX || !str_is_utf8(text))
+        if (text.len == 0 || text.len > max || !str_is_utf8(text))
                 return false;
         for (size_t i = 0; i < text.len; i++) {
                 if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f)
                         return false;
         }
         return true;
+}
+
+static bool is_printable(struct str text)
+{
+        return is_printable_of(text, CATALOGUE_TEXT_MAX);
 }
 
 static json_t *text_of(struct str text)
@@ -162,4 +170,54 @@ struct str catalogue_os(struct str text, struct str key)
                         return str_trim(str_slice(line, key.len + 1, line.len), "\"' ");
         }
         return STR("");
+}
+
+/* URIs by "NAME TAB VERSION TAB ARCHITECTURE"; NULL: out of memory. */
+static json_t *origins_read(struct str text)
+{
+        json_t *origins = json_object();
+
+        while (origins != NULL && text.len > 0) {
+                struct str line = str_cut(&text, '\n'), uri = line;
+                for (int i = 0; i < 3; i++)
+                        (void)str_cut(&uri, '\t');
+                if (!is_printable_of(uri, CATALOGUE_ORIGIN_MAX))
+                        continue;
+                struct str package = str_slice(line, 0, line.len - uri.len - 1);
+                char key[KEY_MAX];
+                if (package.len >= sizeof(key) || !str_is_utf8(package))
+                        continue;
+                snprintf(key, sizeof(key), "%.*s", STR_ARG(package));
+                if (json_object_set_new(origins, key, text_of(uri)) < 0) {
+                        json_decref(origins);
+                        return NULL;
+                }
+        }
+        return origins;
+}
+
+enum err_code catalogue_origins(struct str text, json_t *packages, struct err *err)
+{
+        json_t *origins = origins_read(text), *package;
+        enum err_code code = origins != NULL ? ERR_OK : err_nomem(err);
+        size_t i;
+
+        json_array_foreach(packages, i, package)
+        {
+                const char *type = json_string_value(json_object_get(package, "type"));
+                const char *name = json_string_value(json_object_get(package, "name"));
+                const char *version = json_string_value(json_object_get(package, "version"));
+                const char *architecture = json_string_value(json_object_get(package, "architecture"));
+                char key[KEY_MAX];
+
+                if (type == NULL || strcmp(type, "deb") != 0 || name == NULL || version == NULL)
+                        continue;
+                snprintf(key, sizeof(key), "%s\t%s\t%s", name, version,
+                         architecture != NULL ? architecture : "");
+                json_t *uri = json_object_get(origins, key);
+                if (uri != NULL && json_object_set(package, "origin", uri) < 0)
+                        code = err_nomem(err);
+        }
+        json_decref(origins);
+        return code;
 }

@@ -2,6 +2,7 @@
 #include "build/system.h"
 
 #include "base/own.h"
+#include "build/catalogue.h"
 #include "build/tool.h"
 #include "image/deb_name.h"
 
@@ -21,6 +22,9 @@ enum { WHY_MAX = 360, ARGS_MAX = SYSTEM_PACKAGES_MAX + 40, LISTING_MAX = 8 << 20
 /* Lists and archives have folders of their own, which go as a whole: those of the image stay as they are. */
 #define LISTS    "/var/lib/apt/dispatch-lists"
 #define ARCHIVES "/var/cache/apt/dispatch-archives"
+
+#define ORIGINS_FOLDER "/usr/share/dispatch"
+#define ORIGINS        "/" CATALOGUE_ORIGINS
 
 static const char policy_path[] = "/usr/sbin/policy-rc.d";
 static const char policy[] = "#!/bin/sh\nexit 101\n"; /* no service is started in an image */
@@ -152,73 +156,6 @@ static enum err_code installed(struct system *system, struct buf *out, struct er
         return code;
 }
 
-/* "ii TAB name TAB version TAB architecture" of an installed package; the rest of the line in *ret. */
-static bool row_next(struct str *rest, struct str *ret)
-{
-        while (rest->len > 0) {
-                struct str line = str_cut(rest, '\n');
-                if (!str_starts(line, STR("ii")))
-                        continue;
-                (void)str_cut(&line, '\t');
-                *ret = line;
-                return true;
-        }
-        return false;
-}
-
-static bool has_row(struct str rows, struct str wanted)
-{
-        struct str row;
-
-        while (row_next(&rows, &row)) {
-                if (str_eq(row, wanted))
-                        return true;
-        }
-        return false;
-}
-
-/* 'URI' name_version_architecture.deb SIZE HASH */
-static struct str origin_find(struct str uris, struct str name)
-{
-        while (uris.len > 0) {
-                struct str line = str_cut(&uris, '\n'), uri;
-                if (line.len == 0 || line.p[0] != '\'')
-                        continue;
-                line = str_slice(line, 1, line.len);
-                uri = str_cut(&line, '\'');
-                struct str file = str_trim(line, " ");
-                if (str_eq(str_cut(&file, '_'), name) && deb_text_plain(uri, "+.:~-_/%=?&@,"))
-                        return uri;
-        }
-        return (struct str){"", 0};
-}
-
-enum err_code system_catalogue(struct str before, struct str after, struct str uris, struct buf *out,
-                               struct err *err)
-{
-        struct str row;
-        bool first = true;
-        enum err_code code = buf_append_text(out, "{\"packages\":[");
-
-        while (code == ERR_OK && row_next(&after, &row)) {
-                struct str architecture = row, name = str_cut(&architecture, '\t'),
-                           version = str_cut(&architecture, '\t');
-                if (has_row(before, row) || !deb_text_plain(name, "+.-") ||
-                    !deb_text_plain(version, "+.:~-") || !deb_text_plain(architecture, "-"))
-                        continue;
-                struct str origin = origin_find(uris, name);
-                code = buf_printf(out,
-                                  "%s{\"type\":\"deb\",\"name\":\"%.*s\",\"version\":\"%.*s\","
-                                  "\"architecture\":\"%.*s\",\"origin\":\"%.*s\"}",
-                                  first ? "" : ",", STR_ARG(name), STR_ARG(version), STR_ARG(architecture),
-                                  STR_ARG(origin));
-                first = false;
-        }
-        if (code == ERR_OK)
-                code = buf_append_text(out, "]}");
-        return code == ERR_OK ? ERR_OK : err_set(err, ERR_TOO_LARGE, "the list of packages is too long");
-}
-
 /* What changed since the build began goes; what the image had stays. */
 static void remove_new(const struct system *system, const char *path)
 {
@@ -298,6 +235,36 @@ static bool policy_make(void)
         return fd >= 0 && write(fd, policy, sizeof(policy) - 1) > 0 && fchmod(fd, 0755) == 0;
 }
 
+/*
+ * Behind what an earlier build has noted: a package's last line counts. The image is a stranger's, so what is
+ * there may be anything; what is too long already begins anew.
+ */
+static enum err_code origins_note(const struct buf *origins, struct err *err)
+{
+        struct stat status;
+
+        if ((mkdir("/usr/share", 0755) < 0 && errno != EEXIST) ||
+            (mkdir(ORIGINS_FOLDER, 0755) < 0 && errno != EEXIST))
+                return err_disk(err, "make the folder of the origins of packages");
+        if (lstat(ORIGINS, &status) == 0 &&
+            (!S_ISREG(status.st_mode) || status.st_size < 0 ||
+             (uint64_t)status.st_size + origins->len > CATALOGUE_ORIGINS_MAX) &&
+            unlink(ORIGINS) < 0)
+                return err_disk(err, "replace the list of the origins of packages");
+        own_fd int fd = open(ORIGINS, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0 || fchmod(fd, 0644) < 0)
+                return err_disk(err, "open the list of the origins of packages");
+        for (size_t done = 0; done < origins->len;) {
+                ssize_t wrote = write(fd, origins->data + done, origins->len - done);
+                if (wrote < 0 && errno == EINTR)
+                        continue;
+                if (wrote < 0)
+                        return err_disk(err, "write the list of the origins of packages");
+                done += (size_t)wrote;
+        }
+        return ERR_OK;
+}
+
 static enum err_code image_check(struct err *err)
 {
         if (access("/usr/bin/apt-get", X_OK) < 0 || access("/usr/bin/dpkg", X_OK) < 0)
@@ -346,7 +313,7 @@ static enum err_code install(struct system *system, char *const *packages, struc
                              struct err *err)
 {
         own_buf struct buf before = {.max = LISTING_MAX}, after = {.max = LISTING_MAX},
-                           uris = {.max = LISTING_MAX};
+                           uris = {.max = LISTING_MAX}, origins = {.max = CATALOGUE_ORIGINS_MAX};
         enum err_code code = installed(system, &before, err);
 
         if (code != ERR_OK)
@@ -363,8 +330,8 @@ static enum err_code install(struct system *system, char *const *packages, struc
         if (code == ERR_OK)
                 code = system_catalogue((struct str){before.data, before.len},
                                         (struct str){after.data, after.len},
-                                        (struct str){uris.data, uris.len}, catalogue, err);
-        return code;
+                                        (struct str){uris.data, uris.len}, catalogue, &origins, err);
+        return code == ERR_OK && origins.len > 0 ? origins_note(&origins, err) : code;
 }
 
 enum err_code system_install(struct str input, void (*say)(void *arg, char type, struct str text), void *arg,

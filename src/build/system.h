@@ -17,11 +17,11 @@ enum { SYSTEM_INPUT_MAX = 64 * 1024, SYSTEM_PACKAGES_MAX = 512, SYSTEM_CATALOGUE
 
 /* A package that is installed now and was not before, or in another version: lines of dpkg-query on both
  * sides ("name TAB version TAB architecture"), lines of apt-get --print-uris for where each came from.
- * Appends
- * {"packages":[{"type":"deb","name","version","architecture","origin"}]}; lines that are not of that form are
- * skipped. */
+ * Appends {"packages":[{"type":"deb","name","version","architecture","origin"}]} to `out`, and those whose
+ * origin is known to `origins`, in the form of CATALOGUE_ORIGINS. An origin has no user and no password;
+ * lines that are not of that form are skipped. */
 enum err_code system_catalogue(struct str before, struct str after, struct str uris, struct buf *out,
-                               struct err *err);
+                               struct buf *origins, struct err *err);
 
 /*
  * Installs the packages, one a line of `input`. `say` gets lines for the log pipe (wire/spawn.h).

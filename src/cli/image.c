@@ -101,11 +101,27 @@ enum err_code image_logs_run(struct cli *cli, struct err *err)
         return interrupt_came() ? ERR_OK : code;
 }
 
-static enum err_code package_add(struct table *table, const json_t *package)
-{
-        static const char *const keys[] = {"type", "name", "version", "from"};
+enum { COLUMNS = 5 };
 
-        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+/* The last column is for images that have packages whose origin is known. */
+static size_t columns_of(const json_t *packages)
+{
+        const json_t *package;
+        size_t i;
+
+        json_array_foreach(packages, i, package)
+        {
+                if (json_str(package, "origin").len > 0)
+                        return COLUMNS;
+        }
+        return COLUMNS - 1;
+}
+
+static enum err_code package_add(struct table *table, size_t columns, const json_t *package)
+{
+        static const char *const keys[COLUMNS] = {"type", "name", "version", "from", "origin"};
+
+        for (size_t i = 0; i < columns; i++) {
                 enum err_code code = table_add(table, json_str(package, keys[i]));
                 if (code != ERR_OK)
                         return code;
@@ -116,7 +132,7 @@ static enum err_code package_add(struct table *table, const json_t *package)
 enum err_code image_show_packages(struct cli *cli, const struct resource *resource, const char *name,
                                   struct err *err)
 {
-        static const char *const titles[] = {"TYPE", "PACKAGE", "VERSION", "FROM"};
+        static const char *const titles[COLUMNS] = {"TYPE", "PACKAGE", "VERSION", "FROM", "ORIGIN"};
         own_json json_t *reply = NULL;
         own_buf struct buf text = {.max = CLI_TEXT_MAX};
         own_table struct table table;
@@ -124,15 +140,17 @@ enum err_code image_show_packages(struct cli *cli, const struct resource *resour
         const char *path;
         enum err_code code = path_of(cli, resource, name, "packages", &path, err);
 
-        table_init(&table, &cli->arena, titles, sizeof(titles) / sizeof(titles[0]));
-        table.no_wrap = true;
+        table_init(&table, &cli->arena, titles, COLUMNS - 1);
         if (code == ERR_OK)
                 code = cli_get(cli, path, &reply, err);
         if (code != ERR_OK)
                 return code;
         list = json_object_get(reply, "packages");
+        size_t columns = columns_of(list);
+        table_init(&table, &cli->arena, titles, columns);
+        table.no_wrap = true;
         for (size_t i = 0; code == ERR_OK && i < json_array_size(list); i++)
-                code = package_add(&table, json_array_get(list, i));
+                code = package_add(&table, columns, json_array_get(list, i));
         if (code == ERR_OK)
                 code = table_print(&table, &text);
         if (code != ERR_OK)

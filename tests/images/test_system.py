@@ -3,6 +3,7 @@ in the sandbox that they have everywhere. What a hostile package could do is in 
 import glob
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -82,6 +83,21 @@ def test_log_and_catalogue_say_what_was_installed(server):
     found = {p["name"]: p for p in server.api("GET", "/v1/image/tools/packages").json["packages"] if p["type"] == "deb"}
     assert found["jq"]["from"] == "image" and found["libjq1"]["from"] == "image" and found["jq"]["version"]
     assert found["python3"]["from"] == "base"
+
+
+def test_origin_of_a_package_goes_with_its_layer(server):
+    create(server, "shared", [{"name": "jq"}, {"name": "libyaml-0-2"}])
+    server.wait_status("image", "shared")
+    for name in ("tools", "shared"):
+        found = {p["name"]: p for p in server.api("GET", f"/v1/image/{name}/packages").json["packages"] if p["type"] == "deb"}
+        for package in ("jq", "libjq1"):
+            assert re.fullmatch(rf"https?://\S+/pool/(updates/)?main/j/jq/{package}_\S+\.deb", found[package]["origin"]), found[package]
+        assert "origin" not in found["python3"]
+    origin = found["jq"]["origin"]
+    bill = json.loads(server.cli("get", "image", "shared", "--sbom").stdout)
+    assert [c["externalReferences"] for c in bill["components"] if c["name"] == "jq"] == [[{"type": "distribution", "url": origin}]]
+    wide = server.cli("get", "image", "shared", "-o", "wide").stdout
+    assert "ORIGIN" in wide and origin in wide
 
 
 def test_same_packages_in_any_order_are_the_same_layer(server):

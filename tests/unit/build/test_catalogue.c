@@ -68,6 +68,31 @@ static void packages_of_maven(void **state)
         lists(catalogue_maven, "org.a:b:1.0\nbroken\n:x:1\n", "org.a/b 1.0;");
 }
 
+static void origins_of_debs(void **state)
+{
+        static const char *const wanted[] = {"http://m/b", NULL, NULL, "file:/c"};
+        json_t *packages =
+                json_pack("[{s:s,s:s,s:s,s:s},{s:s,s:s,s:s,s:s},{s:s,s:s,s:s,s:s},{s:s,s:s,s:s}]", "type",
+                          "deb", "name", "a", "version", "1", "architecture", "all", "type", "deb", "name",
+                          "a", "version", "2", "architecture", "all", "type", "pypi", "name", "a", "version",
+                          "1", "architecture", "all", "type", "deb", "name", "c", "version", "1");
+
+        (void)state;
+        assert_int_equal(catalogue_origins(STR("a\t1\tall\thttp://m/a\nbroken\n\t\t\t\na\t2\tall\t\n"
+                                               "a\t2\tall\tbl ank\na\t2\tall\t\xff\nc\t1\t\tfile:/c\n"
+                                               "a\t1\tall\thttp://m/b"),
+                                           packages, NULL),
+                         ERR_OK);
+        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+                const char *found = json_string_value(json_object_get(json_array_get(packages, i), "origin"));
+                if (wanted[i] == NULL)
+                        assert_null(found);
+                else
+                        assert_string_equal(found, wanted[i]);
+        }
+        json_decref(packages);
+}
+
 static void says(const char *output, const char *wanted)
 {
         char words[120];
@@ -117,6 +142,7 @@ int main(void)
                 cmocka_unit_test(packages_of_python),
                 cmocka_unit_test(packages_of_npm),
                 cmocka_unit_test(packages_of_maven),
+                cmocka_unit_test(origins_of_debs),
                 cmocka_unit_test(the_words_of_a_failed_installer),
                 cmocka_unit_test(long_words_are_cut_at_a_character),
                 cmocka_unit_test(an_os_names_itself),
