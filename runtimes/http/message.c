@@ -192,10 +192,10 @@ bool message_reply_error(struct agent *agent, struct str error)
         struct str lines[TRACE_LINES_MAX];
         own_buf struct buf text;
 
-        if (message.p == NULL || message.len < 2 || message.p[0] != '"')
-                return false;
         /* What is unescaped is no longer than it was, but for half a surrogate pair: 3 bytes of 6. */
         buf_init(&text, error.len + 1);
+        if (message.p == NULL || message.len < 2 || message.p[0] != '"')
+                return false;
         if (buf_reserve(&text, error.len) != ERR_OK ||
             json_unescape(str_slice(message, 1, message.len - 1), &text) != ERR_OK)
                 return false;
