@@ -176,7 +176,8 @@ while kill -0 $worker 2>/dev/null; do wait $worker; done
     program.chmod(0o755)
     environment = harness.clean_environment(PATH=f"{program.parent}:{os.environ['PATH']}", TMPDIR=str(temporary), SOURCE_DATE_EPOCH="1")
     with subprocess.Popen([os.path.join(harness.BUILD, "dispatch-server"), "base-image", "native", "--suite", "bookworm", "--output",
-                           f"oci:{tmp_path}/made"], env=environment, stderr=subprocess.PIPE, text=True) as running:
+                           f"oci:{tmp_path}/made"], env=environment, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as running:  # a background job ignores SIGINT
         assert running.stderr.readline() == "begun\n"
         assert len(os.listdir(temporary)) == 1
         running.send_signal(number)
