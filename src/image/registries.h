@@ -29,7 +29,7 @@ struct registries_config {
         const char *auth_file; /* "" for none */
         const char *auth; /* {"username", "password"} as JSON or base64 of it, for `prefix`; "" for none */
         const char *authority; /* folder of *.crt and *.pem, or a file; "" for none */
-        const char *prefix;    /* where images go, "HOST/PATH"; "" for nowhere */
+        const char *prefix;    /* where images go, "HOST/PATH"; "": they are pushed to none */
 };
 
 /* Blocking (reads files). Errors name the option. */

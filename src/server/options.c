@@ -77,7 +77,7 @@ static const struct option options_table[] = {
         TEXT("dispatch-host", dispatch_host, "dispatch.local",
              "endpoints get the host PROJECT.ORGANIZATION.DISPATCH-HOST"),
         TEXT("image-registry", image_registry, "dispatch",
-             "where functions and images are pushed, HOST[:PORT]/PATH; \"dispatch\" for nowhere"),
+             "where functions and images are pushed, HOST[:PORT]/PATH; \"dispatch\" pushes none"),
         SWITCH("disable-registry", disable_registry, "push images nowhere"),
         TEXT("registry-auth-file", registry_auth_file, "",
              "file of credentials for registries, in the form of docker's config.json"),
